@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Builds census.db: UK small-area deprivation, green space and postcodes from the official publications.
+
+  python build_db.py                              from the extract in this repository: seconds, offline
+  python build_db.py --full                       the whole UK, from the publishers' addresses
+  python build_db.py --full --mirror DIR-or-URL   the same files from a folder or a base address, nothing else
+  python build_db.py --check census.db            verifies a database and says what it holds
+  python build_db.py --extract CODES              cuts the extract anew from a full census.db
+"""
+
+import argparse
+import contextlib
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import rich.console
+import rich.progress
+import yaml
+
+import sources
+from sources import checks, extracts
+from sources.database import Build
+from sources.fetch import Library
+from sources.publication import SourceError
+
+ROOT = Path(__file__).resolve().parent
+console = rich.console.Console(highlight=False, soft_wrap=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if options.check:
+            return check(options.check)
+        if options.extract:
+            return cut(options.output, options.extract)
+        return build(options)
+    except SourceError as error:
+        problem = str(error)
+    except sqlite3.Error as error:
+        problem = f"{options.output.parent}: the database could not be written ({error}). Is the disk full?"
+    except OSError as error:
+        problem = f"{error.filename or options.output.parent}: {error.strerror or error}"
+    except KeyboardInterrupt:
+        problem = "interrupted"
+    print(f"build_db.py: {problem}", file=sys.stderr)
+    if not options.check and not options.extract:
+        print(f"build_db.py: nothing was built; {_old(options.output)}", file=sys.stderr)
+    return 1
+
+
+def build(options) -> int:
+    """Builds, checks and publishes a database."""
+    started = time.monotonic()
+    publications = sources.publications()
+    library = Library(options.mirror, options.cache, progress) if options.full else None
+    with contextlib.closing(Build(options.output, publications, library, progress, console.print)) as building:
+        if options.full:
+            building.load(set(options.skip))
+        else:
+            extracts.load(building)
+        building.finish()
+        metadata = yaml.safe_load((ROOT / "metadata.yml").read_text())
+        found = checks.run(building.db.conn, publications)
+        found += checks.undescribed(building.db.conn, metadata, publications)
+        report(found)
+        if not all(c.passed for c in found):
+            raise SourceError(failures(found))
+        building.publish()
+    console.print(f"{options.output} built in {time.monotonic() - started:.1f} s")
+    holdings(options.output)
+    return 0
+
+
+def check(path: Path) -> int:
+    """Verifies the database `path` and prints what it holds."""
+    with _opened(path) as connection:
+        found = checks.run(connection, sources.publications())
+    report(found)
+    if not all(c.passed for c in found):
+        raise SourceError(f"{path}: {failures(found)}")
+    holdings(path)
+    return 0
+
+
+def cut(path: Path, codes: list[str]) -> int:
+    """Cuts the extract of `codes` from the full database `path`."""
+    with _opened(path):
+        manifest = extracts.cut(path, codes, extracts.FOLDER, sources.publications())
+    size = sum(file.stat().st_size for file in extracts.FOLDER.iterdir())
+    rows = sum(table["rows"] for table in manifest["tables"].values())
+    console.print(f"{extracts.FOLDER}: {rows:,} rows, {size / 1e6:.1f} MB")
+    return 0
+
+
+def report(found: list[checks.Check]) -> None:
+    """Prints the checks, a line each."""
+    for c in found:
+        console.print(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {c.found if c.passed else f'expected {c.expected}, found {c.found}'}")
+
+
+def failures(found: list[checks.Check]) -> str:
+    """The failed checks, a sentence each."""
+    return "\n".join(
+        f"{c.name}: expected {c.expected}, found {c.found}." + (f" {c.hint}" if c.hint else "")
+        for c in found
+        if not c.passed
+    )
+
+
+def holdings(path: Path) -> None:
+    """Prints what the database holds: editions, rows, size."""
+    with _opened(path) as connection:
+        digest, directory, scope, authorities, left_out = connection.execute("select * from edition").fetchone()
+        whole = "the United Kingdom" if scope == "complete" else f"an extract: {authorities}"
+        console.print(f"holds {whole}")
+        for title, edition, status, rows in connection.execute(
+            "select title, group_concat(distinct edition), status, max(rows) from publications group by publication"
+        ):
+            console.print(f"  {title} ({edition or 'no edition'}): {status}" + (f", {rows:,} rows" if rows else ""))
+        postcodes, live = connection.execute(
+            "select count(*), count(*) - count(terminated) from postcodes"
+        ).fetchone()
+        areas = connection.execute("select count(*) from small_areas").fetchone()[0]
+        console.print(f"  {postcodes:,} postcodes, {live:,} of them live, in {areas:,} small areas")
+        if left_out:
+            console.print(f"  left out: {left_out}")
+    console.print(f"  {path.stat().st_size / 1e6:.1f} MB, digest {digest[:16]}")
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int | None):
+    """A progress bar in a terminal, otherwise a line; gives a function that takes bytes as they come."""
+    if not console.is_terminal:
+        console.print(f"reading {title}" + (f" ({total:,} bytes)" if total else ""))
+        yield lambda n: None
+        return
+    bar = rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.DownloadColumn(),
+        rich.progress.TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield lambda n: bar.advance(task, n)
+
+
+@contextlib.contextmanager
+def _opened(path: Path):
+    if not path.is_file():
+        raise SourceError(f"{path}: there is no such file.")
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        connection.execute("select * from edition").fetchone()
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise SourceError(f"{path} is not a database that build_db.py made, or it is damaged: {error}") from error
+    finally:
+        connection.close()
+
+
+def _old(output: Path) -> str:
+    return f"the old {output.name} is as it was." if output.exists() else f"there is no {output.name}."
+
+
+def _options(arguments: list[str] | None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [p.id for p in sources.publications()]
+    parser.add_argument("--full", action="store_true", help="every publication instead of the extract")
+    parser.add_argument("--mirror", metavar="DIR-or-URL", help="with --full: where the files are; nothing else is asked")
+    parser.add_argument("--cache", metavar="DIR", type=Path, default=ROOT / "cache", help="where downloads are kept")
+    parser.add_argument("--output", metavar="FILE", type=Path, default=ROOT / "census.db", help="default: census.db")
+    parser.add_argument(
+        "--skip",
+        metavar="NAMES",
+        type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
+        default=[],
+        help=f"with --full: publications to leave out, with commas between ({', '.join(names)})",
+    )
+    parser.add_argument("--check", metavar="FILE", type=Path, help="verify an existing database")
+    parser.add_argument(
+        "--extract",
+        metavar="CODES",
+        type=lambda text: [code.strip() for code in text.split(",") if code.strip()],
+        help="cut the extract of these authorities (codes with commas between) from the full database at --output",
+    )
+    options = parser.parse_args(arguments)
+    if not options.full and (options.mirror or options.skip):
+        parser.error("--mirror and --skip go with --full")
+    if unknown := sorted(set(options.skip) - set(names)):
+        parser.error(f"--skip: no publication {', '.join(unknown)}; there are {', '.join(names)}")
+    if bool(options.check) + bool(options.extract) + options.full > 1:
+        parser.error("--full, --check and --extract do not go together")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""What must hold of a census.db, asked of the finished database itself, after a build and by `--check`.
+
+A check compares what was expected with what was found; all of them are reported, and one that fails refuses the
+database.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from sources.database import EDITION, VIEW, all_tables, digest
+from sources.deprivation import band_sql
+from sources.geography import LISTS
+from sources.publication import Index, Publication, Table
+
+FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
+SQL_TYPE = {str: "text", int: "integer", float: "real"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. hint: where to look when it fails."""
+
+    name: str
+    expected: str
+    found: str
+    hint: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.expected == self.found
+
+
+def run(connection: sqlite3.Connection, publications: list[Publication]) -> list[Check]:
+    """Every check of the database behind `connection`, in the order of the report."""
+    tables = all_tables(publications)
+    there = {row[0] for row in connection.execute("select name from sqlite_master where type in ('table', 'view')")}
+    missing = sorted({*tables, VIEW} - there)
+    checks = [Check("tables and the view", "all there", "all there" if not missing else f"without {', '.join(missing)}")]
+    if missing:
+        return checks
+    complete = connection.execute("select scope = 'complete' from edition").fetchone() == (1,)
+    left_out = set(
+        row[0] for row in connection.execute("select publication from publications where status = 'left out'")
+    )
+    indices = [p.index for p in publications if p.index and p.id not in left_out]
+    checks += _counts(connection, indices, complete, left_out)
+    for index in indices:
+        checks += _ranks(connection, index, complete)
+        checks += _bands(connection, index)
+        checks += _areas(connection, index)
+    checks += _joins(connection, indices, complete, left_out)
+    checks.append(_types(connection, tables))
+    checks += _sound(connection, tables)
+    return checks
+
+
+def undescribed(connection: sqlite3.Connection, metadata: dict, publications: list[Publication]) -> list[Check]:
+    """That `metadata` (metadata.yml, read) describes each table, view and column there is, and no other."""
+    described = metadata.get("databases", {}).get("census", {}).get("tables", {})
+    built = [*all_tables(publications), VIEW]
+    problems = [f"nothing of {t}" for t in built if t not in described]
+    problems += [f"{t}, which nobody builds" for t in described if t not in built]
+    for table in set(built) & set(described):
+        columns = [row[1] for row in connection.execute(f"pragma table_xinfo({table})")]
+        told = described[table].get("columns") or {}
+        problems += [f"no column {table}.{c}" for c in columns if not told.get(c)]
+        problems += [f"{table}.{c}, which is not built" for c in told if c not in columns]
+        problems += [
+            f"no {key} of {table}"
+            for key in ("title", "description", "license", "license_url", "source", "source_url", "about")
+            if not described[table].get(key)
+        ]
+    found = "; ".join(sorted(problems)[:6]) or "everything"
+    return [Check("metadata.yml describes", "everything", found, "Describe it in metadata.yml, or take it out there.")]
+
+
+def _one(connection: sqlite3.Connection, sql: str, *parameters):
+    return connection.execute(sql, parameters).fetchone()[0]
+
+
+def _none(name: str, connection: sqlite3.Connection, sql: str, hint: str = "") -> Check:
+    """A check that the query `sql` finds no row; the first few that it finds are named."""
+    rows = connection.execute(f"select * from ({sql}) limit 3").fetchall()
+    found = "; ".join(" ".join(map(str, row)) for row in rows)
+    return Check(name, "none", found or "none", hint)
+
+
+def _counts(connection, indices: list[Index], complete: bool, left_out: set[str]) -> list[Check]:
+    checks = []
+    expected: dict[str, int] = {}
+    by_list: dict[str, int] = {}
+    for index in indices:
+        expected[index.table] = index.areas
+        by_list[LISTS[index.area_kind]] = by_list.get(LISTS[index.area_kind], 0) + index.areas
+    if not left_out:
+        expected |= by_list
+    if "green_space" not in left_out:
+        expected["green_space"] = 371
+    for table, areas in expected.items():
+        found = _one(connection, f"select count(*) from {table}")
+        if complete or table == "green_space":
+            checks.append(Check(f"rows of {table}", f"{areas:,}", f"{found:,}"))
+        else:
+            checks.append(Check(f"rows of {table}", f"1 to {areas:,}", _within(found, 1, areas)))
+    if complete and "postcode_directory" not in left_out:
+        found = _one(connection, "select count(*) from postcodes")
+        most = 10 * FEWEST_POSTCODES
+        checks.append(Check("postcodes", f"{FEWEST_POSTCODES:,} to {most:,}", _within(found, FEWEST_POSTCODES, most)))
+    return checks
+
+
+def _within(found: int, least: int, most: int) -> str:
+    return f"{least:,} to {most:,}" if least <= found <= most else f"{found:,}"
+
+
+def _ranks(connection, index: Index, complete: bool) -> list[Check]:
+    table, n = index.table, index.areas
+    low, high, distinct, rows = connection.execute(
+        f"select min(imd_rank), max(imd_rank), count(distinct imd_rank), count(*) from {table}"
+    ).fetchone()
+    if not complete:
+        within = 1 <= low and high <= n
+        return [Check(f"{index.id}: ranks", f"1 to {n:,}", f"1 to {n:,}" if within else f"{low} to {high}")]
+    gaps = _one(
+        connection,
+        f"select count(*) from (select imd_rank, rank() over (order by imd_rank) as place from {table})"
+        " where imd_rank <> place",
+    )
+    return [
+        Check(
+            f"{index.id}: ranks without a gap, tied pairs",
+            f"1 to {n:,}, {index.tied_pairs}",
+            f"{low} to {rows:,}, {rows - distinct}" if not gaps else f"{gaps:,} ranks are not the place of their area",
+        )
+    ]
+
+
+def _bands(connection, index: Index) -> list[Check]:
+    bands = [("imd", f"imd_{name}", q) for name, q in index.bands.items()]
+    if index.domain_bands:
+        columns = [row[1] for row in connection.execute(f"pragma table_info({index.table})")]
+        bands += [(c[:-7], c, 10) for c in columns if c.endswith("_decile") and c != "imd_decile"]
+    if not bands:
+        return []
+    wrong = " union all ".join(
+        f"select area_code || ' {column} ' || coalesce({column}, 'null') || ', by the rule '"
+        f" || ({band_sql(f'{prefix}_rank', index.areas, q, index.band_rule)})"
+        f" from {index.table} where {column} is not {band_sql(f'{prefix}_rank', index.areas, q, index.band_rule)}"
+        for prefix, column, q in bands
+    )
+    return [
+        _none(
+            f"{index.id}: published bands that are not {index.band_rule} of the rank ({len(bands)} columns)",
+            connection,
+            wrong,
+            "A changed cell, or a publisher's new rule: compare with the publication.",
+        )
+    ]
+
+
+def _areas(connection, index: Index) -> list[Check]:
+    return [
+        _none(
+            f"{index.id}: areas without the index, and the reverse",
+            connection,
+            f"""
+            select code from small_areas where nation = '{index.nation}' and kind = '{index.area_kind}'
+            and code not in (select area_code from {index.table})
+            union all
+            select area_code from {index.table} left join small_areas on code = area_code
+            where code is null or nation <> '{index.nation}'
+            """,
+        )
+    ]
+
+
+def _joins(connection, indices: list[Index], complete: bool, left_out: set[str]) -> list[Check]:
+    checks = []
+    covered = ", ".join(f"'{i.nation}'" for i in indices)
+    if "postcode_directory" not in left_out:
+        checks.append(
+            _none(
+                "postcodes with a code that do not meet their area and its index",
+                connection,
+                f"""
+                with met as (
+                    select code from small_areas
+                    where nation not in ({covered}) or code in (select area_code from {VIEW})
+                )
+                select distinct lsoa_2011 from postcodes
+                where lsoa_2011 is not null and lsoa_2011 not in (select code from met)
+                """,
+            )
+        )
+        if complete:
+            checks.append(
+                _none(
+                    "small areas without a postcode",
+                    connection,
+                    "select code from small_areas where code not in"
+                    " (select lsoa_2011 from postcodes where lsoa_2011 is not null)",
+                    "The directory may be cut short.",
+                )
+            )
+    if "green_space" not in left_out:
+        reverse = """
+            union all
+            select local_authority from green_space where local_authority not in
+            (select local_authority_2019 from small_areas where local_authority_2019 is not null)
+        """
+        checks.append(
+            _none(
+                "authorities of Great Britain (2019) without green space" + (", and the reverse" if complete else ""),
+                connection,
+                """
+                select distinct local_authority_2019 from small_areas
+                where nation <> 'Northern Ireland' and local_authority_2019 not in
+                (select local_authority from green_space)
+                """
+                + (reverse if complete and not left_out else ""),
+            )
+        )
+    if not left_out:
+        checks.append(
+            _none(
+                "small areas without a name or a 2019 authority",
+                connection,
+                "select code from small_areas where name is null or local_authority_2019 is null",
+            )
+        )
+    return checks
+
+
+def _types(connection, tables: dict[str, Table]) -> Check:
+    queries = []
+    for table in tables.values():
+        wrong = " or ".join(
+            f"typeof({column}) not in ('{SQL_TYPE[type_]}', 'null')" for column, type_ in table.columns.items()
+        )
+        queries.append(f"select '{table.name}', {table.primary_key} from {table.name} where {wrong}")
+    return _none("values of another type than their column's", connection, " union all ".join(queries))
+
+
+def _sound(connection, tables: dict[str, Table]) -> list[Check]:
+    integrity = "; ".join(row[0] for row in connection.execute("pragma integrity_check(3)"))
+    broken = connection.execute("pragma foreign_key_check").fetchmany(3)
+    found = "; ".join(f"{child} row {row} has no {parent}" for child, row, parent, _ in broken)
+    stamped = _one(connection, f"select digest from {EDITION.name}")
+    return [
+        Check("integrity_check", "ok", integrity),
+        Check("foreign_key_check", "none", found or "none"),
+        Check(
+            "digest of every row",
+            stamped[:16],
+            digest(connection, tables)[:16],
+            "A figure was changed after the build.",
+        ),
+    ]

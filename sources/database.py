@@ -1,0 +1,426 @@
+"""Writing census.db: tables as declared, rows as read, provenance, and the steps that finish and publish the file.
+
+The database is built in a file that has no name (it is unlinked as soon as it is open), so a build that fails or is
+killed leaves nothing behind; only a finished and checked database is given its name, in one rename.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import orjson
+import sqlite_utils
+
+from sources import geography
+from sources.deprivation import view_sql
+from sources.fetch import Library, Obtained
+from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.workbook import Column
+from sources.workbook import rows as read_rows
+
+APPLICATION_ID = 0x43454E53  # "CENS"
+
+PROVENANCE = Table(
+    "publications",
+    {
+        "id": str,
+        "publication": str,
+        "title": str,
+        "publisher": str,
+        "edition": str,
+        "status": str,
+        "page": str,
+        "address": str,
+        "file": str,
+        "bytes": int,
+        "sha256": str,
+        "rows": int,
+        "retrieved": str,
+        "licence": str,
+        "licence_url": str,
+        "attribution": str,
+        "conditions": str,
+        "tables": str,
+    },
+    primary_key="id",
+)
+INDICES = Table(
+    "indices",
+    {
+        "id": str,
+        "nation": str,
+        "year": int,
+        "title": str,
+        "publisher": str,
+        "areas": int,
+        "area_kind": str,
+        "geography": str,
+        "band_rule": str,
+        "published_bands": str,
+        "table_name": str,
+        "loaded": int,
+        "publication": str,
+    },
+    primary_key="id",
+    references={"publication": ("publications", "id")},
+)
+EDITION = Table(
+    "edition",
+    {"digest": str, "directory": str, "scope": str, "authorities": str, "left_out": str},
+    primary_key="digest",
+)
+OWN_TABLES = (PROVENANCE, INDICES, EDITION)
+VIEW = "deprivation"
+
+
+def all_tables(publications: list[Publication]) -> dict[str, Table]:
+    """Every table of the database by its name, parents before their children."""
+    tables = {t.name: t for p in publications for t in p.tables} | {t.name: t for t in OWN_TABLES}
+    ordered: dict[str, Table] = {}
+
+    def place(table: Table) -> None:
+        if table.name in ordered:
+            return
+        for other, _ in table.references.values():
+            if other != table.name:
+                place(tables[other])
+        ordered[table.name] = table
+
+    for table in tables.values():
+        place(table)
+    return ordered
+
+
+class Build:
+    """A database under construction. Publications' `load` functions read and write through it.
+
+    progress: as for `sources.fetch.Library`. say: prints a line.
+    """
+
+    def __init__(self, output: Path, publications: list[Publication], library: Library | None, progress, say=print):
+        self.output, self.publications, self.library = output, publications, library
+        self.progress, self.say = progress, say
+        self.tables = all_tables(publications)
+        self._files: dict[str, Obtained] = {}
+        self._counts: dict[str, int] = {}
+        self._editions: dict[str, str] = {}
+        self._exact = {file: n for p in publications for file, n in p.rows.items()}
+        output.parent.mkdir(parents=True, exist_ok=True)
+        handle, path = tempfile.mkstemp(prefix=".census-", suffix=".building", dir=output.parent)
+        self._file = os.fdopen(handle, "rb")
+        try:
+            self.db = sqlite_utils.Database(sqlite3.connect(path, isolation_level=None))
+            self.db.conn.executescript(
+                f"""
+                pragma journal_mode = off;
+                pragma synchronous = off;
+                pragma locking_mode = exclusive;
+                pragma cache_size = -200000;
+                pragma temp_store = memory;
+                pragma application_id = {APPLICATION_ID};
+                pragma encoding = 'UTF-8';
+                """
+            )
+            for table in self.tables.values():
+                self._create(table)
+        finally:
+            os.unlink(path)
+
+    def _create(self, table: Table) -> None:
+        sql = self.db.create_table_sql(
+            table.name,
+            table.columns,
+            pk=table.primary_key,
+            not_null=set(table.not_null),
+            foreign_keys=[(column, *reference) for column, reference in table.references.items()],
+        )
+        if table.without_rowid:
+            sql = sql.rstrip().rstrip(";") + " WITHOUT ROWID"
+        self.db.conn.execute(sql)
+
+    # What a publication's load function uses
+
+    def file(self, file: SourceFile) -> Obtained:
+        """The file on this machine, fetched if it was not yet."""
+        if file.id not in self._files:
+            self._files[file.id] = self.library.obtain(file)
+        return self._files[file.id]
+
+    def rows(
+        self, file: SourceFile, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
+    ) -> Iterator[tuple]:
+        """The rows of `columns` in `file`, as `sources.workbook.rows` gives them, counted."""
+        obtained = self.file(file)
+        found = list(read_rows(Path(obtained.name), obtained.read(), columns, sheet, header_rows))
+        where = f"{obtained.name}, sheet {sheet!r}" if sheet else obtained.name
+        exact = self._exact.get(file.id)
+        if exact is not None and len(found) != exact:
+            raise SourceError(f"{where}: expected {exact:,} rows, found {len(found):,}")
+        self.counted(file, len(found))
+        return iter(found)
+
+    def counted(self, file: SourceFile, rows: int) -> None:
+        """Notes how many rows were read from `file`."""
+        self._counts[file.id] = rows
+
+    def edition(self, file: SourceFile, edition: str) -> None:
+        """Notes the edition of a file whose publication has many."""
+        self._editions[file.id] = edition
+
+    def insert(self, table: str, columns: list[str], rows: Iterable[tuple]) -> None:
+        """Adds rows. Raises SourceError where a key is there twice or a required cell is blank."""
+        marks = ", ".join("?" * len(columns))
+        with self._refusing(table):
+            self.db.conn.execute("begin")
+            self.db.conn.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", rows)
+            self.db.conn.execute("commit")
+
+    def update(self, table: str, columns: list[str], rows: Iterable[tuple]) -> None:
+        """Sets `columns[1:]` of the rows whose key is `columns[0]`. Raises SourceError for a key that is not there."""
+        sql = f"update {table} set {', '.join(f'{c} = ?' for c in columns[1:])} where {columns[0]} = ?"
+        self.db.conn.execute("begin")
+        for row in rows:
+            if self.db.conn.execute(sql, (*row[1:], row[0])).rowcount != 1:
+                raise SourceError(f"{table}: {row[0]} is in one file of the publication but not in the other.")
+        self.db.conn.execute("commit")
+
+    def merge(self, table: str, columns: list[str], rows: Iterable[tuple]) -> None:
+        """Adds rows, or fills the blanks of those that are there (key: `columns[0]`).
+
+        Raises SourceError where two publications say different things of the same cell.
+        """
+        key, *others = columns
+        self.db.conn.execute("begin")
+        self.db.conn.execute(f"create temp table incoming as select {', '.join(columns)} from {table} where false")
+        self.db.conn.executemany(f"insert into incoming values ({', '.join('?' * len(columns))})", rows)
+        for column in others:
+            clash = self.db.conn.execute(
+                f"select {key}, {table}.{column}, incoming.{column} from {table} join incoming using ({key})"
+                f" where {table}.{column} <> incoming.{column} order by 1 limit 1"
+            ).fetchone()
+            if clash:
+                raise SourceError(f"{table}: two publications give {clash[0]} a {column}: {clash[1]!r} and {clash[2]!r}.")
+        filled = ", ".join(f"{c} = coalesce({c}, excluded.{c})" for c in others)
+        self.db.conn.execute(
+            f"insert into {table} ({', '.join(columns)}) select * from incoming where true"
+            f" on conflict ({key}) do update set {filled}"
+        )
+        self.db.conn.execute("drop table incoming")
+        self.db.conn.execute("commit")
+
+    def areas(self, areas: Iterable[dict]) -> None:
+        """Adds small areas, or fills the blanks of those that are there.
+
+        Each has `code`, `kind` and `nation`, and what the publication knows of `name`, `publisher_name` and
+        `local_authority_2019`. The row in the list of its kind is added with it.
+        """
+        areas = list(areas)
+        for area in areas:
+            if not re.fullmatch(r"[EW]01[0-9]{6}|S01[0-9]{6}|95[A-Z]{2}[0-9]{2}[A-Z][0-9]", area["code"] or ""):
+                raise SourceError(f"{area['code']!r} does not look like the code of an LSOA, data zone or SOA.")
+        columns = list(geography.SMALL_AREAS.columns)[:6]
+        self.merge("small_areas", columns, (tuple(area.get(c) for c in columns) for area in areas))
+        for kind, table in geography.LISTS.items():
+            codes = [(area["code"],) for area in areas if area["kind"] == kind]
+            self.db.conn.executemany(f"insert or ignore into {table} (code) values (?)", codes)
+
+    def authorities(self, vintage: str, authorities: Iterable[tuple[str, str | None, str]]) -> None:
+        """Adds local authorities (code, name, nation) that exist in `vintage`, a year."""
+        unique = dict.fromkeys(authorities)
+        self.merge("local_authorities", ["code", "name", "nation"], unique)
+        self.db.conn.executemany(
+            "update local_authorities set vintages = coalesce(vintages || ', ', '') || :vintage"
+            " where code = :code and coalesce(vintages, '') not like '%' || :vintage || '%'",
+            [{"vintage": vintage, "code": code} for code, _, _ in unique],
+        )
+
+    def authority_named(self, name: str, nation: str) -> str | None:
+        """The code of the authority of that name, None where no loaded publication names it."""
+        found = self.db.conn.execute(
+            "select code from local_authorities where name = ? and nation = ? order by code", (name, nation)
+        ).fetchall()
+        return found[0][0] if len(found) == 1 else None
+
+    # The steps of a build
+
+    def load(self, skip: set[str]) -> None:
+        """Fetches and loads every publication that is not in `skip`, and notes where each came from."""
+        wanted = [p for p in self.publications if p.id not in skip]
+        missing = []
+        for file in (file for p in wanted for file in p.files):
+            try:
+                obtained = self.file(file)
+                self.say(f"{file.id}: {obtained.name}, {obtained.bytes:,} bytes, sha256 {obtained.sha256}")
+            except SourceError as error:
+                missing.append(str(error))
+        if missing:
+            raise SourceError("\n".join(missing))
+        for publication in wanted:
+            self.say(f"loading {publication.id}")
+            publication.load(self)
+        geography.derive(self.db)
+        self._note_indices(skip)
+        for publication in self.publications:
+            self._note(publication, publication.id in skip)
+        directory = self.db.conn.execute(
+            "select title || ', ' || edition from publications where id = 'postcode_directory' and status <> 'left out'"
+        ).fetchone()
+        self.insert(
+            EDITION.name,
+            list(EDITION.columns),
+            [("", directory[0] if directory else None, "complete", None, ", ".join(sorted(skip)) or None)],
+        )
+
+    def _note(self, publication: Publication, left_out: bool) -> None:
+        for file in publication.files:
+            obtained = self._files.get(file.id)
+            edition = self._editions.get(file.id, publication.edition)
+            row = {
+                "id": file.id,
+                "publication": publication.id,
+                "title": publication.title,
+                "publisher": publication.publisher,
+                "edition": edition or None,
+                "status": "left out" if left_out else "complete",
+                "page": publication.page,
+                "address": file.address,
+                "file": obtained and obtained.name,
+                "bytes": obtained and obtained.bytes,
+                "sha256": obtained and obtained.sha256,
+                "rows": self._counts.get(file.id),
+                "retrieved": obtained and obtained.retrieved,
+                "licence": publication.licence.name,
+                "licence_url": publication.licence.url,
+                "attribution": publication.attribution.replace("{year}", edition[-4:]).replace("  ", " "),
+                "conditions": publication.conditions,
+                "tables": ", ".join(publication.fills),
+            }
+            self.insert(PROVENANCE.name, list(row), [tuple(row.values())])
+
+    def _note_indices(self, skip: set[str]) -> None:
+        for publication in self.publications:
+            if index := publication.index:
+                row = {
+                    **{name: getattr(index, name) for name in ("id", "nation", "year", "title", "publisher", "areas")},
+                    **{name: getattr(index, name) for name in ("area_kind", "geography", "band_rule")},
+                    "published_bands": ", ".join(index.bands) or None,
+                    "table_name": index.table,
+                    "loaded": int(publication.id not in skip),
+                    "publication": publication.files[0].id,
+                }
+                self.insert(INDICES.name, list(row), [tuple(row.values())])
+
+    def finish(self) -> None:
+        """View, indexes, statistics, a compact file, full-text search, and the digest of all figures."""
+        indices = [p.index for p in self.publications if p.index]
+        self.db.create_view(VIEW, view_sql(indices, self.tables))
+        for table in self.tables.values():
+            for column in table.indexes:
+                self.db[table.name].create_index([column])
+        self.db.conn.execute("update edition set digest = ?", (digest(self.db.conn, self.tables),))
+        self.db.analyze()
+        self.db.vacuum()
+        for table in self.tables.values():  # after the VACUUM, which may number the rows anew
+            if table.search:
+                self.db[table.name].enable_fts(list(table.search), tokenize="unicode61 remove_diacritics 2")
+                self.db[table.name].optimize()
+
+    def publish(self) -> None:
+        """Gives the finished database its name, in place of an older one, and makes inspect-data.json beside it."""
+        pages = self.db.conn.execute("pragma page_count").fetchone()[0]
+        size = pages * self.db.conn.execute("pragma page_size").fetchone()[0]
+        counts = {name: self.db[name].count for name in self.db.table_names()}
+        self.db.close()
+        inspected = self.output.with_name("inspect-data.json") if self.output.name == "census.db" else None
+        with _unnamed(self.output) as (out, name_it):
+            hashed, left = hashlib.sha256(), size
+            while left and (block := self._file.read(min(left, 1 << 20))):
+                hashed.update(block)
+                out.write(block)
+                left -= len(block)
+            out.flush()
+            os.fsync(out.fileno())
+            if left:
+                raise SourceError(f"{self.output}: {left} bytes of the finished database could not be read back.")
+            if inspected:
+                inspected.unlink(missing_ok=True)  # it describes the old file
+            name_it()
+        if inspected:
+            described = {
+                "census": {
+                    "hash": hashed.hexdigest(),
+                    "size": size,
+                    "file": self.output.name,
+                    "tables": {name: {"count": n} for name, n in counts.items()},
+                }
+            }
+            with _unnamed(inspected) as (out, name_it):
+                out.write(json.dumps(described, indent=1).encode() + b"\n")
+                out.flush()
+                name_it()
+
+    def close(self) -> None:
+        """Gives the disk space back."""
+        self.db.close()
+        self._file.close()
+
+    @contextlib.contextmanager
+    def _refusing(self, table: str):
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise SourceError(f"{table}: {error}") from error
+
+
+@contextlib.contextmanager
+def _unnamed(path: Path):
+    """A file in `path`'s folder that has no name until the yielded function gives it `path`, replacing what was there.
+
+    Where the system has no such files, one with a temporary name, removed on failure.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
+    except (AttributeError, OSError):
+        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        link = None
+    else:
+
+        def link():
+            # Naming a directory descriptor makes Python call linkat(2), which follows the link of an open file.
+            os.link(f"/proc/self/fd/{handle}", beside, src_dir_fd=handle, follow_symlinks=True)
+
+    def name_it() -> None:
+        if link:
+            link()
+        os.replace(beside, path)
+
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out, name_it
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def digest(connection: sqlite3.Connection, tables: dict[str, Table]) -> str:
+    """The SHA-256 of every row of every table but `edition`, by which a build is told from any other.
+
+    It depends on the figures alone, not on the version of SQLite or the layout of the file.
+    """
+    hashed = hashlib.sha256()
+    for table in sorted(tables.values(), key=lambda t: t.name):
+        if table.name == EDITION.name:
+            continue
+        hashed.update(orjson.dumps([table.name, list(table.columns)]))
+        cursor = connection.execute(
+            f"select {', '.join(table.columns)} from {table.name} order by {table.primary_key}"
+        )
+        while rows := cursor.fetchmany(5000):
+            hashed.update(orjson.dumps(rows))
+    return hashed.hexdigest()

@@ -1,0 +1,145 @@
+"""The demonstration extract: the figures of chosen authorities, in the project's own tables.
+
+`cut` writes it from a full database, `load` builds from it. A table that has areas is cut to those of the extract,
+any other (authorities, green space, indices, publications) is kept whole. The files are CSV, gzipped above 1 MB, with
+their row counts and checksums in manifest.json; cutting the same database twice gives the same bytes.
+"""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import sqlite3
+from pathlib import Path
+
+from sources.database import EDITION, PROVENANCE, Build, all_tables
+from sources.postcodes import AUTHORITY
+from sources.publication import Publication, SourceError, Table
+
+FOLDER = Path(__file__).parent / "extract"
+MANIFEST = "manifest.json"
+GZIP_ABOVE = 1_000_000  # bytes
+
+
+def cut(database: Path, codes: list[str], folder: Path, publications: list[Publication]) -> dict:
+    """Writes the extract of the authorities `codes` from the full `database` into `folder`; returns its manifest.
+
+    A code is a local authority's, of 2019 or of today; anything else is the beginning of postcodes that no index
+    covers ("JE2 3A"). An authority's areas are those that lie in it by either vintage and those in which it has a
+    postcode; all postcodes of these areas are taken. Raises SourceError for a code that selects nothing.
+    """
+    connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
+    scope, whole, directory, left_out = connection.execute(
+        "select scope, digest, directory, left_out from edition"
+    ).fetchone()
+    if scope != "complete" or left_out:
+        raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
+    _select(connection, codes)
+    files = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("*.csv"), *folder.glob("*.csv.gz"), folder / MANIFEST]:
+        old.unlink(missing_ok=True)
+    for table in all_tables(publications).values():
+        if table.name == EDITION.name:
+            continue
+        name, data, rows = _table_file(connection, table)
+        (folder / name).write_bytes(data)
+        files[table.name] = {"file": name, "rows": rows, "sha256": hashlib.sha256(data).hexdigest()}
+    manifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    connection.close()
+    return manifest
+
+
+def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
+    """Makes the temporary tables `chosen_areas` and `chosen_postcodes`."""
+    connection.executescript(
+        "create temp table chosen_areas (code text primary key); create temp table chosen_postcodes (postcode text primary key);"
+    )
+    for code in codes:
+        if AUTHORITY.fullmatch(code):
+            connection.execute(
+                """
+                insert or ignore into chosen_areas
+                select code from small_areas where ?1 in (local_authority_2019, local_authority)
+                union
+                select lsoa_2011 from postcodes where local_authority = ?1 and lsoa_2011 is not null
+                """,
+                (code,),
+            )
+            found = connection.execute("select count(*) from chosen_areas").fetchone()[0]
+            where, parameter = "local_authority = ? and lsoa_2011 is null", code
+        else:
+            found = 0
+            where, parameter = "lsoa_2011 is null and substr(postcode, 1, length(?1)) = ?1", code
+        cursor = connection.execute(
+            f"insert or ignore into chosen_postcodes select postcode from postcodes where {where}", (parameter,)
+        )
+        if not found and not cursor.rowcount:
+            raise SourceError(f"--extract: {code!r} is neither a local authority with areas nor the beginning of postcodes without one.")
+    connection.execute(
+        "insert or ignore into chosen_postcodes select postcode from postcodes where lsoa_2011 in (select code from chosen_areas)"
+    )
+
+
+def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, bytes, int]:
+    where = ""
+    if table.name == "postcodes":
+        where = "where postcode in (select postcode from chosen_postcodes)"
+    elif table.area:
+        where = f"where {table.area} in (select code from chosen_areas)"
+    rows = connection.execute(
+        f"select {', '.join(table.columns)} from {table.name} {where} order by {table.primary_key}"
+    ).fetchall()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(rows)
+    data = text.getvalue().encode()
+    if len(data) <= GZIP_ABOVE:
+        return f"{table.name}.csv", data, len(rows)
+    return f"{table.name}.csv.gz", gzip.compress(data, 9, mtime=0), len(rows)
+
+
+def load(build: Build, folder: Path = FOLDER) -> None:
+    """Fills the tables from the extract in `folder`. Raises SourceError for a file that is not as the manifest says."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{folder / MANIFEST} cannot be read: {error}") from error
+    for name, table in build.tables.items():
+        if name == EDITION.name:
+            continue
+        if name not in manifest["tables"]:
+            raise SourceError(f"{folder} has no table {name}; cut the extract anew (--extract).")
+        build.insert(name, list(table.columns), _rows(folder, manifest["tables"][name], table))
+    cut_tables = [table.name for table in build.tables.values() if table.area]
+    for name in cut_tables:
+        build.db.conn.execute(
+            f"update {PROVENANCE.name} set status = 'extract' where ', ' || tables || ',' like ?", (f"%, {name},%",)
+        )
+    names = ", ".join(_names(build, manifest["codes"]))
+    build.insert(EDITION.name, list(EDITION.columns), [("", manifest["directory"], "extract", names, None)])
+
+
+def _names(build: Build, codes: list[str]) -> list[str]:
+    known = dict(build.db.conn.execute("select code, name from local_authorities"))
+    return [known.get(code) or f"{code}…" for code in codes]
+
+
+def _rows(folder: Path, described: dict, table: Table):
+    path = folder / described["file"]
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
+    if hashlib.sha256(data).hexdigest() != described["sha256"]:
+        raise SourceError(f"{path} is not the file that {MANIFEST} describes (another sha256).")
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    if header != list(table.columns) or len(rows) != described["rows"]:
+        raise SourceError(f"{path}: expected {described['rows']} rows of {', '.join(table.columns)}.")
+    types = list(table.columns.values())
+    return [tuple(None if cell == "" else type_(cell) for cell, type_ in zip(row, types, strict=True)) for row in rows]

@@ -1,0 +1,242 @@
+"""Finding the publications' files: in a mirror, in the cache, or at their official addresses.
+
+Downloads are streamed into the cache folder, resumed where they broke off, tried again with growing pauses, and kept
+with a note beside them (address, bytes, sha256, date). A mirror is a folder or a base address; with one, nothing else
+is asked.
+"""
+
+import datetime
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from sources.publication import SourceError, SourceFile
+
+ATTEMPTS = 5
+FIRST_PAUSE = 1.0  # seconds, doubled after each failed attempt
+TIMEOUT = httpx.Timeout(60.0, connect=15.0)
+BLOCK = 1 << 20
+
+
+@dataclass
+class Obtained:
+    """A publication's file on this machine.
+
+    path: where it lies, perhaps as .gz. name: its name without .gz. bytes, sha256: of the file itself, not of a .gz
+    around it. retrieved: the date of the download (ISO 8601), None where the file came from a mirror or by hand.
+    """
+
+    path: Path
+    name: str
+    bytes: int
+    sha256: str
+    retrieved: str | None
+
+    def open(self) -> BinaryIO:
+        """The file's content as a seekable binary file."""
+        if self.path.name == self.name:
+            return self.path.open("rb")
+        plain = tempfile.TemporaryFile()
+        with gzip.open(self.path) as packed:
+            shutil.copyfileobj(packed, plain, BLOCK)
+        plain.seek(0)
+        return plain
+
+    def read(self) -> bytes:
+        """The file's content."""
+        with self.open() as file:
+            return file.read()
+
+
+class Library:
+    """Where files are looked for: `mirror` (a folder, a base address or None), then `cache`, then the publishers.
+
+    progress: called with (title, total bytes or None), gives a context manager whose value takes bytes as they come.
+    """
+
+    def __init__(self, mirror: str | None, cache: Path, progress):
+        self.cache = cache
+        self.progress = progress
+        self.base = mirror.rstrip("/") + "/" if mirror and urlsplit(mirror).scheme in ("http", "https") else None
+        self.folder = Path(mirror) if mirror and not self.base else None
+        if self.folder and not self.folder.is_dir():
+            raise SourceError(f"The mirror {mirror} is neither a folder nor an http(s) address.")
+        self._found: dict[str, list[Path]] = {}
+        for path in sorted(self.folder.rglob("*")) if self.folder else ():
+            if path.is_file():
+                self._found.setdefault(path.name, []).append(path)
+
+    def obtain(self, file: SourceFile) -> Obtained:
+        """The file under the first of its accepted names. Raises SourceError saying what was looked for and where."""
+        if self.folder:
+            return self._from_folder(file)
+        if self.base:
+            return self._from_base(file)
+        for name in file.names:
+            for path in (self.cache / name, self.cache / f"{name}.gz"):
+                if path.is_file():
+                    return self._described(path, name)
+        if not file.address:
+            raise SourceError(
+                f"{file.id}: no address is known for it. Put {file.names[0]} into {self.cache}, or leave it out (--skip)."
+            )
+        name, address = file.names[0], file.address
+        if file.page_size:
+            name = next(n for n in file.names if n.endswith(".geojson"))
+            self._features(address, file.page_size, self.cache / name)
+        else:
+            self._download(address, self.cache / name)
+        return self._described(self.cache / name, name)
+
+    def _from_folder(self, file: SourceFile) -> Obtained:
+        for name in file.names:
+            found = self._found.get(name, []) + self._found.get(f"{name}.gz", [])
+            if len(found) > 1:
+                raise SourceError(f"{file.id}: {name} lies in the mirror twice: {', '.join(map(str, found))}")
+            if found:
+                return _measured(found[0], name, None)
+        raise SourceError(f"{file.id}: not in the mirror {self.folder}. Accepted names: {_listed(file.names)}.")
+
+    def _from_base(self, file: SourceFile) -> Obtained:
+        store = self.cache / ("mirror-" + hashlib.sha256(self.base.encode()).hexdigest()[:12])
+        for name in file.names:
+            for served in (name, f"{name}.gz"):
+                if not (store / served).is_file():
+                    try:
+                        self._download(self.base + quote(served), store / served)
+                    except FileNotFoundError:
+                        continue
+                return _measured(store / served, name, None)
+        raise SourceError(f"{file.id}: not in the mirror {self.base}. Accepted names: {_listed(file.names)}.")
+
+    def _described(self, path: Path, name: str) -> Obtained:
+        note = _note(path)
+        retrieved = json.loads(note.read_text())["retrieved"] if note.is_file() else None
+        return _measured(path, name, retrieved)
+
+    def _client(self) -> httpx.Client:
+        # A mirror must not send the request on to somewhere else.
+        return httpx.Client(timeout=TIMEOUT, follow_redirects=not self.base, headers={"Accept-Encoding": "identity"})
+
+    def _download(self, address: str, path: Path) -> None:
+        """Streams `address` to `path`, resuming a broken-off `path`.part. FileNotFoundError where there is none (404)."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part, mark = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.etag")
+
+        def attempt(client: httpx.Client) -> None:
+            have = part.stat().st_size if part.exists() and mark.exists() else 0
+            headers = {"Range": f"bytes={have}-", "If-Range": mark.read_text()} if have else {}
+            with client.stream("GET", address, headers=headers) as response:
+                if response.status_code == 404 and self.base:
+                    raise FileNotFoundError(address)
+                if response.status_code == 416:
+                    part.unlink()
+                    raise httpx.TransportError("the rest of the file could not be had; starting again")
+                _succeeded(response, address)
+                if response.headers.get("content-type", "").startswith("text/html"):
+                    raise SourceError(f"{address} answered with a web page instead of {path.name}.")
+                resumed = response.status_code == 206
+                etag = response.headers.get("etag")
+                mark.write_text(etag) if etag and not etag.startswith("W/") else mark.unlink(missing_ok=True)
+                length = response.headers.get("content-length")
+                expected = int(length) + (have if resumed else 0) if length else None
+                with part.open("ab" if resumed else "wb") as out, self.progress(path.name, expected) as advance:
+                    advance(have if resumed else 0)
+                    for block in response.iter_bytes(BLOCK):
+                        out.write(block)
+                        advance(len(block))
+                if expected is not None and part.stat().st_size != expected:
+                    raise httpx.TransportError(f"{part.stat().st_size} of {expected} bytes arrived")
+
+        self._attempts(address, attempt)
+        mark.unlink(missing_ok=True)
+        self._keep(part, path, address)
+
+    def _features(self, address: str, page_size: int, path: Path) -> None:
+        """The attributes of every feature of an ArcGIS layer, page by page, as one GeoJSON file without geometry."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        features: list[dict] = []
+        with self.progress(path.name, None) as advance:
+            while True:
+                query = (
+                    "/query?where=1%3D1&outFields=*&returnGeometry=false&f=geojson"
+                    f"&resultOffset={len(features)}&resultRecordCount={page_size}"
+                )
+
+                def attempt(client: httpx.Client, query=query) -> bytes:
+                    response = client.get(address + query)
+                    _succeeded(response, address)
+                    return response.content
+
+                page = self._attempts(address, attempt)
+                try:
+                    some = [{"properties": f["properties"]} for f in json.loads(page)["features"]]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise SourceError(f"{address} did not answer with features: {page[:120]!r}") from error
+                advance(len(page))
+                features += some
+                if len(some) < page_size:
+                    break
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        self._keep(part, path, address)
+
+    def _attempts(self, address: str, attempt):
+        pause = FIRST_PAUSE
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                with self._client() as client:
+                    return attempt(client)
+            except httpx.TransportError as error:
+                if not left:
+                    raise SourceError(f"{address}: {error or type(error).__name__} ({ATTEMPTS} attempts)") from error
+                time.sleep(pause)
+                pause *= 2
+
+    def _keep(self, part: Path, path: Path, address: str) -> None:
+        measured = _measured(part, part.name, None)
+        note = {
+            "address": address,
+            "bytes": measured.bytes,
+            "sha256": measured.sha256,
+            "retrieved": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }
+        _note(path).write_text(json.dumps(note, indent=1) + "\n")
+        os.replace(part, path)
+
+
+def _succeeded(response: httpx.Response, address: str) -> None:
+    if response.status_code in (408, 429) or response.status_code >= 500:
+        raise httpx.TransportError(f"answered {response.status_code}")
+    if response.status_code not in (200, 206):
+        raise SourceError(f"{address} answered {response.status_code}.")
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "") + " (each also as .gz)"
+
+
+def _measured(path: Path, name: str, retrieved: str | None) -> Obtained:
+    digest, size = hashlib.sha256(), 0
+    try:
+        with gzip.open(path) if path.name != name else path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+                size += len(block)
+    except (OSError, EOFError) as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
+    return Obtained(path, name, size, digest.hexdigest(), retrieved)

@@ -1,0 +1,93 @@
+"""Access to gardens and public green space in Great Britain, April 2020: private outdoor space by authority (ONS).
+
+https://www.ons.gov.uk/economy/environmentalaccounts/datasets/accesstogardensandpublicgreenspaceingreatbritain
+The authorities are those of 2019. What the file calls a percentage is a share (0.97), and is stored as one.
+"""
+
+from sources.publication import Publication, SourceFile, Table
+from sources.workbook import column
+
+GARDENS = SourceFile(
+    "green_space",
+    ("osprivateoutdoorspacereferencetables.xlsx", "access_to_green_space.csv"),
+    "https://www.ons.gov.uk/file?uri=/economy/environmentalaccounts/datasets/accesstogardensandpublicgreenspaceingreatbritain/"
+    "accesstogardenspacegreatbritainapril2020/osprivateoutdoorspacereferencetables.xlsx",
+)
+SHEET = "LAD gardens"
+
+WITH = "with private outdoor space"
+SPACE = "private outdoor space"
+
+
+def _addresses(type_: type, kind: str, text: str):
+    """A column whose label the publication misspells ("Adress"); the right spelling is accepted too."""
+    return column(type_, f"Property type: {kind} | {text.replace('ddress', 'dress')}", f"Property type: {kind} | {text}")
+
+
+def _of(kind: str) -> dict:
+    """The columns that houses, flats and the total have in common, in the file's order."""
+    prefix = kind.lower()
+    return {
+        f"{prefix}_address_count": column(int, f"Property type: {kind} | Address count"),
+        f"{prefix}_addresses_with_private_outdoor_space_count": _addresses(int, kind, f"Address {WITH} count"),
+        f"{prefix}_private_outdoor_space_total_area_m2": column(
+            float, f"Property type: {kind} | {SPACE} total area (m2)"
+        ),
+        f"{prefix}_addresses_with_private_outdoor_space_share": _addresses(
+            float, kind, f"Percentage of addresses {WITH}"
+        ),
+        f"{prefix}_average_private_outdoor_space_m2": column(
+            float, f"Property type: {kind} | Average size of {SPACE} (m2)"
+        ),
+    }
+
+
+KEY = {"local_authority": column(str, "LAD code")}
+PLACE = {"nation": column(str, "Country name"), "authority_name": column(str, "LAD name")}
+FIGURES = {
+    "region": column(str, "Region code"),
+    "region_name": column(str, "Region name"),
+    **_of("Houses"),
+    "houses_median_private_outdoor_space_m2": column(float, f"Property type: Houses | Median size of {SPACE} (m2)"),
+    **_of("Flats"),
+    "flats_private_outdoor_space_count": column(int, f"Property type: Flats | {SPACE} count"),
+    "flats_average_flats_sharing_a_garden": column(
+        float, "Property type: Flats | Average number of flats sharing a garden"
+    ),
+    **_of("Total"),
+}
+
+TABLE = Table(
+    "green_space",
+    {"local_authority": str, **{name: c.type for name, c in FIGURES.items()}},
+    primary_key="local_authority",
+    references={"local_authority": ("local_authorities", "code")},
+    not_null=frozenset({"region", "total_address_count"}),
+)
+
+
+def load(build) -> None:
+    """Fills green_space and adds the 2019 authorities of Great Britain."""
+    sheet = None if build.file(GARDENS).name.endswith(".csv") else SHEET
+    rows = list(build.rows(GARDENS, KEY | PLACE | FIGURES, sheet=sheet, header_rows=2))
+    build.insert(TABLE.name, list(TABLE.columns), (row[:1] + row[3:] for row in rows))
+    build.authorities("2019", ((row[0], row[2], row[1]) for row in rows))
+
+
+PUBLICATIONS = (
+    Publication(
+        id="green_space",
+        title="Access to gardens and public green space in Great Britain: private outdoor space",
+        publisher="Office for National Statistics",
+        edition="April 2020",
+        page="https://www.ons.gov.uk/economy/environmentalaccounts/datasets/"
+        "accesstogardensandpublicgreenspaceingreatbritain",
+        files=(GARDENS,),
+        load=load,
+        tables=(TABLE,),
+        fills=(TABLE.name, "local_authorities"),
+        rows={GARDENS.id: 371},
+        attribution="Source: Office for National Statistics licensed under the Open Government Licence v3.0."
+        " Contains OS data © Crown copyright and database right 2020.",
+    ),
+)

@@ -1,0 +1,257 @@
+"""ONS Postcode Directory: every postcode of the UK, live and terminated, with the areas it lies in.
+
+https://geoportal.statistics.gov.uk/ (search for ONSPD). A ZIP with one CSV of all postcodes inside (1.4 GB in the
+publisher's own); it is read as a stream and never unpacked to disk.
+"""
+
+import csv
+import io
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+from sources.geography import KIND_OF_CODE, NATION_OF_CODE
+from sources.postcode import FORM
+from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.workbook import decode, label
+
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTH_NAMES = (
+    "January February March April May June July August September October November December".split()
+)
+EDITIONS = [(month, year) for year in range(2027, 2022, -1) for month in ("NOV", "AUG", "MAY", "FEB")]
+
+DIRECTORY = SourceFile(
+    "postcode_directory",
+    ("ONSPD_MAY_2026.zip", *(f"ONSPD_{m}_{y}.zip" for m, y in EDITIONS if (m, y) != ("MAY", 2026))),
+    "https://www.arcgis.com/sharing/rest/content/items/6fff67d204fd4f339591ed667a6e3642/data",
+)
+
+POSTCODES = Table(
+    "postcodes",
+    {
+        "postcode": str,
+        "lsoa_2011": str,
+        "lsoa_2021": str,
+        "local_authority": str,
+        "introduced": int,
+        "terminated": int,
+        "latitude": float,
+        "longitude": float,
+    },
+    primary_key="postcode",
+    references={"lsoa_2011": ("small_areas", "code"), "local_authority": ("local_authorities", "code")},
+    indexes=("lsoa_2011",),
+    without_rowid=True,
+    area="lsoa_2011",
+)
+
+FIELDS = {  # column: the spellings of its header from the 2023 to the 2026 editions
+    "postcode": r"pcds",
+    "introduced": r"dointr",
+    "terminated": r"doterm",
+    "local_authority": r"lad\d\dcd|oslaua",
+    "lsoa_2011": r"lsoa11cd|lsoa11",
+    "msoa_2011": r"msoa11cd|msoa11",
+    "lsoa_2021": r"lsoa21cd|lsoa21",
+    "latitude": r"lat",
+    "longitude": r"long",
+}
+PSEUDO = re.compile(r"[A-Z]99999999")
+AREA = re.compile(r"[EW]01[0-9]{6}|S01[0-9]{6}|95[A-Z]{2}[0-9][0-9][A-Z][0-9]")
+AREA_2021 = re.compile(r"([EW]01[0-9]{6})|[SN][0-9]{8}")
+MIDDLE = re.compile(r"([EW]02[0-9]{6})|S02[0-9]{6}|95[A-Z0-9]{5,6}|N[0-9]{8}")
+AUTHORITY = re.compile(r"E0[6-9][0-9]{6}|W06[0-9]{6}|S12[0-9]{6}|N09[0-9]{6}")
+MONTH = re.compile(r"((?:19|20)[0-9][0-9](?:0[1-9]|1[0-2]))")
+BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError)
+
+BATCH = 20_000  # rows between two reports of progress
+
+
+class _Codes(dict):
+    """Raw cell to code, remembered; blank and pseudo-codes are None. Raises ValueError for what looks like neither.
+
+    Where the pattern has a group, only what it catches is kept: other nations' codes of that column are None.
+    """
+
+    def __init__(self, pattern: re.Pattern, convert=str):
+        super().__init__({"": None})
+        self.pattern, self.convert = pattern, convert
+
+    def __missing__(self, raw: str):
+        code = raw.strip()
+        match = self.pattern.fullmatch(code)
+        if match:
+            kept = match[1] if self.pattern.groups == 1 else code
+            value = self.convert(kept) if kept else None
+        elif not code or PSEUDO.fullmatch(code):
+            value = None
+        else:
+            raise ValueError(f"expected a code like {self.pattern.pattern}, found {raw[:40]!r}")
+        self[raw] = value
+        return value
+
+
+def load(build) -> None:
+    """Fills postcodes, the middle layer of the LSOAs, and the authorities of the directory's edition."""
+    obtained = build.file(DIRECTORY)
+    try:
+        with obtained.open() as file, zipfile.ZipFile(file) as archive:
+            member = _member(archive, obtained.name)
+            edition = _edition(member.filename) or _edition(obtained.name)
+            if not edition:
+                raise SourceError(f"{obtained.name}: no edition (ONSPD_MMM_YYYY) in its name or in {member.filename}")
+            build.edition(DIRECTORY, f"{MONTH_NAMES[edition[1] - 1]} {edition[0]}")
+            names = dict(_authority_names(archive))
+            with archive.open(member) as raw:
+                rows = _Rows(build, raw, member, obtained.name)
+                build.insert(POSTCODES.name, list(POSTCODES.columns), rows)
+    except BAD_ZIP as error:
+        raise SourceError(
+            f"{obtained.name} is damaged or cut short ({type(error).__name__}: {error}). Delete it and fetch it again."
+        ) from error
+    build.counted(DIRECTORY, rows.count)
+    build.authorities(str(edition[0]), ((c, names.get(c), NATION_OF_CODE[c[0]]) for c in rows.authorities if c))
+    # An area that no loaded publication names (its lookup was left out) still gets its row, so that nothing is lost.
+    build.areas(
+        {"code": c, "kind": KIND_OF_CODE[c[0]], "nation": NATION_OF_CODE[c[0]]} for c in rows.areas if c
+    )
+    build.merge("lsoas_2011", ["code", "msoa_2011"], sorted(rows.middle.items()))
+
+
+class _Rows:
+    """The directory's rows as they go into the table, and what is learned of them on the way.
+
+    count: rows read. areas, authorities: the codes met. middle: LSOA to its MSOA.
+    """
+
+    def __init__(self, build, raw, member: zipfile.ZipInfo, name: str):
+        self.build, self.raw, self.member, self.where = build, raw, member, f"{name}, {member.filename}"
+        self.count = 0
+        self.middle: dict[str, str] = {}
+        self.areas: set[str | None] = set()
+        self.authorities: set[str | None] = set()
+
+    def __iter__(self) -> Iterator[tuple]:
+        text = io.TextIOWrapper(self.raw, "utf-8-sig", newline="")
+        reader = csv.reader(text, strict=True)
+        with self.build.progress(self.member.filename, self.member.file_size) as advance:
+            try:
+                yield from self._parsed(reader, advance)
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise SourceError(f"{self.where}, line {reader.line_num}: {error}") from error
+
+    def _parsed(self, reader, advance) -> Iterator[tuple]:
+        places = _places(next(reader, []), self.where)
+        width = max(places.values()) + 1
+        i_postcode, i_in, i_out, i_lad, i_11, i_msoa, i_21, i_lat, i_long = (places[name] for name in FIELDS)
+        area, area_2021, middle = _Codes(AREA), _Codes(AREA_2021), _Codes(MIDDLE)
+        authority, month = _Codes(AUTHORITY), _Codes(MONTH, int)
+        form, middles, seen = FORM.fullmatch, self.middle, 0
+        for row in reader:
+            try:
+                if len(row) < width:
+                    raise ValueError(f"expected {width} cells or more, found {len(row)}")
+                postcode = row[i_postcode]
+                if not form(postcode.replace(" ", "", 1)) or postcode[-4] != " ":
+                    raise ValueError(f"expected a postcode with one space, found {postcode[:40]!r}")
+                code = area[row[i_11]]
+                msoa = middle[row[i_msoa]]
+                if msoa is not None and middles.setdefault(code, msoa) != msoa:
+                    raise ValueError(f"{code} lies in {middles[code]} and in {msoa}")
+                latitude, longitude = float(row[i_lat] or 100), float(row[i_long] or 0)
+                if latitude > 99:  # ONS's mark for no grid reference: 99.999999, 0.000000
+                    latitude = longitude = None
+                elif not (49 < latitude < 61.5 and -9 < longitude < 2.5):
+                    raise ValueError(f"{latitude}, {longitude} is not in the UK")
+                yield (
+                    postcode,
+                    code,
+                    area_2021[row[i_21]],
+                    authority[row[i_lad]],
+                    month[row[i_in]],
+                    month[row[i_out]],
+                    latitude,
+                    longitude,
+                )
+            except ValueError as error:
+                raise SourceError(f"{self.where}, line {reader.line_num}: {error}") from None
+            self.count += 1
+            if not self.count % BATCH:
+                at = self.raw.tell()
+                advance(at - seen)
+                seen = at
+        advance(self.member.file_size - seen)
+        middles.pop(None, None)
+        self.areas, self.authorities = set(area.values()), set(authority.values())
+
+
+def _places(header: list[str], where: str) -> dict[str, int]:
+    labels = [label(cell) for cell in header]
+    places = {}
+    for name, pattern in FIELDS.items():
+        found = [i for i, text in enumerate(labels) if re.fullmatch(pattern, text)]
+        if len(found) != 1:
+            spelling = pattern.replace(r"\d\d", "25").split("|")[0]
+            raise SourceError(
+                f"{where}: label {spelling!r} "
+                + (f"stands there {len(found)} times" if found else f"is missing; it has {', '.join(header)[:300]}")
+            )
+        places[name] = found[0]
+    return places
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """The CSV of all postcodes: the largest one under Data/ that is not one of the files a postcode area."""
+    found = [
+        member
+        for member in archive.infolist()
+        if re.search(r"(^|/)ONSPD_[A-Z]{3}_\d{4}(_UK)?\.csv$", member.filename, re.IGNORECASE)
+        and "multi_csv" not in member.filename.lower()
+    ]
+    if len(found) != 1:
+        raise SourceError(f"{name}: expected one Data/ONSPD_MMM_YYYY_UK.csv inside, found {len(found)}")
+    return found[0]
+
+
+def _edition(name: str) -> tuple[int, int] | None:
+    match = re.search(r"ONSPD_([A-Z]{3})_(\d{4})", name.upper())
+    return (int(match[2]), MONTHS.index(match[1]) + 1) if match and match[1] in MONTHS else None
+
+
+def _authority_names(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """Code and name of the authorities that the directory's own documents name, where it has any."""
+    for member in archive.namelist():
+        if not re.search(r"Documents/.*(LAD|LA_UA).*\.csv$", member, re.IGNORECASE):
+            continue
+        grid = list(csv.reader(io.StringIO(decode(archive.read(member)))))
+        labels = [label(cell) for cell in grid[0]] if grid else []
+        code = [i for i, text in enumerate(labels) if re.fullmatch(r"lad\d\dcd", text)]
+        name = [i for i, text in enumerate(labels) if re.fullmatch(r"lad\d\dnm", text)]
+        if len(code) == len(name) == 1:
+            for row in grid[1:]:
+                if len(row) > max(code[0], name[0]) and AUTHORITY.fullmatch(row[code[0]].strip()):
+                    yield row[code[0]].strip(), " ".join(row[name[0]].split())
+
+
+PUBLICATIONS = (
+    Publication(
+        id="postcode_directory",
+        title="ONS Postcode Directory",
+        publisher="Office for National Statistics",
+        edition="",
+        page="https://geoportal.statistics.gov.uk/search?q=PRD_ONSPD",
+        files=(DIRECTORY,),
+        load=load,
+        tables=(POSTCODES,),
+        fills=(POSTCODES.name, "small_areas", "lsoas_2011", "local_authorities"),
+        attribution="Source: Office for National Statistics licensed under the Open Government Licence v3.0."
+        " Contains OS data © Crown copyright and database right {year}."
+        " Contains Royal Mail data © Royal Mail copyright and database right {year}.",
+        conditions="Northern Ireland postcodes (BT): not under the Open Government Licence. Non-commercial use is free;"
+        " internal business use is under ONS's Northern Ireland End User Licence; any other commercial use needs a"
+        " licence from Land & Property Services.",
+    ),
+)

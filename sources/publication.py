@@ -1,0 +1,111 @@
+"""What a publication is to the build: its files, the tables it fills, and how it is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+class SourceError(Exception):
+    """A publication, file, cell or check is not as it must be. The message says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The terms of a publication: `name` and `url` as its publisher gives them."""
+
+    name: str
+    url: str
+
+
+OGL = Licence(
+    "Open Government Licence v3.0", "https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/"
+)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a publication.
+
+    id: its row in the table `publications`.
+    names: the file names that are accepted, the official one (or the newest edition's) first.
+    address: where the publisher serves it; None where no address is known.
+    page_size: for an ArcGIS feature layer, how many features one request may ask for; None for a plain file.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    address: str | None
+    page_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of census.db.
+
+    columns: column name to str, int or float, in order. Codes are str so that anyone's SQL joins on them.
+    primary_key: its key column. references: column to (table, column).
+    indexes: columns that get an index of their own. search: columns in the full-text index.
+    """
+
+    name: str
+    columns: dict[str, type]
+    primary_key: str
+    references: dict[str, tuple[str, str]] = field(default_factory=dict)
+    not_null: frozenset[str] = frozenset()
+    indexes: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    without_rowid: bool = False
+    area: str | None = None
+    """The column that holds a small area's code, by which an extract is cut; None for a table kept whole."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index of multiple deprivation and how to read its table in the words common to all of them.
+
+    areas: how many areas it ranks. geography: the kind of area, as a column of `postcodes`.
+    band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `sources.deprivation`).
+    bands: published band columns of the overall rank, name to number of bands.
+    domains: common domain name to the table's own column prefix; `_rank`, and `_decile` where published.
+    tied_pairs: how many pairs of areas share an overall rank.
+    """
+
+    id: str
+    nation: str
+    year: int
+    title: str
+    publisher: str
+    areas: int
+    geography: str
+    area_kind: str
+    table: str
+    band_rule: str
+    bands: dict[str, int]
+    domains: dict[str, str]
+    tied_pairs: int = 0
+    domain_bands: bool = False
+    score: str | None = "imd_score"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A publication: who publishes what under which terms, and how it gets into the database.
+
+    load: called with the build (`sources.database.Build`); reads its files and fills its tables.
+    fills: the tables it writes to. tables: those of them that exist because of it.
+    rows: file id to the exact number of rows that the publication has; a file with another number is refused.
+    """
+
+    id: str
+    title: str
+    publisher: str
+    edition: str
+    page: str
+    files: tuple[SourceFile, ...]
+    load: Callable
+    fills: tuple[str, ...]
+    attribution: str
+    licence: Licence = OGL
+    conditions: str | None = None
+    tables: tuple[Table, ...] = ()
+    index: Index | None = None
+    rows: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,108 @@
+"""Welsh Index of Multiple Deprivation 2019 (Welsh Government): ranks, published bands and scores.
+
+https://www.gov.wales/welsh-index-multiple-deprivation-full-index-update-ranks-2019
+"""
+
+from sources.deprivation import index_table
+from sources.publication import Index, Publication, SourceError, SourceFile
+from sources.workbook import column
+
+FILES = "https://gov.wales/sites/default/files/statistics-and-research/2019-12/"
+RANKS = SourceFile(
+    "wales_2019",
+    tuple(f"welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area{end}" for end in (".ods", ".xls", ".xlsx")),
+    FILES + "welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area.ods",
+)
+SCORES = SourceFile(
+    "wales_2019_scores",
+    tuple(f"wimd-2019-index-and-domain-scores-by-small-area{end}" for end in ("_0.ods", ".ods", ".csv", ".xls", ".xlsx")),
+    FILES + "wimd-2019-index-and-domain-scores-by-small-area_0.ods",
+)
+
+PARTS = {
+    "imd": "WIMD 2019",
+    "income": "Income",
+    "employment": "Employment",
+    "health": "Health",
+    "education": "Education",
+    "access_to_services": "Access to Services",
+    "housing": "Housing",
+    "community_safety": "Community Safety",
+    "physical_environment": "Physical Environment",
+}
+KEY = {"area_code": column(str, "LSOA code")}
+NAME = {"publisher_name": column(str, "LSOA name (Eng)")}
+RANK = {f"{name}_rank": column(int, title) for name, title in PARTS.items()}
+SCORE = {f"{name}_score": column(float, title) for name, title in PARTS.items()}
+BANDS = {
+    "imd_decile": column(int, "WIMD 2019 overall decile"),
+    "imd_quintile": column(int, "WIMD 2019 overall quintile"),
+    "imd_quartile": column(int, "WIMD 2019 overall quartile"),
+}
+
+TABLE = index_table(
+    "imd_wales_2019", {name: c.type for part in (RANK, BANDS, SCORE) for name, c in part.items()}
+)
+
+INDEX = Index(
+    id="wales_2019",
+    nation="Wales",
+    year=2019,
+    title="Welsh Index of Multiple Deprivation 2019",
+    publisher="Welsh Government",
+    areas=1909,
+    geography="lsoa_2011",
+    area_kind="LSOA",
+    table=TABLE.name,
+    band_rule="floor",
+    bands={"decile": 10, "quintile": 5, "quartile": 4},
+    domains={
+        "income": "income",
+        "employment": "employment",
+        "education": "education",
+        "health": "health",
+        "crime": "community_safety",
+        "access_to_services": "access_to_services",
+        "housing": "housing",
+        "living_environment": "physical_environment",
+    },
+)
+
+
+def load(build) -> None:
+    """Fills imd_wales_2019 and adds the index's own names to the LSOAs of Wales."""
+    ranks = list(build.rows(RANKS, KEY | NAME | RANK, sheet="WIMD_2019_ranks"))
+    build.insert(TABLE.name, ["area_code", *RANK], (row[:1] + row[2:] for row in ranks))
+    overall = {row[0]: row[2] for row in ranks}
+    bands = list(
+        build.rows(
+            RANKS,
+            KEY | BANDS | {"imd_rank": column(int, "WIMD 2019 overall rank")},
+            sheet="Deciles_quintiles_quartiles",
+        )
+    )
+    for code, *_, rank in bands:
+        if overall.get(code) != rank:
+            raise SourceError(f"{RANKS.names[0]}: {code} has rank {overall.get(code)} in one sheet and {rank} in another.")
+    build.update(TABLE.name, ["area_code", *BANDS], (row[:-1] for row in bands))
+    build.update(TABLE.name, ["area_code", *SCORE], build.rows(SCORES, KEY | SCORE))
+    build.areas({"code": row[0], "kind": "LSOA", "nation": "Wales", "publisher_name": row[1]} for row in ranks)
+
+
+PUBLICATIONS = (
+    Publication(
+        id="wales_2019",
+        title=INDEX.title,
+        publisher=INDEX.publisher,
+        edition="2019",
+        page="https://www.gov.wales/welsh-index-multiple-deprivation-full-index-update-ranks-2019",
+        files=(RANKS, SCORES),
+        load=load,
+        tables=(TABLE,),
+        fills=(TABLE.name, "small_areas"),
+        rows={RANKS.id: 1909, SCORES.id: 1909},
+        index=INDEX,
+        attribution="Welsh Government, Welsh Index of Multiple Deprivation 2019, licensed under the Open Government"
+        " Licence v3.0.",
+    ),
+)

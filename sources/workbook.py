@@ -1,0 +1,200 @@
+"""Tables out of csv, xls, xlsx, ods and GeoJSON files, all alike.
+
+The header is found by its labels, wherever it stands and whatever white space is in it; values are converted to the
+column's type, and what cannot be is refused with file, sheet, row and label.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import python_calamine
+
+from sources.publication import SourceError
+
+HEADER_SEARCH_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column to read: the labels it may stand under (any one of them), and its type: str, int or float."""
+
+    type: type
+    labels: tuple[str, ...]
+
+
+def column(type_: type, *labels: str) -> Column:
+    """A column of `type_` under any of `labels`; a label of a two-row header is "upper | lower"."""
+    return Column(type_, labels)
+
+
+def label(text) -> str:
+    """A label as it is compared: one space between words, no case, no byte-order mark."""
+    return " ".join(str(text).replace("\ufeff", " ").split()).casefold()
+
+
+def rows(path: Path, data: bytes, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1) -> Iterator[tuple]:
+    """The rows of `columns`, in their order and typed; blank cells are None, blank rows and footnotes are passed over.
+
+    path: the file's name says what it is (.csv, .xls, .xlsx, .ods, .geojson). data: its bytes.
+    sheet: a workbook's sheet; None takes the first sheet that holds the labels.
+    header_rows: 2 for a header of groups over columns.
+    Raises SourceError, naming file, sheet and label, for a label that is missing or there twice, and naming the row
+    and the cell for a value that is not of its type.
+    """
+    sheets = list(_sheets(path, data, sheet))
+    misses = []
+    for name, grid in sheets:
+        where = f"{path.name}, sheet {name!r}" if name else path.name
+        try:
+            first, places = _header(grid, columns, header_rows, where)
+        except SourceError as error:
+            misses.append(error)
+            continue
+        return _typed(grid, first, places, columns, where)
+    raise misses[0]
+
+
+def _sheets(path: Path, data: bytes, sheet: str | None):
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        yield None, _csv_grid(path, data)
+    elif suffix in (".geojson", ".json"):
+        yield None, _feature_grid(path, data)
+    elif suffix in (".xls", ".xlsx", ".ods"):
+        try:
+            book = python_calamine.load_workbook(io.BytesIO(data))
+            names = [name for name in book.sheet_names if sheet is None or label(name) == label(sheet)]
+            if not names:
+                there = ", ".join(map(repr, book.sheet_names))
+                raise SourceError(f"{path.name} has no sheet {sheet!r}; it has {there}")
+            for name in names:
+                yield name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+        except (python_calamine.CalamineError, OSError) as error:
+            raise SourceError(f"{path.name} is not a readable workbook: {error}") from error
+    else:
+        raise SourceError(f"{path.name}: expected a name that ends in .csv, .xls, .xlsx, .ods or .geojson")
+
+
+def decode(data: bytes) -> str:
+    """Text in UTF-8, with or without a byte-order mark, otherwise in Windows-1252."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
+def _csv_grid(path: Path, data: bytes) -> list[list]:
+    try:
+        return list(csv.reader(io.StringIO(decode(data), newline=""), strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise SourceError(f"{path.name} is not a readable CSV file: {error}") from error
+
+
+def _feature_grid(path: Path, data: bytes) -> list[list]:
+    try:
+        properties = [feature["properties"] for feature in json.loads(data)["features"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{path.name} is not a GeoJSON feature collection: {error}") from error
+    keys = list(dict.fromkeys(key for p in properties for key in p))
+    return [keys] + [["" if p.get(key) is None else p[key] for key in keys] for p in properties]
+
+
+def _header(grid: list[list], columns: dict[str, Column], header_rows: int, where: str) -> tuple[int, list[int]]:
+    """The first row of data, and the place of each column."""
+    best: tuple[int, str] = (-1, "the file is empty")
+    for top in range(min(HEADER_SEARCH_ROWS, len(grid) - header_rows + 1)):
+        labels = _labels(grid[top : top + header_rows])
+        places, complaints = [], []
+        for wanted in columns.values():
+            found = [i for i, text in enumerate(labels) if text in {label(x) for x in wanted.labels}]
+            places += found[:1]
+            if not found:
+                complaints.append(f"label {wanted.labels[0]!r} is missing")
+            elif len(found) > 1:
+                complaints.append(f"label {wanted.labels[0]!r} stands there {len(found)} times")
+        if not complaints:
+            return top + header_rows, places
+        if len(places) > best[0]:
+            best = (len(places), "; ".join(complaints[:5]))
+    raise SourceError(f"{where}: {best[1]}")
+
+
+def _labels(header: list[list]) -> list[str]:
+    if len(header) == 1:
+        return [label(cell) for cell in header[0]]
+    upper, lower = header
+    group, labels = "", []
+    for i, cell in enumerate(lower):
+        over = label(upper[i]) if i < len(upper) else ""
+        group = over or group
+        below = label(cell)
+        labels.append(f"{group} | {below}" if below else over)
+    return labels
+
+
+def _typed(grid, first: int, places: list[int], columns: dict[str, Column], where: str) -> Iterator[tuple]:
+    names = list(columns)
+    converters = [_CONVERT[c.type] for c in columns.values()]
+    for number, row in enumerate(grid[first:], first + 1):
+        if sum(1 for cell in row if not _blank(cell)) < 2:  # blank, or a footnote
+            continue
+        values = []
+        for name, place, convert in zip(names, places, converters, strict=True):
+            if place >= len(row):
+                raise SourceError(f"{where}, row {number}: it ends before {columns[name].labels[0]!r}")
+            try:
+                values.append(convert(row[place]))
+            except ValueError as error:
+                raise SourceError(f"{where}, row {number}, {columns[name].labels[0]!r}: {error}") from None
+        yield tuple(values)
+
+
+def _blank(cell) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def text(cell) -> str | None:
+    """A cell's text with one space between words, None where blank."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return " ".join(str(cell).split()) or None
+
+
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def real(cell) -> float | None:
+    """A cell's number, None where blank. Raises ValueError for anything else, infinities and percentages included."""
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        return float(cell)
+    if _blank(cell):
+        return None
+    bare = str(cell).strip()
+    if _THOUSANDS.fullmatch(bare):
+        bare = bare.replace(",", "")
+    if not _NUMBER.fullmatch(bare):
+        raise ValueError(f"expected a number, found {str(cell)[:40]!r}")
+    value = float(bare)
+    if not math.isfinite(value):
+        raise ValueError(f"expected a number, found {bare[:40]!r}")
+    return value
+
+
+def integer(cell) -> int | None:
+    """A cell's whole number, None where blank. Raises ValueError for anything else."""
+    value = real(cell)
+    if value is None:
+        return None
+    if not value.is_integer():
+        raise ValueError(f"expected a whole number, found {str(cell)[:40]!r}")
+    return int(value)
+
+
+_CONVERT = {str: text, int: integer, float: real}
