@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Builds census.db: UK small-area deprivation, green space and postcodes from the official publications.
 
-  python build_db.py                              from the extract in this repository: seconds, offline
-  python build_db.py --full                       the whole UK, from the publishers' addresses
-  python build_db.py --full --mirror DIR-or-URL   the same files from a folder or a base address, nothing else
-  python build_db.py --check census.db            verifies a database and says what it holds
-  python build_db.py --extract CODES              cuts the extract anew from a full census.db
+python build_db.py                              from the extract in this repository: seconds, offline
+python build_db.py --full                       the whole UK, from the publishers' addresses
+python build_db.py --full --mirror DIR-or-URL   the same files from a folder or a base address, nothing else
+python build_db.py --check census.db            verifies a database and says what it holds
+python build_db.py --extract CODES              cuts the extract anew from a full census.db
 """
 
 import argparse
@@ -101,7 +101,8 @@ def cut(path: Path, codes: list[str]) -> int:
 def report(found: list[checks.Check]) -> None:
     """Prints the checks, a line each."""
     for c in found:
-        console.print(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {c.found if c.passed else f'expected {c.expected}, found {c.found}'}")
+        outcome = c.found if c.passed else f"expected {c.expected}, found {c.found}"
+        console.print(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
 
 
 def failures(found: list[checks.Check]) -> str:
@@ -116,16 +117,16 @@ def failures(found: list[checks.Check]) -> str:
 def holdings(path: Path) -> None:
     """Prints what the database holds: editions, rows, size."""
     with _opened(path) as connection:
-        digest, directory, scope, authorities, left_out = connection.execute("select * from edition").fetchone()
+        digest, scope, authorities, left_out = connection.execute(
+            "select digest, scope, authorities, left_out from edition"
+        ).fetchone()
         whole = "the United Kingdom" if scope == "complete" else f"an extract: {authorities}"
         console.print(f"holds {whole}")
         for title, edition, status, rows in connection.execute(
             "select title, group_concat(distinct edition), status, max(rows) from publications group by publication"
         ):
             console.print(f"  {title} ({edition or 'no edition'}): {status}" + (f", {rows:,} rows" if rows else ""))
-        postcodes, live = connection.execute(
-            "select count(*), count(*) - count(terminated) from postcodes"
-        ).fetchone()
+        postcodes, live = connection.execute("select count(*), count(*) - count(terminated) from postcodes").fetchone()
         areas = connection.execute("select count(*) from small_areas").fetchone()[0]
         console.print(f"  {postcodes:,} postcodes, {live:,} of them live, in {areas:,} small areas")
         if left_out:
@@ -138,7 +139,7 @@ def progress(title: str, total: int | None):
     """A progress bar in a terminal, otherwise a line; gives a function that takes bytes as they come."""
     if not console.is_terminal:
         console.print(f"reading {title}" + (f" ({total:,} bytes)" if total else ""))
-        yield lambda n: None
+        yield lambda _: None
         return
     bar = rich.progress.Progress(
         rich.progress.TextColumn("{task.description}"),
@@ -175,7 +176,9 @@ def _options(arguments: list[str] | None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [p.id for p in sources.publications()]
     parser.add_argument("--full", action="store_true", help="every publication instead of the extract")
-    parser.add_argument("--mirror", metavar="DIR-or-URL", help="with --full: where the files are; nothing else is asked")
+    parser.add_argument(
+        "--mirror", metavar="DIR-or-URL", help="with --full: where the files are; nothing else is asked"
+    )
     parser.add_argument("--cache", metavar="DIR", type=Path, default=ROOT / "cache", help="where downloads are kept")
     parser.add_argument("--output", metavar="FILE", type=Path, default=ROOT / "census.db", help="default: census.db")
     parser.add_argument(

@@ -35,13 +35,13 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
     tables = all_tables(publications)
     there = {row[0] for row in connection.execute("select name from sqlite_master where type in ('table', 'view')")}
     missing = sorted({*tables, VIEW} - there)
-    checks = [Check("tables and the view", "all there", "all there" if not missing else f"without {', '.join(missing)}")]
+    checks = [
+        Check("tables and the view", "all there", "all there" if not missing else f"without {', '.join(missing)}")
+    ]
     if missing:
         return checks
     complete = connection.execute("select scope = 'complete' from edition").fetchone() == (1,)
-    left_out = set(
-        row[0] for row in connection.execute("select publication from publications where status = 'left out'")
-    )
+    left_out = {row[0] for row in connection.execute("select publication from publications where status = 'left out'")}
     indices = [p.index for p in publications if p.index and p.id not in left_out]
     checks += _counts(connection, indices, complete, left_out)
     for index in indices:
@@ -119,7 +119,7 @@ def _ranks(connection, index: Index, complete: bool) -> list[Check]:
         f"select min(imd_rank), max(imd_rank), count(distinct imd_rank), count(*) from {table}"
     ).fetchone()
     if not complete:
-        within = 1 <= low and high <= n
+        within = low >= 1 and high <= n
         return [Check(f"{index.id}: ranks", f"1 to {n:,}", f"1 to {n:,}" if within else f"{low} to {high}")]
     gaps = _one(
         connection,

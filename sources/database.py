@@ -205,7 +205,9 @@ class Build:
                 f" where {table}.{column} <> incoming.{column} order by 1 limit 1"
             ).fetchone()
             if clash:
-                raise SourceError(f"{table}: two publications give {clash[0]} a {column}: {clash[1]!r} and {clash[2]!r}.")
+                raise SourceError(
+                    f"{table}: two publications give {clash[0]} a {column}: {clash[1]!r} and {clash[2]!r}."
+                )
         filled = ", ".join(f"{c} = coalesce({c}, excluded.{c})" for c in others)
         self.db.conn.execute(
             f"insert into {table} ({', '.join(columns)}) select * from incoming where true"
@@ -256,7 +258,7 @@ class Build:
         for file in (file for p in wanted for file in p.files):
             try:
                 obtained = self.file(file)
-                self.say(f"{file.id}: {obtained.name}, {obtained.bytes:,} bytes, sha256 {obtained.sha256}")
+                self.say(f"{file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
             except SourceError as error:
                 missing.append(str(error))
         if missing:
@@ -291,7 +293,7 @@ class Build:
                 "page": publication.page,
                 "address": file.address,
                 "file": obtained and obtained.name,
-                "bytes": obtained and obtained.bytes,
+                "bytes": obtained and obtained.size,
                 "sha256": obtained and obtained.sha256,
                 "rows": self._counts.get(file.id),
                 "retrieved": obtained and obtained.retrieved,
@@ -418,9 +420,7 @@ def digest(connection: sqlite3.Connection, tables: dict[str, Table]) -> str:
         if table.name == EDITION.name:
             continue
         hashed.update(orjson.dumps([table.name, list(table.columns)]))
-        cursor = connection.execute(
-            f"select {', '.join(table.columns)} from {table.name} order by {table.primary_key}"
-        )
+        cursor = connection.execute(f"select {', '.join(table.columns)} from {table.name} order by {table.primary_key}")
         while rows := cursor.fetchmany(5000):
             hashed.update(orjson.dumps(rows))
     return hashed.hexdigest()

@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import io
 import json
-import re
 import sqlite3
 from pathlib import Path
 
@@ -56,11 +55,14 @@ def cut(database: Path, codes: list[str], folder: Path, publications: list[Publi
 def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
     """Makes the temporary tables `chosen_areas` and `chosen_postcodes`."""
     connection.executescript(
-        "create temp table chosen_areas (code text primary key); create temp table chosen_postcodes (postcode text primary key);"
+        """
+        create temp table chosen_areas (code text primary key);
+        create temp table chosen_postcodes (postcode text primary key);
+        """
     )
     for code in codes:
         if AUTHORITY.fullmatch(code):
-            connection.execute(
+            areas = connection.execute(
                 """
                 insert or ignore into chosen_areas
                 select code from small_areas where ?1 in (local_authority_2019, local_authority)
@@ -68,19 +70,21 @@ def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
                 select lsoa_2011 from postcodes where local_authority = ?1 and lsoa_2011 is not null
                 """,
                 (code,),
-            )
-            found = connection.execute("select count(*) from chosen_areas").fetchone()[0]
+            ).rowcount
             where, parameter = "local_authority = ? and lsoa_2011 is null", code
         else:
-            found = 0
+            areas = 0
             where, parameter = "lsoa_2011 is null and substr(postcode, 1, length(?1)) = ?1", code
         cursor = connection.execute(
             f"insert or ignore into chosen_postcodes select postcode from postcodes where {where}", (parameter,)
         )
-        if not found and not cursor.rowcount:
-            raise SourceError(f"--extract: {code!r} is neither a local authority with areas nor the beginning of postcodes without one.")
+        if not areas and not cursor.rowcount:
+            raise SourceError(f"--extract: no area or postcode is in {code!r}, or it is there twice.")
     connection.execute(
-        "insert or ignore into chosen_postcodes select postcode from postcodes where lsoa_2011 in (select code from chosen_areas)"
+        """
+        insert or ignore into chosen_postcodes
+        select postcode from postcodes where lsoa_2011 in (select code from chosen_areas)
+        """
     )
 
 

@@ -32,13 +32,13 @@ BLOCK = 1 << 20
 class Obtained:
     """A publication's file on this machine.
 
-    path: where it lies, perhaps as .gz. name: its name without .gz. bytes, sha256: of the file itself, not of a .gz
-    around it. retrieved: the date of the download (ISO 8601), None where the file came from a mirror or by hand.
+    path: where it lies, perhaps as .gz. name: its name without .gz. size (bytes), sha256: of the file itself, not of
+    a .gz around it. retrieved: the date of the download (ISO 8601), None where the file came from a mirror or by hand.
     """
 
     path: Path
     name: str
-    bytes: int
+    size: int
     sha256: str
     retrieved: str | None
 
@@ -46,7 +46,7 @@ class Obtained:
         """The file's content as a seekable binary file."""
         if self.path.name == self.name:
             return self.path.open("rb")
-        plain = tempfile.TemporaryFile()
+        plain = tempfile.TemporaryFile()  # noqa: SIM115, the caller closes it
         with gzip.open(self.path) as packed:
             shutil.copyfileobj(packed, plain, BLOCK)
         plain.seek(0)
@@ -88,11 +88,11 @@ class Library:
                     return self._described(path, name)
         if not file.address:
             raise SourceError(
-                f"{file.id}: no address is known for it. Put {file.names[0]} into {self.cache}, or leave it out (--skip)."
+                f"{file.id}: no address is known for it. Put {file.names[0]} into {self.cache},"
+                " or leave it out (--skip)."
             )
-        name, address = file.names[0], file.address
+        name, address = file.served_as or file.names[0], file.address
         if file.page_size:
-            name = next(n for n in file.names if n.endswith(".geojson"))
             self._features(address, file.page_size, self.cache / name)
         else:
             self._download(address, self.cache / name)
@@ -129,7 +129,10 @@ class Library:
         return httpx.Client(timeout=TIMEOUT, follow_redirects=not self.base, headers={"Accept-Encoding": "identity"})
 
     def _download(self, address: str, path: Path) -> None:
-        """Streams `address` to `path`, resuming a broken-off `path`.part. FileNotFoundError where there is none (404)."""
+        """Streams `address` to `path`, resuming a broken-off `path`.part.
+
+        Raises FileNotFoundError where a mirror has none (404), SourceError where there is nothing to be had.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         part, mark = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.etag")
 
@@ -202,12 +205,13 @@ class Library:
                     raise SourceError(f"{address}: {error or type(error).__name__} ({ATTEMPTS} attempts)") from error
                 time.sleep(pause)
                 pause *= 2
+        raise AssertionError("the last attempt returns or raises")
 
     def _keep(self, part: Path, path: Path, address: str) -> None:
         measured = _measured(part, part.name, None)
         note = {
             "address": address,
-            "bytes": measured.bytes,
+            "bytes": measured.size,
             "sha256": measured.sha256,
             "retrieved": datetime.datetime.now(datetime.UTC).date().isoformat(),
         }

@@ -20,6 +20,7 @@ WARDS = SourceFile(
     ),
     SERVICES + "LSOA11_WD19_LAD19_EW_LU_V2/FeatureServer/0",
     page_size=1000,
+    served_as="LSOA11_WD19_LAD19_EW_LU_V2.geojson",
 )
 DATA_ZONES = SourceFile(
     "data_zone_2011_lookup",
@@ -135,7 +136,16 @@ def load_lsoas(build) -> None:
 
 def load_data_zones(build) -> None:
     """Adds Scotland's data zones with their full names, intermediate zones and wards."""
-    wanted = ("DZ2011_Code", "DZ2011_Name", "IZ2011_Code", "IZ2011_Name", "MMWard_Code", "MMWard_Name", "LA_Code", "LA_Name")
+    wanted = (
+        "DZ2011_Code",
+        "DZ2011_Name",
+        "IZ2011_Code",
+        "IZ2011_Name",
+        "MMWard_Code",
+        "MMWard_Name",
+        "LA_Code",
+        "LA_Name",
+    )
     rows = list(build.rows(DATA_ZONES, {name: column(str, name) for name in wanted}))
     build.authorities("2024", ((row[6], row[7], "Scotland") for row in rows))
     build.areas({"code": row[0], "kind": "data zone", "nation": "Scotland", "name": row[1]} for row in rows)
@@ -154,7 +164,9 @@ def load_authorities(build) -> None:
 
 
 def derive(db) -> None:
-    """Fills what follows from the postcodes: current authorities, centroids and successors, all marked as derived.
+    """Fills what follows from the postcodes: current authorities, centroids and successors, all described as derived.
+
+    Before that, a publisher's name that is no other than the area's own is taken out.
 
     The current authority of an area is that of most of its live postcodes (of all of them where none is live; the
     first code where two have as many), its centroid their mean position; the successor of an authority that the
@@ -162,6 +174,8 @@ def derive(db) -> None:
     """
     db.conn.executescript(
         """
+        update small_areas set publisher_name = null where publisher_name = name;
+
         create temp table tally as
         select
             lsoa_2011 as area,

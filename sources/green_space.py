@@ -21,7 +21,9 @@ SPACE = "private outdoor space"
 
 def _addresses(type_: type, kind: str, text: str):
     """A column whose label the publication misspells ("Adress"); the right spelling is accepted too."""
-    return column(type_, f"Property type: {kind} | {text.replace('ddress', 'dress')}", f"Property type: {kind} | {text}")
+    return column(
+        type_, f"Property type: {kind} | {text.replace('ddress', 'dress')}", f"Property type: {kind} | {text}"
+    )
 
 
 def _of(kind: str) -> dict:

@@ -38,11 +38,7 @@ SHEETS = {  # sheet: the domain's rank, which must be that of the sheet MDM, and
     ),
     "Employment": (
         "employment_rank",
-        {
-            "employment_share": column(
-                float, "Proportion of the working age population who are employment deprived (%)"
-            )
-        },
+        {"employment_share": column(float, "Proportion of the working age population who are employment deprived (%)")},
     ),
     "Health and Disability": ("health_deprivation_and_disability_rank", {}),
     "Education, Skills and Training": ("education_skills_and_training_rank", {}),

@@ -39,11 +39,12 @@ def problem(text: str | None) -> str | None:
     if not 5 <= len(packed) <= 7:
         return f"{shown} is not a postcode: it has {len(packed)} letters and digits, a postcode has 5 to 7."
     if re.fullmatch("[A-Z]{1,2}[0-9]{1,2}[A-Z]?", packed.upper()):
-        return f"{shown} is not a postcode: its last three are not a digit and two letters (it may lack its second half)."
+        return (
+            f"{shown} is not a postcode: its last three are not a digit and two letters (it may lack its second half)."
+        )
     hint = _near_miss(packed.upper())
-    return (
-        f"{shown} does not have the form of a postcode, such as SW1A 1AA or M1 1AE."
-        + (f" {hint} would have." if hint else "")
+    return f"{shown} does not have the form of a postcode, such as SW1A 1AA or M1 1AE." + (
+        f" {hint} would have." if hint else ""
     )
 
 

@@ -4,6 +4,7 @@ https://geoportal.statistics.gov.uk/ (search for ONSPD). A ZIP with one CSV of a
 publisher's own); it is read as a stream and never unpacked to disk.
 """
 
+import calendar
 import csv
 import io
 import lzma
@@ -17,16 +18,14 @@ from sources.postcode import FORM
 from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.workbook import decode, label
 
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-MONTH_NAMES = (
-    "January February March April May June July August September October November December".split()
-)
+MONTHS = {name[:3].upper(): name for name in calendar.month_name if name}
 EDITIONS = [(month, year) for year in range(2027, 2022, -1) for month in ("NOV", "AUG", "MAY", "FEB")]
 
 DIRECTORY = SourceFile(
     "postcode_directory",
-    ("ONSPD_MAY_2026.zip", *(f"ONSPD_{m}_{y}.zip" for m, y in EDITIONS if (m, y) != ("MAY", 2026))),
+    tuple(f"ONSPD_{month}_{year}.zip" for month, year in EDITIONS),
     "https://www.arcgis.com/sharing/rest/content/items/6fff67d204fd4f339591ed667a6e3642/data",
+    served_as="ONSPD_MAY_2026.zip",
 )
 
 POSTCODES = Table(
@@ -103,7 +102,7 @@ def load(build) -> None:
             edition = _edition(member.filename) or _edition(obtained.name)
             if not edition:
                 raise SourceError(f"{obtained.name}: no edition (ONSPD_MMM_YYYY) in its name or in {member.filename}")
-            build.edition(DIRECTORY, f"{MONTH_NAMES[edition[1] - 1]} {edition[0]}")
+            build.edition(DIRECTORY, " ".join(edition))
             names = dict(_authority_names(archive))
             with archive.open(member) as raw:
                 rows = _Rows(build, raw, member, obtained.name)
@@ -113,11 +112,9 @@ def load(build) -> None:
             f"{obtained.name} is damaged or cut short ({type(error).__name__}: {error}). Delete it and fetch it again."
         ) from error
     build.counted(DIRECTORY, rows.count)
-    build.authorities(str(edition[0]), ((c, names.get(c), NATION_OF_CODE[c[0]]) for c in rows.authorities if c))
+    build.authorities(edition[1], ((c, names.get(c), NATION_OF_CODE[c[0]]) for c in rows.authorities if c))
     # An area that no loaded publication names (its lookup was left out) still gets its row, so that nothing is lost.
-    build.areas(
-        {"code": c, "kind": KIND_OF_CODE[c[0]], "nation": NATION_OF_CODE[c[0]]} for c in rows.areas if c
-    )
+    build.areas({"code": c, "kind": KIND_OF_CODE[c[0]], "nation": NATION_OF_CODE[c[0]]} for c in rows.areas if c)
     build.merge("lsoas_2011", ["code", "msoa_2011"], sorted(rows.middle.items()))
 
 
@@ -216,9 +213,10 @@ def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     return found[0]
 
 
-def _edition(name: str) -> tuple[int, int] | None:
-    match = re.search(r"ONSPD_([A-Z]{3})_(\d{4})", name.upper())
-    return (int(match[2]), MONTHS.index(match[1]) + 1) if match and match[1] in MONTHS else None
+def _edition(name: str) -> tuple[str, str] | None:
+    """Month and year in a file name of the directory: ("November", "2025")."""
+    match = re.search(r"ONSPD_([A-Z]{3})_([0-9]{4})", name.upper())
+    return (MONTHS[match[1]], match[2]) if match and match[1] in MONTHS else None
 
 
 def _authority_names(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ class SourceFile:
     id: its row in the table `publications`.
     names: the file names that are accepted, the official one (or the newest edition's) first.
     address: where the publisher serves it; None where no address is known.
+    served_as: the accepted name of what the address serves, where that is not the first one.
     page_size: for an ArcGIS feature layer, how many features one request may ask for; None for a plain file.
     """
 
@@ -35,6 +36,7 @@ class SourceFile:
     names: tuple[str, ...]
     address: str | None
     page_size: int | None = None
+    served_as: str | None = None
 
 
 @dataclass(frozen=True)

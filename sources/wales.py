@@ -10,12 +10,17 @@ from sources.workbook import column
 FILES = "https://gov.wales/sites/default/files/statistics-and-research/2019-12/"
 RANKS = SourceFile(
     "wales_2019",
-    tuple(f"welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area{end}" for end in (".ods", ".xls", ".xlsx")),
+    tuple(
+        f"welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area{end}"
+        for end in (".ods", ".xls", ".xlsx")
+    ),
     FILES + "welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area.ods",
 )
 SCORES = SourceFile(
     "wales_2019_scores",
-    tuple(f"wimd-2019-index-and-domain-scores-by-small-area{end}" for end in ("_0.ods", ".ods", ".csv", ".xls", ".xlsx")),
+    tuple(
+        f"wimd-2019-index-and-domain-scores-by-small-area{end}" for end in ("_0.ods", ".ods", ".csv", ".xls", ".xlsx")
+    ),
     FILES + "wimd-2019-index-and-domain-scores-by-small-area_0.ods",
 )
 
@@ -40,9 +45,7 @@ BANDS = {
     "imd_quartile": column(int, "WIMD 2019 overall quartile"),
 }
 
-TABLE = index_table(
-    "imd_wales_2019", {name: c.type for part in (RANK, BANDS, SCORE) for name, c in part.items()}
-)
+TABLE = index_table("imd_wales_2019", {name: c.type for part in (RANK, BANDS, SCORE) for name, c in part.items()})
 
 INDEX = Index(
     id="wales_2019",
@@ -83,7 +86,9 @@ def load(build) -> None:
     )
     for code, *_, rank in bands:
         if overall.get(code) != rank:
-            raise SourceError(f"{RANKS.names[0]}: {code} has rank {overall.get(code)} in one sheet and {rank} in another.")
+            raise SourceError(
+                f"{RANKS.names[0]}: {code} has rank {overall.get(code)} in one sheet and {rank} in another."
+            )
     build.update(TABLE.name, ["area_code", *BANDS], (row[:-1] for row in bands))
     build.update(TABLE.name, ["area_code", *SCORE], build.rows(SCORES, KEY | SCORE))
     build.areas({"code": row[0], "kind": "LSOA", "nation": "Wales", "publisher_name": row[1]} for row in ranks)

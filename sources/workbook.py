@@ -38,7 +38,9 @@ def label(text) -> str:
     return " ".join(str(text).replace("\ufeff", " ").split()).casefold()
 
 
-def rows(path: Path, data: bytes, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1) -> Iterator[tuple]:
+def rows(
+    path: Path, data: bytes, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
+) -> Iterator[tuple]:
     """The rows of `columns`, in their order and typed; blank cells are None, blank rows and footnotes are passed over.
 
     path: the file's name says what it is (.csv, .xls, .xlsx, .ods, .geojson). data: its bytes.

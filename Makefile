@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8001
+MIRROR ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: $(VENV)/serve census.db ## environment, census.db from the extract if there is none, Datasette on http://127.0.0.1:8001
+	$(BIN)/datasette . --host 127.0.0.1 --port $(PORT)
+
+test: $(VENV)/dev ## every test; with CENSUS_SOURCES=DIR those of the full database too
+	$(BIN)/python -m pytest
+
+full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there
+	$(BIN)/python build_db.py --full $(if $(MIRROR),--mirror "$(MIRROR)")
+
+extract: $(VENV)/serve ## census.db anew from the extract in the repository
+	$(BIN)/python build_db.py
+
+lint: $(VENV)/dev ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/dev ## what a build and an answer cost, as ratios
+	$(BIN)/python -m benchmarks
+
+lock: ## the two lock files anew, from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+census.db:
+	$(BIN)/python build_db.py
+
+$(VENV)/serve: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/serve
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+.PHONY: help serve test full extract lint bench lock

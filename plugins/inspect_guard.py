@@ -1,0 +1,28 @@
+"""Takes inspect-data.json at its word only where it fits the database file.
+
+The file holds row counts and a hash that spare a server the counting. One left over from another build would give
+wrong counts, so a server that finds one which does not fit (size, hash) ignores it, and says so.
+"""
+
+import sys
+from pathlib import Path
+
+from datasette import hookimpl
+from datasette.inspect import inspect_hash
+
+
+@hookimpl
+def startup(datasette):
+    for name, described in list((datasette.inspect_data or {}).items()):
+        database = datasette.databases.get(name)
+        if database is None or database.path is None or fits(Path(database.path), described):
+            continue
+        print(f"inspect-data.json does not fit {Path(database.path).name}; it is ignored.", file=sys.stderr)
+        del datasette.inspect_data[name]
+        database.is_mutable = True
+        database.cached_hash = database.cached_size = database._cached_table_counts = None
+
+
+def fits(path: Path, described: dict) -> bool:
+    """Whether the file `path` has the size and SHA-256 that `described`, an entry of inspect-data.json, gives."""
+    return path.stat().st_size == described.get("size") and inspect_hash(path) == described.get("hash")

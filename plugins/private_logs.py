@@ -1,0 +1,47 @@
+"""No log line holds a postcode, a query or a parameter: to the people who look one up, a postcode is personal data.
+
+Datasette's command line has no option for any of this, so the places that would write one are silenced by name:
+uvicorn's access log, the SQL and parameters of a failing query, the message of an error in mid-CSV, and the local
+variables and messages of exceptions. What is left of an exception is its type and where it was raised.
+"""
+
+import io
+import logging
+import sys
+import traceback
+from types import SimpleNamespace
+
+import datasette.handle_exception
+import datasette.views.base
+from datasette import hookimpl
+from datasette.database import Database
+
+
+@hookimpl
+def startup():
+    silence()
+
+
+def silence() -> None:
+    """Silences what would write a request's contents to a log. Calling it twice does no harm."""
+    access = logging.getLogger("uvicorn.access")
+    if _nothing not in access.filters:
+        access.addFilter(_nothing)  # a filter survives uvicorn's own logging set-up, a level or handler does not
+    names = Database.execute.__code__.co_varnames[: Database.execute.__code__.co_argcount]
+    defaults = list(Database.execute.__defaults__)
+    defaults[names.index("log_sql_errors") - len(names)] = False
+    Database.execute.__defaults__ = tuple(defaults)
+    datasette.views.base.sys = SimpleNamespace(stderr=io.StringIO())
+    datasette.handle_exception.rich = None  # it would print every local variable, also for a 404
+    datasette.handle_exception.traceback = SimpleNamespace(print_exc=print_where)
+
+
+def print_where() -> None:
+    """Prints the type of the exception being handled and the places it came through, but not its message."""
+    type_, _, place = sys.exc_info()
+    if type_ is not None:
+        print("".join(traceback.format_tb(place)) + type_.__name__, file=sys.stderr)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
