@@ -6,14 +6,15 @@ database.
 
 import sqlite3
 from dataclasses import dataclass
+from numbers import Number
 
-from sources.database import EDITION, VIEW, all_tables, digest
-from sources.deprivation import band_sql
+from sources.database import EDITION, all_tables, digest
+from sources.deprivation import DEPRIVATION, band_sql
 from sources.geography import LISTS
 from sources.publication import Index, Publication, Table
 
 FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
-SQL_TYPE = {str: "text", int: "integer", float: "real"}
+SQL_TYPES = {str: "'text'", int: "'integer'", float: "'real'", Number: "'integer', 'real'"}
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,9 @@ class Check:
 def run(connection: sqlite3.Connection, publications: list[Publication]) -> list[Check]:
     """Every check of the database behind `connection`, in the order of the report."""
     tables = all_tables(publications)
-    there = {row[0] for row in connection.execute("select name from sqlite_master where type in ('table', 'view')")}
-    missing = sorted({*tables, VIEW} - there)
-    checks = [
-        Check("tables and the view", "all there", "all there" if not missing else f"without {', '.join(missing)}")
-    ]
+    there = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
+    missing = sorted(set(tables) - there)
+    checks = [Check("tables", "all there", "all there" if not missing else f"without {', '.join(missing)}")]
     if missing:
         return checks
     complete = connection.execute("select scope = 'complete' from edition").fetchone() == (1,)
@@ -55,9 +54,9 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
 
 
 def undescribed(connection: sqlite3.Connection, metadata: dict, publications: list[Publication]) -> list[Check]:
-    """That `metadata` (metadata.yml, read) describes each table, view and column there is, and no other."""
+    """That `metadata` (metadata.yml, read) describes each table and column there is, and no other."""
     described = metadata.get("databases", {}).get("census", {}).get("tables", {})
-    built = [*all_tables(publications), VIEW]
+    built = list(all_tables(publications))
     problems = [f"nothing of {t}" for t in built if t not in described]
     problems += [f"{t}, which nobody builds" for t in described if t not in built]
     for table in set(built) & set(described):
@@ -185,7 +184,7 @@ def _joins(connection, indices: list[Index], complete: bool, left_out: set[str])
                 f"""
                 with met as (
                     select code from small_areas
-                    where nation not in ({covered}) or code in (select area_code from {VIEW})
+                    where nation not in ({covered}) or code in (select area_code from {DEPRIVATION.name})
                 )
                 select distinct lsoa_2011 from postcodes
                 where lsoa_2011 is not null and lsoa_2011 not in (select code from met)
@@ -235,9 +234,9 @@ def _types(connection, tables: dict[str, Table]) -> Check:
     queries = []
     for table in tables.values():
         wrong = " or ".join(
-            f"typeof({column}) not in ('{SQL_TYPE[type_]}', 'null')" for column, type_ in table.columns.items()
+            f"typeof({column}) not in ({SQL_TYPES[type_]}, 'null')" for column, type_ in table.columns.items()
         )
-        queries.append(f"select '{table.name}', {table.primary_key} from {table.name} where {wrong}")
+        queries.append(f"select '{table.name}', {table.key.split(', ')[0]} from {table.name} where {wrong}")
     return _none("values of another type than their column's", connection, " union all ".join(queries))
 
 

@@ -12,13 +12,14 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
+from numbers import Number
 from pathlib import Path
 
 import orjson
 import sqlite_utils
 
 from sources import geography
-from sources.deprivation import view_sql
+from sources.deprivation import DEPRIVATION, common_words_sql
 from sources.fetch import Library, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.workbook import Column
@@ -74,9 +75,9 @@ EDITION = Table(
     "edition",
     {"digest": str, "directory": str, "scope": str, "authorities": str, "left_out": str},
     primary_key="digest",
+    derived=True,
 )
-OWN_TABLES = (PROVENANCE, INDICES, EDITION)
-VIEW = "deprivation"
+OWN_TABLES = (PROVENANCE, INDICES, DEPRIVATION, EDITION)
 
 
 def all_tables(publications: list[Publication]) -> dict[str, Table]:
@@ -115,31 +116,35 @@ class Build:
         handle, path = tempfile.mkstemp(prefix=".census-", suffix=".building", dir=output.parent)
         self._file = os.fdopen(handle, "rb")
         try:
-            self.db = sqlite_utils.Database(sqlite3.connect(path, isolation_level=None))
-            self.db.conn.executescript(
-                f"""
-                pragma journal_mode = off;
-                pragma synchronous = off;
-                pragma locking_mode = exclusive;
-                pragma cache_size = -200000;
-                pragma temp_store = memory;
-                pragma application_id = {APPLICATION_ID};
-                pragma encoding = 'UTF-8';
-                """
-            )
-            for table in self.tables.values():
-                self._create(table)
+            connection = sqlite3.connect(path, isolation_level=None)
         finally:
             os.unlink(path)
+        self.db = sqlite_utils.Database(connection)
+        connection.executescript(
+            f"""
+            pragma journal_mode = off;
+            pragma synchronous = off;
+            pragma locking_mode = exclusive;
+            pragma cache_size = -200000;
+            pragma temp_store = memory;
+            pragma application_id = {APPLICATION_ID};
+            pragma encoding = 'UTF-8';
+            """
+        )
+        for table in self.tables.values():
+            self._create(table)
 
     def _create(self, table: Table) -> None:
         sql = self.db.create_table_sql(
             table.name,
-            table.columns,
+            {column: float if type_ is Number else type_ for column, type_ in table.columns.items()},
             pk=table.primary_key,
             not_null=set(table.not_null),
             foreign_keys=[(column, *reference) for column, reference in table.references.items()],
         )
+        for column, type_ in table.columns.items():
+            if type_ is Number:  # sqlite-utils has no name for it
+                sql = sql.replace(f'"{column}" REAL', f'"{column}" NUMERIC')
         if table.without_rowid:
             sql = sql.rstrip().rstrip(";") + " WITHOUT ROWID"
         self.db.conn.execute(sql)
@@ -236,10 +241,18 @@ class Build:
         """Adds local authorities (code, name, nation) that exist in `vintage`, a year."""
         unique = dict.fromkeys(authorities)
         self.merge("local_authorities", ["code", "name", "nation"], unique)
+        for code, _, _ in unique:
+            [(before,)] = self.db.conn.execute("select vintages from local_authorities where code = ?", (code,))
+            vintages = sorted({*(before.split(", ") if before else ()), vintage})
+            self.db.conn.execute(
+                "update local_authorities set vintages = ? where code = ?", (", ".join(vintages), code)
+            )
+
+    def name_authorities(self, names: dict[str, str]) -> None:
+        """Gives a name to the authorities that no publication has named; `names` is code to name."""
         self.db.conn.executemany(
-            "update local_authorities set vintages = coalesce(vintages || ', ', '') || :vintage"
-            " where code = :code and coalesce(vintages, '') not like '%' || :vintage || '%'",
-            [{"vintage": vintage, "code": code} for code, _, _ in unique],
+            "update local_authorities set name = ? where code = ? and name is null",
+            [(name, code) for code, name in names.items()],
         )
 
     def authority_named(self, name: str, nation: str) -> str | None:
@@ -319,9 +332,9 @@ class Build:
                 self.insert(INDICES.name, list(row), [tuple(row.values())])
 
     def finish(self) -> None:
-        """View, indexes, statistics, a compact file, full-text search, and the digest of all figures."""
-        indices = [p.index for p in self.publications if p.index]
-        self.db.create_view(VIEW, view_sql(indices, self.tables))
+        """The common words, indexes, the digest of all figures, statistics, a compact file, and full-text search."""
+        for index in filter(None, (p.index for p in self.publications)):
+            self.db.conn.execute(f"insert into {DEPRIVATION.name} {common_words_sql(index)} order by area_code")
         for table in self.tables.values():
             for column in table.indexes:
                 self.db[table.name].create_index([column])
@@ -420,7 +433,7 @@ def digest(connection: sqlite3.Connection, tables: dict[str, Table]) -> str:
         if table.name == EDITION.name:
             continue
         hashed.update(orjson.dumps([table.name, list(table.columns)]))
-        cursor = connection.execute(f"select {', '.join(table.columns)} from {table.name} order by {table.primary_key}")
+        cursor = connection.execute(f"select {', '.join(table.columns)} from {table.name} order by {table.key}")
         while rows := cursor.fetchmany(5000):
             hashed.update(orjson.dumps(rows))
     return hashed.hexdigest()

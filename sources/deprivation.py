@@ -1,4 +1,4 @@
-"""Bands of a rank, and the view in which every index speaks the same words.
+"""Bands of a rank, and the table in which every index speaks the same words.
 
 A band (decile, quintile, any quantile) is 1 for the most deprived. Where a publisher gives a band, that one is used;
 any other is computed from the rank by the rule that the same publisher's bands follow:
@@ -9,6 +9,8 @@ any other is computed from the rank by the rule that the same publisher's bands 
 Ranks may be halves, where a publisher gives ties their mean. The arithmetic is in whole numbers (twice the rank), so
 that no rounding can move an area between bands; the SQL says the same thing, and the tests hold the two together.
 """
+
+from numbers import Number
 
 from sources.publication import Index, Table
 
@@ -71,41 +73,61 @@ def index_table(name: str, columns: dict[str, type]) -> Table:
     )
 
 
-def view_sql(indices: list[Index], tables: dict[str, Table]) -> str:
-    """The SQL of the view `deprivation`: one row an area an index, in the words common to all of them."""
-    return "\nunion all\n".join(_arm(index, tables[index.table].columns) for index in indices)
+DEPRIVATION = Table(
+    "deprivation",
+    {
+        "area_code": str,
+        "index_id": str,
+        "rank": int,
+        "of": int,
+        "decile": int,
+        "decile_basis": str,
+        "quintile": int,
+        "quintile_basis": str,
+        "score": float,
+        **{
+            f"{domain}_{figure}": type_
+            for domain in DOMAINS + SUPPLEMENTARY
+            for figure, type_ in (("rank", Number), ("decile", int))
+        },
+        "domain_decile_basis": str,
+    },
+    primary_key=("area_code", "index_id"),
+    references={"area_code": ("small_areas", "code"), "index_id": ("indices", "id")},
+    not_null=frozenset({"rank", "of", "decile", "quintile"}),
+    without_rowid=True,
+    area="area_code",
+    derived=True,
+)
+"""Every index in the same words, one row an area an index.
+
+A table, not a view over the indices' tables: SQLite reads those from end to end whenever such a view is joined.
+"""
 
 
-def _arm(index: Index, columns: dict[str, type]) -> str:
-    def whole(column: str) -> str:
-        """Whole ranks read as whole numbers also where the column holds halves."""
-        if columns[column] is int:
-            return column
-        return f"case when {column} = cast({column} as integer) then cast({column} as integer) else {column} end"
+def common_words_sql(index: Index) -> str:
+    """The SQL that selects the rows of `index` for the table `deprivation` from the index's own table."""
 
     def banded(name: str, q: int) -> list[str]:
         if name in index.bands:
-            return [f"imd_{name} as {name}", f"'published' as {name}_basis"]
-        return [f"{band_sql('imd_rank', index.areas, q, index.band_rule)} as {name}", f"'computed' as {name}_basis"]
+            return [f"imd_{name}", "'published'"]
+        return [band_sql("imd_rank", index.areas, q, index.band_rule), "'computed'"]
 
     selected = [
-        f"'{index.id}' as index_id",
         "area_code",
-        "imd_rank as rank",
-        f"{index.areas} as 'of'",
+        f"'{index.id}'",
+        "imd_rank",
+        str(index.areas),
         *banded("decile", 10),
         *banded("quintile", 5),
-        f"{index.score or 'null'} as score",
+        index.score or "null",
     ]
     for domain in DOMAINS + SUPPLEMENTARY:
         prefix = index.domains.get(domain)
         if prefix is None:
-            selected += [f"null as {domain}_rank", f"null as {domain}_decile"]
-            continue
-        computed = band_sql(f"{prefix}_rank", index.areas, 10, index.band_rule)
-        selected += [
-            f"{whole(f'{prefix}_rank')} as {domain}_rank",
-            f"{f'{prefix}_decile' if index.domain_bands else computed} as {domain}_decile",
-        ]
-    selected.append(f"'{'published' if index.domain_bands else 'computed'}' as domain_decile_basis")
-    return "select\n    " + ",\n    ".join(selected) + f"\nfrom {index.table}"
+            selected += ["null", "null"]
+        else:
+            computed = band_sql(f"{prefix}_rank", index.areas, 10, index.band_rule)
+            selected += [f"{prefix}_rank", f"{prefix}_decile" if index.domain_bands else computed]
+    selected.append("'published'" if index.domain_bands else "'computed'")
+    return f"select {', '.join(selected)} from {index.table}"

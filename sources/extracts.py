@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import sqlite3
+from numbers import Number
 from pathlib import Path
 
 from sources.database import EDITION, PROVENANCE, Build, all_tables
@@ -41,7 +42,7 @@ def cut(database: Path, codes: list[str], folder: Path, publications: list[Publi
     for old in [*folder.glob("*.csv"), *folder.glob("*.csv.gz"), folder / MANIFEST]:
         old.unlink(missing_ok=True)
     for table in all_tables(publications).values():
-        if table.name == EDITION.name:
+        if table.derived:
             continue
         name, data, rows = _table_file(connection, table)
         (folder / name).write_bytes(data)
@@ -95,7 +96,7 @@ def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, byte
     elif table.area:
         where = f"where {table.area} in (select code from chosen_areas)"
     rows = connection.execute(
-        f"select {', '.join(table.columns)} from {table.name} {where} order by {table.primary_key}"
+        f"select {', '.join(table.columns)} from {table.name} {where} order by {table.key}"
     ).fetchall()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -114,12 +115,12 @@ def load(build: Build, folder: Path = FOLDER) -> None:
     except (OSError, ValueError) as error:
         raise SourceError(f"{folder / MANIFEST} cannot be read: {error}") from error
     for name, table in build.tables.items():
-        if name == EDITION.name:
+        if table.derived:
             continue
         if name not in manifest["tables"]:
             raise SourceError(f"{folder} has no table {name}; cut the extract anew (--extract).")
         build.insert(name, list(table.columns), _rows(folder, manifest["tables"][name], table))
-    cut_tables = [table.name for table in build.tables.values() if table.area]
+    cut_tables = [table.name for table in build.tables.values() if table.area and not table.derived]
     for name in cut_tables:
         build.db.conn.execute(
             f"update {PROVENANCE.name} set status = 'extract' where ', ' || tables || ',' like ?", (f"%, {name},%",)
@@ -145,5 +146,5 @@ def _rows(folder: Path, described: dict, table: Table):
     header, *rows = csv.reader(io.StringIO(text, newline=""))
     if header != list(table.columns) or len(rows) != described["rows"]:
         raise SourceError(f"{path}: expected {described['rows']} rows of {', '.join(table.columns)}.")
-    types = list(table.columns.values())
+    types = [float if type_ is Number else type_ for type_ in table.columns.values()]
     return [tuple(None if cell == "" else type_(cell) for cell, type_ in zip(row, types, strict=True)) for row in rows]

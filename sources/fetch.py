@@ -155,7 +155,7 @@ class Library:
                 expected = int(length) + (have if resumed else 0) if length else None
                 with part.open("ab" if resumed else "wb") as out, self.progress(path.name, expected) as advance:
                     advance(have if resumed else 0)
-                    for block in response.iter_bytes(BLOCK):
+                    for block in response.iter_raw():
                         out.write(block)
                         advance(len(block))
                 if expected is not None and part.stat().st_size != expected:

@@ -108,13 +108,6 @@ LISTS = {"LSOA": LSOAS.name, "data zone": DATA_ZONE_LIST.name, "SOA": SOAS.name}
 NATION_OF_CODE = {"E": "England", "W": "Wales", "S": "Scotland", "N": "Northern Ireland", "9": "Northern Ireland"}
 KIND_OF_CODE = {"E": "LSOA", "W": "LSOA", "S": "data zone", "9": "SOA"}
 
-RECODED_2025 = {
-    # Both were given new codes on 1 April 2025, after boundary changes; the lookups here end in 2024.
-    # ONS, Register of Geographic Codes.
-    "E08000038": "Barnsley",
-    "E08000039": "Sheffield",
-}
-
 
 def load_lsoas(build) -> None:
     """Adds the LSOAs of England and Wales with ONS's names, their wards and authorities of 2019."""
@@ -157,10 +150,9 @@ def load_data_zones(build) -> None:
 
 
 def load_authorities(build) -> None:
-    """Adds the names of the authorities of May 2024, and of the two that were recoded in 2025."""
+    """Adds the authorities of May 2024."""
     rows = list(build.rows(AUTHORITIES, {name: column(str, name) for name in ("LAD24CD", "LAD24NM")}))
     build.authorities("2024", ((code, name, NATION_OF_CODE[code[0]]) for code, name in rows))
-    build.authorities("2025", ((code, name, "England") for code, name in RECODED_2025.items()))
 
 
 def derive(db) -> None:

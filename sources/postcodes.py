@@ -47,6 +47,13 @@ POSTCODES = Table(
     area="lsoa_2011",
 )
 
+RECODED_2025 = {
+    # Both were given new codes on 1 April 2025, after boundary changes; the lookups here end in 2024.
+    # ONS, Register of Geographic Codes.
+    "E08000038": "Barnsley",
+    "E08000039": "Sheffield",
+}
+
 FIELDS = {  # column: the spellings of its header from the 2023 to the 2026 editions
     "postcode": r"pcds",
     "introduced": r"dointr",
@@ -112,7 +119,8 @@ def load(build) -> None:
             f"{obtained.name} is damaged or cut short ({type(error).__name__}: {error}). Delete it and fetch it again."
         ) from error
     build.counted(DIRECTORY, rows.count)
-    build.authorities(edition[1], ((c, names.get(c), NATION_OF_CODE[c[0]]) for c in rows.authorities if c))
+    build.authorities(edition[1], ((c, None, NATION_OF_CODE[c[0]]) for c in sorted(filter(None, rows.authorities))))
+    build.name_authorities(RECODED_2025 | names)
     # An area that no loaded publication names (its lookup was left out) still gets its row, so that nothing is lost.
     build.areas({"code": c, "kind": KIND_OF_CODE[c[0]], "nation": NATION_OF_CODE[c[0]]} for c in rows.areas if c)
     build.merge("lsoas_2011", ["code", "msoa_2011"], sorted(rows.middle.items()))

@@ -43,21 +43,29 @@ class SourceFile:
 class Table:
     """A table of census.db.
 
-    columns: column name to str, int or float, in order. Codes are str so that anyone's SQL joins on them.
-    primary_key: its key column. references: column to (table, column).
+    columns: column name to str, int, float or Number (whole numbers and halves), in order. Codes are str so that
+    anyone's SQL joins on them.
+    primary_key: its key column, or columns. references: column to (table, column).
+    area: the column that holds a small area's code, by which an extract is cut; None for a table kept whole.
+    derived: made by every build from the other tables, so not part of an extract.
     indexes: columns that get an index of their own. search: columns in the full-text index.
     """
 
     name: str
     columns: dict[str, type]
-    primary_key: str
+    primary_key: str | tuple[str, ...]
     references: dict[str, tuple[str, str]] = field(default_factory=dict)
     not_null: frozenset[str] = frozenset()
     indexes: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     without_rowid: bool = False
     area: str | None = None
-    """The column that holds a small area's code, by which an extract is cut; None for a table kept whole."""
+    derived: bool = False
+
+    @property
+    def key(self) -> str:
+        """The primary key as SQL, for an order by."""
+        return self.primary_key if isinstance(self.primary_key, str) else ", ".join(self.primary_key)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 https://www.gov.scot/collections/scottish-index-of-multiple-deprivation-2020/
 """
 
+from numbers import Number
+
 from sources.deprivation import index_table
 from sources.publication import Index, Publication, SourceFile
 from sources.workbook import column
@@ -33,13 +35,13 @@ OVERALL = {
     "imd_quintile": column(int, "SIMD2020v2_Quintile"),
 }
 DOMAIN_RANKS = {  # tied data zones share their mean rank, so these can be halves
-    "income_rank": column(float, "SIMD2020v2_Income_Domain_Rank"),
-    "employment_rank": column(float, "SIMD2020_Employment_Domain_Rank"),
-    "education_rank": column(float, "SIMD2020_Education_Domain_Rank"),
-    "health_rank": column(float, "SIMD2020_Health_Domain_Rank"),
-    "access_rank": column(float, "SIMD2020_Access_Domain_Rank"),
-    "crime_rank": column(float, "SIMD2020_Crime_Domain_Rank"),
-    "housing_rank": column(float, "SIMD2020_Housing_Domain_Rank"),
+    "income_rank": column(Number, "SIMD2020v2_Income_Domain_Rank"),
+    "employment_rank": column(Number, "SIMD2020_Employment_Domain_Rank"),
+    "education_rank": column(Number, "SIMD2020_Education_Domain_Rank"),
+    "health_rank": column(Number, "SIMD2020_Health_Domain_Rank"),
+    "access_rank": column(Number, "SIMD2020_Access_Domain_Rank"),
+    "crime_rank": column(Number, "SIMD2020_Crime_Domain_Rank"),
+    "housing_rank": column(Number, "SIMD2020_Housing_Domain_Rank"),
 }
 FIGURES = OVERALL | DOMAIN_RANKS
 

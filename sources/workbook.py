@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Number
 from pathlib import Path
 
 import python_calamine
@@ -22,7 +23,7 @@ HEADER_SEARCH_ROWS = 30
 
 @dataclass(frozen=True)
 class Column:
-    """A column to read: the labels it may stand under (any one of them), and its type: str, int or float."""
+    """A column to read: the labels it may stand under (any one of them), and its type, as of a table's column."""
 
     type: type
     labels: tuple[str, ...]
@@ -199,4 +200,4 @@ def integer(cell) -> int | None:
     return int(value)
 
 
-_CONVERT = {str: text, int: integer, float: real}
+_CONVERT = {str: text, int: integer, float: real, Number: real}

@@ -1,0 +1,115 @@
+"""The databases that the tests share: one from the extract, one of made-up publications, one from the real mirror.
+
+CENSUS_SOURCES names a folder with the real publications; without it the tests over them are skipped and say so.
+CENSUS_NO_SKIP=1 (set in CI) turns every such skip into a failure.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from datasette.app import Datasette
+
+import build_db
+from sources import checks
+from tests import made_up
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def unavailable(reason: str) -> None:
+    """Skips the test, or fails it where nothing may be skipped."""
+    if os.environ.get("CENSUS_NO_SKIP") == "1":
+        pytest.fail(f"CENSUS_NO_SKIP is set, but {reason}")
+    pytest.skip(reason)
+
+
+def command(*arguments, **options) -> subprocess.CompletedProcess:
+    """Runs build_db.py as its users do; its output is in `stdout` and `stderr`."""
+    return subprocess.run(
+        [sys.executable, ROOT / "build_db.py", *map(str, arguments)], capture_output=True, text=True, **options
+    )
+
+
+@pytest.fixture(scope="session")
+def extract_db(tmp_path_factory) -> Path:
+    """census.db as `python build_db.py` makes it from the repository's extract."""
+    output = tmp_path_factory.mktemp("extract") / "census.db"
+    done = command("--output", output)
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory) -> Path:
+    """A folder of made-up publications, all of them."""
+    return made_up.write(tmp_path_factory.mktemp("mirror"))
+
+
+@pytest.fixture(scope="session")
+def few_postcodes():
+    """Lets a made-up directory of 47,000 postcodes pass for one of the whole UK."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "FEWEST_POSTCODES", 40_000)
+        yield
+
+
+@pytest.fixture(scope="session")
+def made_up_db(mirror, few_postcodes, tmp_path_factory) -> Path:  # noqa: ARG001
+    """The full build of the made-up publications."""
+    output = tmp_path_factory.mktemp("made_up") / "census.db"
+    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output)]) == 0
+    return output
+
+
+@pytest.fixture(scope="session")
+def real_mirror() -> Path:
+    """The folder of the real publications."""
+    if not os.environ.get("CENSUS_SOURCES"):
+        unavailable("CENSUS_SOURCES names no folder with the real publications")
+    return Path(os.environ["CENSUS_SOURCES"]).resolve()
+
+
+@pytest.fixture(scope="session")
+def full_build(real_mirror, tmp_path_factory) -> SimpleNamespace:
+    """The one full build of the run: path, seconds, peak memory in bytes, and what it printed."""
+    output = tmp_path_factory.mktemp("full") / "census.db"
+    started = time.monotonic()
+    done = command("--full", "--mirror", real_mirror, "--output", output)
+    seconds = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return SimpleNamespace(path=output, seconds=seconds, peak=peak, printed=done.stdout)
+
+
+def site_of(database: Path, folder: Path) -> Path:
+    """A folder that `datasette FOLDER` serves as it serves the repository, with `database` as its census.db."""
+    for name in ("plugins", "templates", "metadata.yml", "settings.json"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copy(database, folder / "census.db")
+    inspected = database.with_name("inspect-data.json")
+    if inspected.exists():
+        shutil.copy(inspected, folder)
+    return folder
+
+
+def datasette_of(folder: Path) -> Datasette:
+    """The Datasette that serves `folder`, with its settings."""
+    return Datasette(config_dir=folder, settings=json.loads((folder / "settings.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def extract_site(extract_db, tmp_path_factory) -> Datasette:
+    return datasette_of(site_of(extract_db, tmp_path_factory.mktemp("site")))
+
+
+@pytest.fixture(scope="session")
+def full_site(full_build, tmp_path_factory) -> Datasette:
+    return datasette_of(site_of(full_build.path, tmp_path_factory.mktemp("full_site")))

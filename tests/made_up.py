@@ -1,0 +1,338 @@
+"""A made-up mirror: every publication in its official layout and full number of areas, with invented figures.
+
+So the full build, and what must stop it, are tested where no real publication is at hand. Bands are computed here a
+second time, from the rules as the publishers state them, in fractions.
+"""
+
+import csv
+import gzip
+import io
+import json
+import math
+import random
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import openpyxl
+
+from sources import england, green_space, northern_ireland, scotland, wales
+
+AREAS = {"E": 32844, "W": 1909, "S": 6976, "N": 890}
+AUTHORITIES = (
+    [f"E0{6 + n % 4}{n:06}" for n in range(1, 318)]
+    + [f"W06{n:06}" for n in range(1, 23)]
+    + [f"S12{n:06}" for n in range(1, 33)]
+)
+DISTRICTS = [f"N09{n:06}" for n in range(1, 12)]
+RETIRED = AUTHORITIES[1:22]  # English authorities of 2019 that AUTHORITIES[0] has swallowed since
+CHANNEL = "L99999999"
+
+
+def ceil_band(rank: int, n: int, q: int) -> int:
+    return math.ceil(Fraction(rank * q, n))
+
+
+def floor_band(rank: int, n: int, q: int) -> int:
+    return math.floor(Fraction((rank - 1) * q, n)) + 1
+
+
+def codes(nation: str) -> list[str]:
+    n = AREAS[nation]
+    if nation == "N":
+        letters = "ABCDEFGHIJ"
+        return [f"95{letters[i // 90]}{letters[i // 9 % 10]}{i % 90 // 9:02}S{i % 9 + 1}" for i in range(n)]
+    start = 6506 if nation == "S" else 1
+    return [f"{nation}01{start + i:06}" for i in range(n)]
+
+
+def authority_of(nation: str, i: int) -> str:
+    mine = DISTRICTS if nation == "N" else [code for code in AUTHORITIES if code[0] == nation]
+    return mine[i % len(mine)]
+
+
+def name_of_authority(code: str) -> str:
+    return f"Made-up district {code}"
+
+
+def write(folder: Path) -> Path:
+    """Writes the mirror into `folder` and returns it."""
+    random.seed(2019)
+    for part in ("england", "other", "other/deeper"):
+        (folder / part).mkdir(parents=True)
+    _england(folder / "england")
+    _wales(folder / "other")
+    _scotland(folder / "other/deeper")
+    _northern_ireland(folder / "other")
+    _green_space(folder)
+    _lookups(folder / "other")
+    directory(folder / "ONSPD_MAY_2026.zip")
+    return folder
+
+
+def _csv(path: Path, header: list, rows: list, encoding: str = "utf-8", blank_tail: int = 0) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerows([*([header] if header else []), *rows, *[[""] * len(rows[0])] * blank_tail])
+    data = text.getvalue().encode(encoding)
+    path.write_bytes(gzip.compress(data, 1, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _sheets(path: Path, sheets: dict[str, list]) -> None:
+    book = openpyxl.Workbook(write_only=True)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+
+
+def _shuffled(n: int) -> list[int]:
+    ranks = list(range(1, n + 1))
+    random.shuffle(ranks)
+    return ranks
+
+
+def _england(folder: Path) -> None:
+    n = AREAS["E"]
+    columns: dict[str, list] = {}
+    for part, title in england.PARTS.items():
+        ranks = _shuffled(n)
+        if part == "imd":  # 26 pairs share the smaller number
+            ranks = [rank - 1 if rank % 1000 == 1 and 1 < rank <= 26001 else rank for rank in ranks]
+        rate = " (rate)" if part in ("income", "employment", "idaci", "idaopi") else ""
+        columns[f"{title} Score{rate}"] = [f"{(n - rank) / 400:.3f}" for rank in ranks]
+        columns[f"{title} Rank (where 1 is most deprived)"] = ranks
+        columns[f"{title} Decile (where 1 is most deprived 10% of LSOAs)"] = [ceil_band(r, n, 10) for r in ranks]
+    for column in england.POPULATIONS.values():
+        columns[column.labels[0]] = [f"{1000 + i % 900:,}" for i in range(n)]  # with a thousands separator
+    places = [
+        (code, f"Made-up {i:05}A", authority_of("E", i), name_of_authority(authority_of("E", i)))
+        for i, code in enumerate(codes("E"))
+    ]
+    header = [england.KEY["area_code"].labels[0], *(c.labels[0] for c in england.PLACE.values()), *columns]
+    rows = [[*place, *figures] for place, figures in zip(places, zip(*columns.values(), strict=True), strict=True)]
+    _csv(folder / f"{england.FILE_7.names[0]}.gz", header, rows, "utf-8-sig")
+    labels = [c.labels[0] for c in england.TRANSFORMED.values()]
+    rows = [[*place, *(f"{(i * k) % 1000 / 10:.3f}" for k in range(1, 8))] for i, place in enumerate(places)]
+    _csv(folder / england.FILE_9.names[0], [*header[:4], *labels], rows)
+
+
+def _wales(folder: Path) -> None:
+    n = AREAS["W"]
+    ranks = {title: _shuffled(n) for title in wales.PARTS.values()}
+    places = [(code, f"Pentre {i}", "Made-up") for i, code in enumerate(codes("W"))]
+    header = ["LSOA code", "LSOA name (Eng)", "Local Authority name (Eng)", "WIMD 2019 ", *list(ranks)[1:], " "]
+    table = [[*place, *row, ""] for place, row in zip(places, zip(*ranks.values(), strict=True), strict=True)]
+    bands = [
+        [*place, rank, *(floor_band(rank, n, q) for q in (10, 5, 4))]
+        for place, rank in zip(places, ranks["WIMD 2019"], strict=True)
+    ]
+    band_header = [
+        *header[:3],
+        "WIMD 2019 overall rank ",
+        *(f"WIMD 2019 overall {b}" for b in ("decile", "quintile", "quartile")),
+    ]
+    _sheets(
+        folder / wales.RANKS.names[2],
+        {
+            "Guidance_sheet": [["Made up"], ["WIMD 2019 Rank", "Decile"]],
+            "WIMD_2019_ranks": [["Rank of LSOA"], ["This worksheet contains one table."], header, *table],
+            "Deciles_quintiles_quartiles": [["Bands"], band_header, *bands],
+        },
+    )
+    scores = [[*place, *(f"{i % 900 / 10:.1f}" for _ in ranks)] for i, place in enumerate(places)]
+    labels = ["LSOA code", "LSOA name", "Local Authority name ", "WIMD 2019 ", *list(ranks)[1:]]
+    _csv(folder / "wimd-2019-index-and-domain-scores-by-small-area.csv", labels, scores, "utf-8-sig", blank_tail=7)
+
+
+def _scotland(folder: Path) -> None:
+    n = AREAS["S"]
+    overall = _shuffled(n)
+    domains = [_shuffled(n) for _ in scotland.DOMAIN_RANKS]
+    header = [c.labels[0] for c in (scotland.KEY | scotland.PLACE | scotland.FIGURES).values()]
+    rows = [
+        [
+            code,
+            f"Glen - {i}"[:8],
+            authority_of("S", i),
+            name_of_authority(authority_of("S", i)),
+            f"S02{i // 5:06}",
+            800,
+            500,
+            overall[i],
+            *(ceil_band(overall[i], n, q) for q in (20, 10, 5)),
+            *(f"{d[i] - 0.5}" if d[i] % 50 == 1 and d[i] > 1 else d[i] for d in domains),
+        ]
+        for i, code in enumerate(codes("S"))
+    ]
+    _csv(folder / "SIMD+2020v2.csv", header, rows, "utf-8-sig")
+
+
+def _northern_ireland(folder: Path) -> None:
+    places = [
+        (name_of_authority(authority_of("N", i)), "Rural", code, f"Townland_{i}") for i, code in enumerate(codes("N"))
+    ]
+    header = ["LGD2014NAME", "2015 Default Urban/Rural ", "SOA2001", "SOA2001_name"]
+    ranks = {name: _shuffled(AREAS["N"]) for name in northern_ireland.MEASURE}
+    measure = list(northern_ireland.MEASURE.values())
+    sheets = {
+        "Metadata": [["Made up"]],
+        "MDM": [
+            [*header, *(c.labels[0].replace(" (where", " \n(where") for c in measure)],
+            *([*place, *row] for place, row in zip(places, zip(*ranks.values(), strict=True), strict=True)),
+        ],
+    }
+    for sheet, (rank, own) in northern_ireland.SHEETS.items():
+        labels = ([northern_ireland.MEASURE[rank].labels[0]] if rank else []) + [c.labels[0] for c in own.values()]
+        sheets[sheet] = [
+            [*header, *labels],
+            *(
+                [
+                    *place,
+                    *([ranks[rank][i]] if rank else []),
+                    *(i + 1 if c.type is int else i / 890 for c in own.values()),
+                ]
+                for i, place in enumerate(places)
+            ),
+        ]
+    _sheets(folder / "NIMDM17_SOAresults.xlsx", sheets)
+
+
+def _green_space(folder: Path) -> None:
+    labels = [c.labels[0] for name, c in green_space.FIGURES.items() if not name.startswith("region")]
+    upper, lower, group = [], [], None
+    for text in labels:
+        over, below = text.split(" | ")
+        upper.append(over if over != group else "")
+        lower.append(f" {below} ")
+        group = over
+    place = ["Country code", "Country name", "Region code", "Region name", "LAD code", "LAD name"]
+    nations = {"E": "England", "W": "Wales", "S": "Scotland"}
+    figures = ["0.9" if "ercentage" in text else "1,250" if "count" in text.lower() else "12.5" for text in labels]
+    rows = [
+        ["X92000001", nations[code[0]], "X12000001", "Region", code, name_of_authority(code), *figures]
+        for code in AUTHORITIES
+    ]
+    _csv(folder / "access_to_green_space.csv", [*place, *upper], [[""] * 6 + lower, *rows], "utf-8-sig")
+
+
+def _lookups(folder: Path) -> None:
+    rows = [
+        [i, code, f"Made-up {i:05}A", f"E05{i % 900:06}", "Ward", authority, name_of_authority(authority)]
+        for nation in "EW"
+        for i, code in enumerate(codes(nation))
+        for authority in [authority_of(nation, i)]
+    ]
+    header = ["FID", "LSOA11CD", "LSOA11NM", "WD19CD", "WD19NM", "LAD19CD", "LAD19NM"]
+    _csv(folder / "LSOA11_WD19_LAD19_EW_LU_V2.csv", header, rows, "utf-8-sig")
+    wanted = [
+        "DZ2011_Code",
+        "DZ2011_Name",
+        "IZ2011_Code",
+        "IZ2011_Name",
+        "MMWard_Code",
+        "MMWard_Name",
+        "LA_Code",
+        "LA_Name",
+    ]
+    rows = [
+        [
+            code,
+            f"Glen\xa0Mòr - {i}",
+            f"S02{i // 5:06}",
+            "Zone",
+            "S13000001",
+            "Ward",
+            authority,
+            name_of_authority(authority),
+        ]
+        for i, code in enumerate(codes("S"))
+        for authority in [authority_of("S", i)]
+    ]
+    _csv(folder / "scottish_dz_lookup.csv", wanted, rows, "cp1252")
+    current = [*(code for code in AUTHORITIES if code not in RETIRED), *DISTRICTS]
+    features = [{"properties": {"LAD24CD": code, "LAD24NM": name_of_authority(code)}} for code in current]
+    (folder / "LAD_MAY_2024_UK_Boundaries.geojson").write_text(json.dumps({"features": features}))
+
+
+HEADER = [
+    "pcd7",
+    "pcd8",
+    "pcds",
+    "dointr",
+    "doterm",
+    "lad26cd",
+    "ctry26cd",
+    "lsoa11cd",
+    "msoa11cd",
+    "lsoa21cd",
+    "lat",
+    "long",
+]
+
+
+def postcodes() -> list[list[str]]:
+    """One live postcode an area, a retired one for every tenth, and one of Jersey."""
+    rows = []
+    for nation in AREAS:
+        for i, code in enumerate(codes(nation)):
+            authority = authority_of(nation, i)
+            authority = AUTHORITIES[0] if authority in RETIRED else authority
+            middle = f"{nation}02{i // 5:06}" if nation in "EWS" else "N99999999"
+            newer = code if nation in "EW" and i % 20 else ""
+            letters = "ABDEFGHJLNPQRSTUVWXYZ"
+            district, sector, unit = i // 4410, i // 441 % 10, letters[i // 21 % 21] + letters[i % 21]
+            area = {"E": "AB", "W": "CF", "S": "EH", "N": "BT"}[nation]
+            for outward, ended in (
+                (f"{area}{district + 1}", ""),
+                *(((f"{area}{district + 20}", "201006"),) if not i % 10 else ()),
+            ):
+                postcode = f"{outward} {sector}{unit}"
+                rows.append(
+                    [
+                        postcode.replace(" ", ""),
+                        postcode,
+                        postcode,
+                        "198001",
+                        ended,
+                        authority,
+                        f"{nation}92000001",
+                        code,
+                        middle,
+                        newer,
+                        "53.5",
+                        "-1.5",
+                    ]
+                )
+    rows.append(
+        [
+            "JE23AB",
+            "JE2 3AB",
+            "JE2 3AB",
+            "200208",
+            "",
+            CHANNEL,
+            "L93000001",
+            CHANNEL,
+            CHANNEL,
+            "",
+            "99.999999",
+            "0.000000",
+        ]
+    )
+    return sorted(rows, key=lambda row: row[2])
+
+
+def directory(path: Path, header: list[str] = HEADER, rows: list[list[str]] | None = None) -> Path:
+    """Writes a postcode directory ZIP of `rows` to `path` and returns it."""
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([header, *(postcodes() if rows is None else rows)])
+    edition = path.stem
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"Data/multi_csv/{edition}_UK_AB.csv", "not this one")
+        archive.writestr(f"Data/{edition}_UK.csv", text.getvalue())
+        archive.writestr(
+            "Documents/LAD (2026) names and codes UK.csv", "﻿LAD26CD,LAD26NM\r\nE06999999,Newly Named\r\nE06000001, \r\n"
+        )
+    return path

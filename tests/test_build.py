@@ -1,0 +1,515 @@
+"""A build: from the extract, from made-up publications, and what stops it."""
+
+import csv
+import gzip
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import build_db
+import sources
+from sources import database, extracts
+from sources.publication import Publication
+from tests import made_up
+from tests.conftest import ROOT, command
+
+PUBLICATIONS = {p.id: p for p in sources.publications()}
+OLD = b"an older database"
+
+
+def query(path: Path, sql: str, *parameters) -> list[tuple]:
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    finally:
+        connection.close()
+
+
+def only(*ids: str) -> list[str]:
+    """Arguments that leave out every publication but these."""
+    return ["--full", "--skip", ",".join(id_ for id_ in PUBLICATIONS if id_ not in ids)]
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    """An older census.db where the build is to write."""
+    output = tmp_path / "out" / "census.db"
+    output.parent.mkdir()
+    output.write_bytes(OLD)
+    return output
+
+
+def assert_untouched(old: Path) -> None:
+    assert [path.name for path in old.parent.iterdir()] == ["census.db"]
+    assert old.read_bytes() == OLD
+
+
+def refused(capsys, old: Path, *arguments) -> str:
+    """Runs a build that must be refused; returns what it says."""
+    assert build_db.main([*map(str, arguments), "--output", str(old)]) == 1
+    assert_untouched(old)
+    said = capsys.readouterr().err
+    assert "nothing was built; the old census.db is as it was" in said
+    return said
+
+
+# The extract
+
+
+def test_the_extract_builds_offline_and_says_what_it_is(extract_db):
+    assert query(extract_db, "select scope from edition") == [("extract",)]
+    authorities = query(extract_db, "select authorities from edition")[0][0]
+    for name in ("Westminster", "Camden", "Tendring", "Middlesbrough", "Aylesbury Vale", "Cardiff", "Powys"):
+        assert name in authorities
+    statuses = dict(query(extract_db, "select id, status from publications"))
+    assert statuses["postcode_directory"] == statuses["england_2019"] == "extract"
+    assert statuses["green_space"] == "complete"
+    assert query(extract_db, "select count(*) from green_space") == [(371,)]
+
+
+def test_the_same_inputs_give_the_same_bytes(extract_db, tmp_path):
+    again = tmp_path / "census.db"
+    assert command("--output", again).returncode == 0
+    assert again.read_bytes() == extract_db.read_bytes()
+    assert (tmp_path / "inspect-data.json").read_bytes() == extract_db.with_name("inspect-data.json").read_bytes()
+
+
+def test_inspect_data_fits_the_database(extract_db):
+    described = json.loads(extract_db.with_name("inspect-data.json").read_text())["census"]
+    assert described["size"] == extract_db.stat().st_size
+    assert described["hash"] == hashlib.sha256(extract_db.read_bytes()).hexdigest()
+    for table, counted in described["tables"].items():
+        assert query(extract_db, f"select count(*) from [{table}]") == [(counted["count"],)], table
+
+
+def test_no_inspect_data_is_left_beside_another_name(tmp_path):
+    assert command("--output", tmp_path / "other.db").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_the_extract_in_the_repository_is_small_and_holds_no_publication():
+    files = list(extracts.FOLDER.iterdir())
+    assert sum(path.stat().st_size for path in files) <= 4_000_000
+    names = {name for p in PUBLICATIONS.values() for file in p.files for name in file.names}
+    assert not names & {path.name.removesuffix(".gz") for path in files}
+
+
+def test_check_accepts_a_good_database_and_says_what_it_holds(extract_db):
+    done = command("--check", extract_db)
+    assert done.returncode == 0, done.stderr
+    assert "ONS Postcode Directory (November 2025): extract" in done.stdout
+    assert f"{extract_db.stat().st_size / 1e6:.1f} MB" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "sql, message",
+    [
+        (
+            "update imd_england_2019 set imd_decile = imd_decile % 10 + 1 where area_code = 'E01004736'",
+            "E01004736 imd_decile",
+        ),
+        ("update imd_wales_2019 set imd_quintile = 1 where area_code = 'W01001758'", "W01001758 imd_quintile"),
+        ("update imd_scotland_2020 set income_rank = income_rank + 1 where area_code = 'S01011473'", "digest"),
+        ("delete from imd_northern_ireland_2017 where area_code = '95GG39S1'", "95GG39S1"),
+        ("update postcodes set lsoa_2011 = 'E01099999' where postcode = 'SW1A 1AA'", "foreign_key_check"),
+        ("update postcodes set terminated = 'long ago' where postcode = 'SW1A 1AA'", "postcodes SW1A 1AA"),
+        ("delete from green_space where local_authority = 'E07000004'", "E07000004"),
+        ("drop table deprivation", "without deprivation"),
+    ],
+)
+def test_check_refuses_a_database_in_which_anything_was_changed(extract_db, tmp_path, sql, message):
+    changed = shutil.copy(extract_db, tmp_path / "census.db")
+    connection = sqlite3.connect(changed)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+    done = command("--check", changed)
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 100], ids=["empty", "text"])
+def test_check_refuses_what_is_no_database_of_ours(tmp_path, content):
+    (tmp_path / "some.db").write_bytes(content)
+    done = command("--check", tmp_path / "some.db")
+    assert done.returncode == 1
+    assert "some.db is not a database that build_db.py made" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_changed_file_of_the_extract_is_refused(tmp_path, monkeypatch, capsys, old):
+    folder = shutil.copytree(extracts.FOLDER, tmp_path / "extract")
+    text = (folder / "imd_wales_2019.csv").read_text()
+    (folder / "imd_wales_2019.csv").write_text(text.rstrip("\n").rsplit("\n", 1)[0] + "\n")
+    monkeypatch.setattr(extracts.load, "__defaults__", (folder,))
+    assert "imd_wales_2019.csv is not the file that manifest.json describes" in refused(capsys, old)
+
+
+# Killed, interrupted, or out of space
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_a_killed_build_leaves_the_old_file_or_the_whole_new_one(old, signal_, extract_db):
+    killed = 0
+    for delay in (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0):
+        building = subprocess.Popen(
+            [sys.executable, ROOT / "build_db.py", "--output", old],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            building.wait(delay)
+        except subprocess.TimeoutExpired:
+            building.send_signal(signal_)
+            building.wait()
+        if old.read_bytes() == OLD:
+            killed += 1
+            assert_untouched(old)
+        else:
+            assert old.read_bytes() == extract_db.read_bytes()
+            assert {path.name for path in old.parent.iterdir()} <= {"census.db", "inspect-data.json"}
+            old.with_name("inspect-data.json").unlink(missing_ok=True)
+            old.write_bytes(OLD)
+    assert killed, "no build was ever killed"
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_file(old):
+    def small_files_only():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+
+    done = command("--output", old, preexec_fn=small_files_only)
+    assert done.returncode == 1
+    assert "the database could not be written" in done.stderr
+    assert "Is the disk full?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert_untouched(old)
+
+
+def test_a_disk_that_fills_up_at_the_last_step_leaves_the_old_file(old, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, os.strerror(28), str(old))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left on device" in refused(capsys, old)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert build_db.main(["--output", str(tmp_path / "file" / "census.db")]) == 1
+    assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+# Made-up publications
+
+
+def test_a_full_build_of_made_up_publications_passes_every_check(made_up_db):
+    assert query(made_up_db, "select scope, left_out, directory from edition") == [
+        ("complete", None, "ONS Postcode Directory, May 2026")
+    ]
+    counted = dict(query(made_up_db, "select nation, count(*) from small_areas group by 1"))
+    assert counted == {"England": 32844, "Wales": 1909, "Scotland": 6976, "Northern Ireland": 890}
+
+
+def test_figures_names_and_codes_are_read_as_they_stand(made_up_db):
+    [first] = query(
+        made_up_db, "select name, publisher_name, local_authority_2019 from small_areas where code = 'W01000001'"
+    )
+    assert first == ("Made-up 00000A", "Pentre 0", "W06000001")
+    assert query(made_up_db, "select name, publisher_name from small_areas where code = 'S01006506'") == [
+        ("Glen Mòr - 0", "Glen - 0")
+    ]
+    assert query(made_up_db, "select count(*) from imd_scotland_2020 where income_rank * 2 % 2 = 1")[0][0] > 100
+    assert query(made_up_db, "select name from small_areas where nation = 'Northern Ireland' limit 1") == [
+        ("Townland 0",)
+    ]
+    assert query(made_up_db, "select total_population_mid_2015 from lsoas_2011 where code = 'E01000002'") == [(1001,)]
+    assert query(made_up_db, "select houses_address_count from green_space limit 1") == [(1250,)]
+
+
+def test_pseudo_codes_and_missing_places_become_null(made_up_db):
+    assert query(made_up_db, "select * from postcodes where postcode = 'JE2 3AB'") == [
+        ("JE2 3AB", None, None, None, 200208, None, None, None)
+    ]
+
+
+def test_an_authority_that_is_gone_is_followed_by_the_one_its_postcodes_are_in(made_up_db):
+    gone = query(made_up_db, "select code, successor from local_authorities where successor is not null")
+    assert sorted(gone) == [(code, made_up.AUTHORITIES[0]) for code in sorted(made_up.RETIRED)]
+    [(vintages,)] = query(made_up_db, "select vintages from local_authorities where code = ?", made_up.AUTHORITIES[0])
+    assert vintages == "2019, 2024, 2026"
+
+
+def test_an_extract_cut_twice_is_the_same_and_builds(made_up_db, tmp_path):
+    codes = [made_up.RETIRED[0], "W06000001", "S12000001", "N09000001", "JE2"]
+    for name in ("one", "two"):
+        extracts.cut(made_up_db, codes, tmp_path / name, list(PUBLICATIONS.values()))
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert one == two
+    building = database.Build(tmp_path / "census.db", list(PUBLICATIONS.values()), None, build_db.progress)
+    extracts.load(building, tmp_path / "one")
+    building.finish()
+    building.publish()
+    for table in ("imd_england_2019", "small_areas", "postcodes"):
+        key = database.all_tables(list(PUBLICATIONS.values()))[table].primary_key
+        rows = query(tmp_path / "census.db", f"select * from {table} order by {key}")
+        assert rows
+        assert set(rows) <= set(query(made_up_db, f"select * from {table}"))
+    assert build_db.check(tmp_path / "census.db") == 0
+
+
+def test_a_code_that_selects_nothing_is_refused(made_up_db, tmp_path):
+    with pytest.raises(sources.publication.SourceError, match="no area or postcode is in 'E06999999'"):
+        extracts.cut(made_up_db, ["E06999999"], tmp_path, list(PUBLICATIONS.values()))
+
+
+def test_an_extract_is_cut_from_a_complete_database_only(extract_db, tmp_path):
+    with pytest.raises(sources.publication.SourceError, match="is not a complete database"):
+        extracts.cut(extract_db, ["W06000015"], tmp_path, list(PUBLICATIONS.values()))
+
+
+@pytest.mark.usefixtures("few_postcodes")
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        {"local_authority_names", "lsoa_2011_lookup", "data_zone_2011_lookup"},
+        {"england_2019", "scotland_2020", "green_space"},
+        {"wales_2019", "northern_ireland_2017", "postcode_directory", "england_2019"},
+        set(PUBLICATIONS) - {"wales_2019"},
+    ],
+    ids=lambda ids: " ".join(sorted(ids)),
+)
+def test_publications_left_out_are_named_in_the_database(left_out, mirror, tmp_path):
+    output = tmp_path / "census.db"
+    arguments = ["--full", "--mirror", str(mirror), "--output", str(output), "--skip", ",".join(left_out)]
+    assert build_db.main(arguments) == 0
+    statuses = dict(query(output, "select publication, status from publications"))
+    assert statuses == {id_: "left out" if id_ in left_out else "complete" for id_ in PUBLICATIONS}
+    assert set(query(output, "select left_out from edition")[0][0].split(", ")) == left_out
+    for index, loaded in query(output, "select id, loaded from indices"):
+        assert loaded == (index not in left_out)
+        assert loaded == bool(
+            query(output, "select exists (select 1 from deprivation where index_id = ?)", index)[0][0]
+        )
+    assert build_db.main(["--check", str(output)]) == 0
+
+
+# Publications that are not as they must be
+
+
+def edited(mirror: Path, folder: Path, name: str, edit) -> Path:
+    """A mirror with one file, whose CSV rows went through `edit`."""
+    [path] = [p for p in mirror.rglob("*") if p.name.removesuffix(".gz") == name]
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    rows = edit(list(csv.reader(data.decode("utf-8-sig").splitlines())))
+    folder.mkdir()
+    with (folder / name).open("w", newline="") as out:
+        csv.writer(out).writerows(rows)
+    return folder
+
+
+def without_column(label):
+    def edit(rows):
+        at = rows[0].index(label)
+        return [row[:at] + row[at + 1 :] for row in rows]
+
+    return edit
+
+
+def changed(row, label, value):
+    def edit(rows):
+        rows[row][rows[0].index(label)] = value(rows[row][rows[0].index(label)]) if callable(value) else value
+        return rows
+
+    return edit
+
+
+def next_decile(text):
+    return str(int(text) % 10 + 1)
+
+
+ENGLAND, SCOTLAND = "File_7_-_All_IoD2019_Scores__Ranks__Deciles_and_Population_Denominators_3.csv", "SIMD+2020v2.csv"
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (without_column("SIMD2020v2_Rank"), "SIMD+2020v2.csv: label 'SIMD2020v2_Rank' is missing"),
+        (lambda rows: rows[:-1], "SIMD+2020v2.csv: expected 6,976 rows, found 6,975"),
+        (lambda rows: [*rows, rows[-1]], "SIMD+2020v2.csv: expected 6,976 rows, found 6,977"),
+        (lambda rows: [*rows[:-1], rows[1]], "imd_scotland_2020: UNIQUE constraint failed"),
+        (changed(40, "SIMD2020v2_Decile", next_decile), "S01006545 imd_decile"),
+        (changed(40, "SIMD2020v2_Rank", ""), "NOT NULL constraint failed: imd_scotland_2020.imd_rank"),
+        (changed(40, "SIMD2020v2_Rank", "7000"), "are not the place of their area"),
+        (changed(40, "SIMD2020v2_Rank", "n/a"), "row 41, 'SIMD2020v2_Rank': expected a number, found 'n/a'"),
+        (changed(40, "DZ", "S0100"), "'S0100' does not look like the code of an LSOA, data zone or SOA"),
+        (changed(40, "DZ", "S01019999"), "areas without the index, and the reverse"),
+    ],
+)
+def test_a_changed_scottish_file_stops_the_build(mirror, tmp_path, old, capsys, edit, message):
+    broken = edited(mirror, tmp_path / "broken", SCOTLAND, edit)
+    others = ("scotland_2020", "data_zone_2011_lookup")
+    for name in ("scottish_dz_lookup.csv",):
+        shutil.copy(next(mirror.rglob(name)), broken)
+    assert message in refused(capsys, old, *only(*others), "--mirror", broken)
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (changed(7, "Income Decile (where 1 is most deprived 10% of LSOAs)", next_decile), "E01000007 income_decile"),
+        (
+            changed(7, "Local Authority District code (2019)", "E06000001"),
+            "two publications give E01000007 a local_authority_2019",
+        ),
+        (
+            changed(7, "LSOA name (2011)", "Elsewhere"),
+            "two publications give E01000007 a name: 'Made-up 00006A' and 'Elsewhere'",
+        ),
+    ],
+)
+def test_a_changed_english_file_stops_the_build(mirror, tmp_path, old, capsys, edit, message):
+    broken = edited(mirror, tmp_path / "broken", ENGLAND, edit)
+    for name in ("File_9_-_IoD2019_Transformed_Scores.csv", "LSOA11_WD19_LAD19_EW_LU_V2.csv"):
+        shutil.copy(next(mirror.rglob(name)), broken)
+    assert message in refused(capsys, old, *only("england_2019", "lsoa_2011_lookup"), "--mirror", broken)
+
+
+def broken_directory(tmp_path, header=made_up.HEADER, rows=None) -> Path:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    rows = made_up.postcodes()[:3000] if rows is None else rows
+    return made_up.directory(folder / "ONSPD_FEB_2024.zip", header, rows)
+
+
+def with_cell(row, name, value):
+    rows = [list(r) for r in made_up.postcodes()[:3000]]
+    rows[row][made_up.HEADER.index(name)] = value
+    return rows
+
+
+def in_two_middle_layers():
+    first, second = ([*row] for row in made_up.postcodes()[:2])
+    for name, value in (("lsoa11cd", first[made_up.HEADER.index("lsoa11cd")]), ("msoa11cd", "E02999999")):
+        second[made_up.HEADER.index(name)] = value
+    return [first, second]
+
+
+@pytest.mark.parametrize(
+    "header, rows, message",
+    [
+        ([h for h in made_up.HEADER if h != "lsoa11cd"], None, "label 'lsoa11cd' is missing; it has pcd7, pcd8"),
+        ([h.replace("lsoa21cd", "lsoa11") for h in made_up.HEADER], None, "label 'lsoa11cd' stands there 2 times"),
+        (made_up.HEADER, with_cell(9, "lsoa11cd", "X01000001"), "line 11: expected a code like"),
+        (made_up.HEADER, with_cell(9, "lad26cd", "E99"), "line 11: expected a code like"),
+        (made_up.HEADER, with_cell(9, "doterm", "201013"), "line 11: expected a code like"),
+        (made_up.HEADER, with_cell(9, "pcds", "AB1  0AA"), "line 11: expected a postcode with one space"),
+        (made_up.HEADER, with_cell(9, "lat", "north"), "line 11: could not convert string to float: 'north'"),
+        (made_up.HEADER, with_cell(9, "lat", "-1.5"), "line 11: -1.5, -1.5 is not in the UK"),
+        (made_up.HEADER, in_two_middle_layers(), "E01000001 lies in E02000000 and in E02999999"),
+        (made_up.HEADER, [["AB1"]], "line 2: expected 12 cells or more, found 1"),
+        (made_up.HEADER, [made_up.postcodes()[0]] * 2, "UNIQUE constraint failed: postcodes.postcode"),
+    ],
+)
+def test_a_changed_directory_stops_the_build(tmp_path, old, capsys, header, rows, message):
+    broken_directory(tmp_path, header, rows)
+    assert message in refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.95])
+def test_a_truncated_zip_stops_the_build(tmp_path, old, capsys, kept):
+    path = broken_directory(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    said = refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken")
+    assert "ONSPD_FEB_2024.zip is damaged or cut short" in said
+
+
+def test_a_zip_with_changed_bytes_inside_stops_the_build(tmp_path, old, capsys):
+    path = broken_directory(tmp_path)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        at = archive.getinfo("Data/ONSPD_FEB_2024_UK.csv").header_offset + 2000
+    data[at : at + 50] = bytes(50)
+    path.write_bytes(data)
+    # Whichever of the two is noticed first: that the line makes no sense, or that the ZIP's checksum is wrong.
+    assert "build_db.py: ONSPD_FEB_2024.zip" in refused(
+        capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken"
+    )
+
+
+def test_a_directory_with_too_few_postcodes_stops_the_build(tmp_path, old, capsys, monkeypatch):
+    monkeypatch.setattr("sources.checks.FEWEST_POSTCODES", 2_600_000)
+    broken_directory(tmp_path)
+    said = refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken")
+    assert "postcodes: expected 2,600,000 to 26,000,000, found 3,000" in said
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"lad26cd": "oslaua", "ctry26cd": "ctry", "lsoa11cd": "lsoa11", "msoa11cd": "msoa11", "lsoa21cd": "lsoa21"},
+        {"lad26cd": "lad23cd"},
+        {"lad26cd": "LAD25CD", "pcds": "\ufeffPCDS", "lat": "LAT"},
+    ],
+    ids=["2023", "2024", "capitals"],
+)
+def test_header_spellings_of_other_editions_are_read(tmp_path, monkeypatch, spelling):
+    monkeypatch.setattr("sources.checks.FEWEST_POSTCODES", 500)
+    header = [spelling.get(name, name) for name in made_up.HEADER]
+    broken_directory(tmp_path, header)
+    output = tmp_path / "census.db"
+    arguments = [*only("postcode_directory"), "--mirror", str(tmp_path / "broken"), "--output", str(output)]
+    monkeypatch.setattr("sources.checks._joins", lambda *_: [])  # this directory has few areas, on purpose
+    assert build_db.main(arguments) == 0
+    assert query(output, "select count(*), count(lsoa_2011), count(local_authority) from postcodes")[0][0] == 3000
+    assert query(output, "select distinct edition from publications where id = 'postcode_directory'") == [
+        ("February 2024",)
+    ]
+
+
+def test_every_missing_file_is_named_at_once(tmp_path, old, capsys):
+    (tmp_path / "empty").mkdir()
+    said = refused(capsys, old, "--full", "--mirror", tmp_path / "empty")
+    for publication in PUBLICATIONS.values():
+        for file in publication.files:
+            assert f"{file.id}: not in the mirror" in said
+
+
+def test_a_table_or_column_that_is_not_described_stops_the_build(tmp_path, old, capsys, monkeypatch):
+    text = (ROOT / "metadata.yml").read_text()
+    monkeypatch.setattr(build_db, "ROOT", tmp_path)
+    (tmp_path / "metadata.yml").write_text(text.replace("          imd_vigintile:", "          imd_vigintiles:"))
+    said = refused(capsys, old)
+    assert "imd_scotland_2020.imd_vigintiles, which is not built" in said
+    assert "no column imd_scotland_2020.imd_vigintile" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--mirror", "x"], ["--skip", "wales_2019"], ["--full", "--skip", "wales_2099"], ["--full", "--check", "x.db"]],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        build_db.main(arguments)
+    assert stopped.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_every_publication_has_what_provenance_needs():
+    for publication in PUBLICATIONS.values():
+        assert isinstance(publication, Publication)
+        assert publication.attribution
+        assert publication.page.startswith("https://")
+        assert all(file.address is None or file.address.startswith("https://") for file in publication.files)
+        assert all(file.served_as in (None, *file.names) for file in publication.files)
+        assert set(publication.fills) <= set(database.all_tables(list(PUBLICATIONS.values())))

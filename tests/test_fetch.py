@@ -1,0 +1,203 @@
+"""Downloads: from a real server on this machine that breaks off, refuses and answers nonsense."""
+
+import gzip
+import hashlib
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from build_db import progress
+from sources import fetch
+from sources.fetch import Library
+from sources.publication import SourceError, SourceFile
+
+CONTENT = bytes(range(256)) * 20_000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Publisher(BaseHTTPRequestHandler):
+    """Serves what the test put into `server.answers`: path to a list of functions, one a request, the last repeated."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = unquote(urlsplit(self.path).path)
+        self.server.asked.append((self.path, dict(self.headers)))
+        answers = self.server.answers.get(path)
+        if not answers:
+            return self.answer(404)
+        return (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+
+    def answer(self, status, body=b"", length=None, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+        if length is not None and length != len(body):
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+def whole(request):
+    wanted = request.headers.get("Range")
+    if wanted and request.headers.get("If-Range") == '"v1"':
+        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        where = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        return request.answer(206, CONTENT[start:], ETag='"v1"', Content_Range=where)
+    return request.answer(200, CONTENT, ETag='"v1"')
+
+
+def broken_off(request):
+    request.answer(200, CONTENT[:1_500_000], length=len(CONTENT), ETag='"v1"')
+
+
+def status(code):
+    return lambda request: request.answer(code)
+
+
+@pytest.fixture
+def publisher(monkeypatch):
+    monkeypatch.setattr(fetch, "FIRST_PAUSE", 0.01)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Publisher)
+    server.answers, server.asked = {}, []
+    server.base = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def file_at(publisher, path="/file.csv", **more) -> SourceFile:
+    return SourceFile("made_up", ("file.csv", "old name (1).csv"), publisher.base + path, **more)
+
+
+def test_a_file_is_fetched_once_and_kept_with_its_provenance(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [whole]
+    for _ in range(2):
+        obtained = Library(None, tmp_path, progress).obtain(file_at(publisher))
+        assert (obtained.read(), obtained.size, obtained.sha256) == (CONTENT, len(CONTENT), DIGEST)
+        assert obtained.retrieved
+    assert len(publisher.asked) == 1
+    note = json.loads((tmp_path / "file.csv.json").read_text())
+    assert note == {
+        "address": publisher.base + "/file.csv",
+        "bytes": len(CONTENT),
+        "sha256": DIGEST,
+        "retrieved": obtained.retrieved,
+    }
+
+
+def test_a_download_that_breaks_off_is_resumed_where_it_stopped(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [broken_off, status(503), whole]
+    obtained = Library(None, tmp_path, progress).obtain(file_at(publisher))
+    assert obtained.sha256 == DIGEST
+    ranges = [headers.get("Range") for _, headers in publisher.asked]
+    assert ranges[0] is None
+    assert ranges[1] == ranges[2] == "bytes=1500000-"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file.csv", "file.csv.json"]
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [broken_off, lambda r: r.answer(200, b"a new edition", ETag='"v2"')]
+    assert Library(None, tmp_path, progress).obtain(file_at(publisher)).read() == b"a new edition"
+
+
+def test_a_server_that_stays_down_is_named_after_a_few_attempts(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [status(503)]
+    with pytest.raises(SourceError, match=r"/file\.csv: answered 503 \(5 attempts\)"):
+        Library(None, tmp_path, progress).obtain(file_at(publisher))
+    assert len(publisher.asked) == fetch.ATTEMPTS
+
+
+def test_a_server_that_refuses_is_not_asked_again(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [status(403)]
+    with pytest.raises(SourceError, match="answered 403"):
+        Library(None, tmp_path, progress).obtain(file_at(publisher))
+    assert len(publisher.asked) == 1
+
+
+def test_a_web_page_in_place_of_the_file_is_refused(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [lambda r: r.answer(200, b"<html>", Content_Type="text/html; charset=utf-8")]
+    with pytest.raises(SourceError, match="web page instead of file"):
+        Library(None, tmp_path, progress).obtain(file_at(publisher))
+    assert not (tmp_path / "file.csv").exists()
+
+
+def test_a_file_without_an_address_is_asked_for_by_name_and_place(tmp_path):
+    file = SourceFile("made_up", ("file.csv",), None)
+    with pytest.raises(SourceError, match=f"Put file.csv into {re.escape(str(tmp_path))}"):
+        Library(None, tmp_path, progress).obtain(file)
+    (tmp_path / "file.csv.gz").write_bytes(gzip.compress(CONTENT))
+    assert Library(None, tmp_path, progress).obtain(file).sha256 == DIGEST
+
+
+def test_the_pages_of_a_feature_layer_become_one_file(publisher, tmp_path):
+    def page(request):
+        query = parse_qs(urlsplit(request.path).query)
+        start, size = int(query["resultOffset"][0]), int(query["resultRecordCount"][0])
+        some = [{"properties": {"LAD24CD": n}, "geometry": None} for n in range(start, min(start + size, 250))]
+        request.answer(200, json.dumps({"features": some}).encode(), Content_Type="application/geo+json")
+
+    publisher.answers["/layer/0/query"] = [status(500), page]
+    file = SourceFile("made_up", ("layer.geojson",), publisher.base + "/layer/0", page_size=100)
+    features = json.loads(Library(None, tmp_path, progress).obtain(file).read())["features"]
+    assert [f["properties"]["LAD24CD"] for f in features] == list(range(250))
+
+
+def test_a_feature_layer_that_answers_an_error_is_named(publisher, tmp_path):
+    publisher.answers["/layer/0/query"] = [lambda r: r.answer(200, b'{"error": {"code": 400}}')]
+    file = SourceFile("made_up", ("layer.geojson",), publisher.base + "/layer/0", page_size=100)
+    with pytest.raises(SourceError, match="did not answer with features"):
+        Library(None, tmp_path, progress).obtain(file)
+
+
+def test_a_mirror_folder_is_searched_at_any_depth_for_every_accepted_name(publisher, tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/old name (1).csv.gz").write_bytes(gzip.compress(CONTENT))
+    obtained = Library(str(tmp_path), tmp_path / "cache", progress).obtain(file_at(publisher))
+    assert (obtained.name, obtained.sha256, obtained.retrieved) == ("old name (1).csv", DIGEST, None)
+    assert not publisher.asked
+
+
+def test_a_mirror_folder_without_the_file_is_named_and_nothing_else_is_asked(publisher, tmp_path):
+    with pytest.raises(SourceError, match=f"not in the mirror {re.escape(str(tmp_path))}"):
+        Library(str(tmp_path), tmp_path / "cache", progress).obtain(file_at(publisher))
+    assert not publisher.asked
+
+
+def test_two_files_of_one_name_in_a_mirror_are_refused(publisher, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file.csv").write_text(folder)
+    with pytest.raises(SourceError, match="lies in the mirror twice"):
+        Library(str(tmp_path), tmp_path / "cache", progress).obtain(file_at(publisher))
+
+
+def test_a_mirror_address_is_asked_for_every_accepted_name_and_nothing_else(publisher, tmp_path):
+    publisher.answers["/mirror/old name (1).csv.gz"] = [lambda r: r.answer(200, gzip.compress(CONTENT))]
+    publisher.answers["/file.csv"] = [whole]  # the official address, which must not be asked
+    library = Library(publisher.base + "/mirror", tmp_path, progress)
+    obtained = library.obtain(file_at(publisher))
+    assert (obtained.name, obtained.sha256, obtained.retrieved) == ("old name (1).csv", DIGEST, None)
+    assert {urlsplit(path).path.split("/")[1] for path, _ in publisher.asked} == {"mirror"}
+
+
+def test_a_mirror_address_is_not_followed_elsewhere(publisher, tmp_path):
+    publisher.answers["/mirror/file.csv"] = [lambda r: r.answer(302, Location=publisher.base + "/file.csv")]
+    publisher.answers["/file.csv"] = [whole]
+    with pytest.raises(SourceError, match="answered 302"):
+        Library(publisher.base + "/mirror", tmp_path, progress).obtain(file_at(publisher))
+
+
+def test_a_damaged_gz_file_is_named(tmp_path):
+    (tmp_path / "file.csv.gz").write_bytes(gzip.compress(CONTENT)[:5000])
+    with pytest.raises(SourceError, match=r"file\.csv\.gz cannot be read"):
+        Library(str(tmp_path), tmp_path / "cache", progress).obtain(SourceFile("made_up", ("file.csv",), None))

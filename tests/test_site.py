@@ -1,0 +1,342 @@
+"""The site: what imd_by_postcode answers, the notices, and what stands in the logs."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import build_db
+from sources import postcode as form
+from tests.conftest import ROOT, datasette_of, site_of
+
+CONTRACT = """
+    status message postcode terminated nation area_code area_name local_authority_code local_authority_name index_id
+    year rank of decile decile_basis quintile quintile_basis income_rank income_decile employment_rank
+    employment_decile education_rank education_decile health_rank health_decile crime_rank crime_decile housing_rank
+    housing_decile living_environment_rank living_environment_decile idaci_rank idaci_decile licence attribution
+    edition
+""".split()
+STATUSES = {"found", "terminated", "not_covered", "unknown", "invalid"}
+
+
+def get(site, path: str):
+    return asyncio.run(site.client.get(path))
+
+
+def imd(site, postcode: str, index: str = "") -> dict:
+    """The one row of imd_by_postcode."""
+    path = f"/census/imd_by_postcode.json?postcode={quote_plus(postcode)}&index={quote_plus(index)}&_shape=array"
+    answer = get(site, path)
+    assert answer.status_code == 200, answer.text
+    [row] = answer.json()
+    assert set(CONTRACT) <= set(row)
+    assert row["status"] in STATUSES
+    return row
+
+
+EXPECTED = [
+    ("SW1A 1AA", "england_2019", dict(area_name="Westminster 018C", rank=24862, of=32844, decile=8, year=2019)),
+    ("sw1a1aa", "2019", dict(area_code="E01004736", local_authority_name="Westminster", decile_basis="published")),
+    ("CF14 3LX", "wales_2019", dict(area_name="Cardiff 025D", area_publisher_name="Gabalfa 4", rank=1362, of=1909)),
+    ("CF14 3LX", "latest", dict(decile=8, decile_basis="published", quintile_basis="published", nation="Wales")),
+    ("ML1 1AA", "scotland_2020", dict(area_name="Motherwell South - 03", rank=192, of=6976, decile=1)),
+    ("BT2 7DX", "northern_ireland_2017", dict(area_name="Shaftesbury 1", rank=163, of=890, decile_basis="computed")),
+    ("SY10 0AA", "wales_2019", dict(local_authority_name="Powys", rank=1038, quintile=3)),
+]
+
+
+@pytest.fixture(params=["extract_site", "full_site"])
+def site(request):
+    """The site over the extract and, where the real publications are at hand, over the whole UK."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("postcode, index, expected", EXPECTED)
+def test_a_postcode_has_its_published_figures(site, postcode, index, expected):
+    row = imd(site, postcode, index)
+    assert (row["status"], row["message"]) == ("found", None)
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_an_index_may_be_left_empty(site):
+    assert imd(site, "BT2 7DX")["index_id"] == "northern_ireland_2017"
+
+
+@pytest.mark.parametrize(
+    "postcode, status, message",
+    [
+        ("JE2 3AB", "not_covered", "is in Jersey, which no index"),
+        ("GY1 1AA", "not_covered", "is in Guernsey, which no index"),
+        ("ZZ99 9ZZ", "unknown", "is not in the ONS Postcode Directory, November 2025"),
+        ("ZZ99 3VZ", "unknown", "NHS pseudo-postcodes"),
+        ("SWIA 1AA", "invalid", "does not have the form of a postcode"),
+        ("", "invalid", "No postcode was given"),
+        ("x" * 10_000, "invalid", "10000 letters and digits"),
+        ("' or 1=1 --", "invalid", "is neither a letter"),
+        ("\x00", "invalid", "U+0000"),
+    ],
+)
+def test_what_has_no_figures_says_why(site, postcode, status, message):
+    row = imd(site, postcode, "latest")
+    assert row["status"] == status
+    assert message in row["message"]
+    figures = [
+        name for name in row if name.endswith(("_rank", "_decile", "_basis")) or name in ("rank", "decile", "year")
+    ]
+    assert len(figures) > 20
+    assert {row[name] for name in figures} == {None}
+    assert row["licence"]
+    assert row["edition"].startswith("ONS Postcode Directory, November 2025; census.db ")
+
+
+def test_a_retired_postcode_has_its_figures_and_says_when_it_was_retired(extract_site, extract_db):
+    connection = sqlite3.connect(extract_db)
+    for nation in ("England", "Wales", "Scotland", "Northern Ireland"):
+        code, month = connection.execute(
+            "select postcode, terminated from postcodes join small_areas on code = lsoa_2011"
+            " where terminated is not null and nation = ? limit 1",
+            (nation,),
+        ).fetchone()
+        row = imd(extract_site, code)
+        assert (row["status"], row["terminated"], row["nation"]) == ("terminated", month, nation)
+        assert row["rank"]
+        assert f"was retired in {str(month)[:4]}-{str(month)[4:]}" in row["message"]
+
+
+def test_an_unknown_postcode_of_an_extract_is_told_that_it_is_one(extract_site):
+    row = imd(extract_site, "M1 1AE")
+    assert row["status"] == "unknown"
+    assert "This database is an extract with the postcodes of Westminster, Camden" in row["message"]
+    assert row["edition"].endswith("(extract)")
+
+
+@pytest.mark.parametrize(
+    "index, message",
+    [
+        ("wales_2019", "Index wales_2019 does not cover England; england_2019 does."),
+        ("2020", "Index 2020 does not cover England"),
+        ("england_2099", "'england_2099' is not an index: use an id (england_2019"),
+        ("2025", "'2025' is not an index"),
+        ("i" * 10_000, "is not an index"),
+    ],
+)
+def test_a_named_index_is_never_answered_by_another(extract_site, index, message):
+    row = imd(extract_site, "SW1A 1AA", index)
+    assert row["status"] == "found"
+    assert message in row["message"]
+    assert row["area_name"] == "Westminster 018C"
+    assert (row["rank"], row["decile"], row["index_id"], row["income_rank"]) == (None,) * 4
+
+
+def test_northern_ireland_postcodes_carry_their_own_condition(extract_site):
+    assert "any other commercial use needs a licence" in imd(extract_site, "BT2 7DX")["licence"]
+    assert "Northern Ireland" not in imd(extract_site, "SW1A 1AA")["licence"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_any_text_has_exactly_one_row(extract_db, postcode, index):
+    connection = sqlite3.connect(extract_db)
+    connection.create_function("normalise_postcode", 1, form.normalise, deterministic=True)
+    connection.create_function("postcode_problem", 1, form.problem, deterministic=True)
+    sql = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]["imd_by_postcode"][
+        "sql"
+    ]
+    try:
+        rows = connection.execute(sql, {"postcode": postcode, "index": index}).fetchall()
+    except UnicodeEncodeError:
+        return  # half a surrogate pair; no such text arrives over HTTP
+    assert len(rows) == 1
+    assert rows[0][0] in STATUSES
+    assert (rows[0][0] == "invalid") == (form.normalise(postcode) is None)
+
+
+def test_every_figure_of_an_answer_is_the_table_s(extract_site, extract_db):
+    connection = sqlite3.connect(extract_db)
+    connection.row_factory = sqlite3.Row
+    for postcode, index, _ in EXPECTED[:1] + EXPECTED[2:3] + EXPECTED[4:6]:
+        row = imd(extract_site, postcode, index)
+        table = connection.execute("select table_name from indices where id = ?", (index,)).fetchone()[0]
+        published = connection.execute(f"select * from {table} where area_code = ?", (row["area_code"],)).fetchone()
+        assert row["rank"] == published["imd_rank"]
+        assert row["income_rank"] == published["income_rank"]
+        if "imd_decile" in published.keys():  # noqa: SIM118, a Row
+            assert row["decile"] == published["imd_decile"]
+
+
+@pytest.mark.parametrize("site_name", ["extract_site", "full_site"])
+def test_the_query_reads_no_large_table_from_end_to_end(request, site_name):
+    site = request.getfixturevalue(site_name)
+    sql = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]["imd_by_postcode"][
+        "sql"
+    ]
+    parameters = {"postcode": "SW1A 1AA", "index": ""}
+    plan = asyncio.run(site.get_database("census").execute("explain query plan " + sql, parameters))
+    scans = [row["detail"] for row in plan.rows if row["detail"].startswith("SCAN")]
+    assert not [scan for scan in scans if re.search(r"postcodes|small_areas|imd_|local_authorities", scan)], scans
+
+
+def test_pages_are_served_and_say_that_this_is_an_extract(extract_site):
+    for path in (
+        "/",
+        "/census",
+        "/census/small_areas",
+        "/census/imd_by_postcode?postcode=SW1A1AA",
+        "/census/deprivation",
+    ):
+        answer = get(extract_site, path)
+        assert answer.status_code == 200, path
+        assert "This is a demonstration extract: postcodes and small areas of Westminster" in answer.text, path
+    assert "Open Government Licence v3.0" in get(extract_site, "/census/imd_england_2019").text
+
+
+def test_a_table_of_a_publication_left_out_says_so(mirror, tmp_path):
+    output = tmp_path / "census.db"
+    left_out = "england_2019,postcode_directory,lsoa_2011_lookup"
+    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]) == 0
+    (tmp_path / "site").mkdir()
+    site = datasette_of(site_of(output, tmp_path / "site"))
+    assert "English indices of deprivation 2019 was left out" in get(site, "/census/imd_england_2019").text
+    assert "English indices of deprivation 2019 was left out" not in get(site, "/census/imd_wales_2019").text
+    row = imd(site, "SW1A 1AA")
+    assert row["status"] == "unknown"
+    assert "built without the ONS Postcode Directory" in row["message"]
+
+
+def test_a_left_out_index_is_named_in_the_answer(mirror, few_postcodes, tmp_path):  # noqa: ARG001
+    output = tmp_path / "census.db"
+    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", "england_2019"]) == 0
+    (tmp_path / "site").mkdir()
+    site = datasette_of(site_of(output, tmp_path / "site"))
+    row = imd(site, "AB1 0AA")
+    assert (row["status"], row["area_code"], row["rank"]) == ("found", "E01000001", None)
+    assert row["message"] == "English indices of deprivation 2019 was left out of this database."
+
+
+def test_inspect_data_that_fits_is_used_and_any_other_ignored_aloud(extract_db, tmp_path, capsys):
+    for name in ("fits", "not"):
+        (tmp_path / name).mkdir()
+        site_of(extract_db, tmp_path / name)
+    other = tmp_path / "not/inspect-data.json"
+    described = json.loads(other.read_text())
+    described["census"]["hash"] = "0" * 64
+    described["census"]["tables"]["green_space"]["count"] = 9
+    other.unlink()
+    other.write_text(json.dumps(described))
+    fits, ignored = datasette_of(tmp_path / "fits"), datasette_of(tmp_path / "not")
+    assert get(fits, "/census.json").status_code == get(ignored, "/census.json").status_code == 200
+    assert fits.get_database("census").is_mutable is False
+    assert ignored.get_database("census").is_mutable is True
+    tables = {table["name"]: table["count"] for table in get(ignored, "/census.json").json()["tables"]}
+    assert tables["green_space"] == 371
+    assert capsys.readouterr().err.count("inspect-data.json does not fit census.db; it is ignored.") == 1
+
+
+# A real server, started as `make serve` starts it
+
+
+@pytest.fixture(scope="module")
+def server(extract_db, tmp_path_factory):
+    folder = site_of(extract_db, tmp_path_factory.mktemp("served"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "log.txt"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("datasette"), ".", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(base + "/-/versions.json", timeout=5).close()
+                break
+            except (urllib.error.URLError, ConnectionError):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.1)
+        yield base, log
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+
+
+def test_no_log_line_holds_a_postcode(server):
+    base, log = server
+    asked = [
+        ("/census/imd_by_postcode.json?postcode=SW1A+1AA&index=england_2019&_shape=array", 200),
+        ("/census/imd_by_postcode?postcode=sw1a1aa", 200),
+        ("/census/imd_by_postcode.csv?postcode=SW1A%201AA", 200),
+        ("/census/postcodes/SW1A~201AA.json", 200),
+        ("/census/postcodes/SW1A~209ZZ", 404),
+        ("/census/no_such_query.json?postcode=SW1A+1AA", 404),
+        ("/SW1A+1AA", 404),
+        ("/census.json?sql=select+*+from+nowhere+where+postcode+%3D+%27SW1A+1AA%27", 400),
+        ("/census.json?sql=select+%3Ap+from+nowhere&p=SW1A+1AA", 400),
+        ("/census?sql=select+%27SW1A+1AA", 400),
+        ("/census.csv?sql=select+abs(-9223372036854775808)%2C%27SW1A+1AA%27", 400),
+        ("/census/postcodes.json?postcode__no_such=SW1A+1AA", 400),
+        ("/census/postcodes.csv?_stream=1&postcode=SW1A+1AA&_where=nothing+%3D+1", 400),
+        ("/census/postcodes.json?_next=SW1A+1AA&_sort=nothing", 400),
+    ]
+    for path, expected in asked:
+        try:
+            with urllib.request.urlopen(base + path, timeout=10) as answer:
+                status, body = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, body = error.code, error.read()
+        assert status == expected, (path, status, body[:300])
+    said = log.read_text()
+    assert "Uvicorn running" in said
+    assert not re.search(r"sw1a|1aa\b", said, re.IGNORECASE), said
+
+
+def test_an_unforeseen_error_leaves_its_type_and_place_but_not_its_message(tmp_path, extract_db):
+    folder = site_of(extract_db, tmp_path)
+    plugins = tmp_path / "more"
+    plugins.mkdir()
+    (plugins / "broken.py").write_text(
+        "from datasette import hookimpl\n"
+        "def broken(request):\n"
+        "    raise KeyError(request.args['postcode'])\n"
+        "@hookimpl\n"
+        "def register_routes():\n"
+        "    return [('^/broken$', broken)]\n"
+    )
+    for plugin in (ROOT / "plugins").glob("*.py"):
+        (plugins / plugin.name).symlink_to(plugin)
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("datasette"),
+            ".",
+            "--plugins-dir",
+            plugins,
+            "--get",
+            "/broken?postcode=SW1A1AA",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert "KeyError" in done.stderr
+    assert "broken.py" in done.stderr
+    assert "SW1A" not in done.stderr
