@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import datasette.handle_exception
 import datasette.views.base
 from datasette import hookimpl
+from datasette.app import Datasette
 from datasette.database import Database
 
 
@@ -27,10 +28,11 @@ def silence() -> None:
     access = logging.getLogger("uvicorn.access")
     if _nothing not in access.filters:
         access.addFilter(_nothing)  # a filter survives uvicorn's own logging set-up, a level or handler does not
-    names = Database.execute.__code__.co_varnames[: Database.execute.__code__.co_argcount]
-    defaults = list(Database.execute.__defaults__)
-    defaults[names.index("log_sql_errors") - len(names)] = False
-    Database.execute.__defaults__ = tuple(defaults)
+    for execute in (Database.execute, Datasette.execute):
+        names = execute.__code__.co_varnames[: execute.__code__.co_argcount]
+        defaults = list(execute.__defaults__)
+        defaults[names.index("log_sql_errors") - len(names)] = False
+        execute.__defaults__ = tuple(defaults)
     datasette.views.base.sys = SimpleNamespace(stderr=io.StringIO())
     datasette.handle_exception.rich = None  # it would print every local variable, also for a 404
     datasette.handle_exception.traceback = SimpleNamespace(print_exc=print_where)

@@ -1,0 +1,311 @@
+"""The whole UK, from the real publications: every figure is the publication's cell, every count as published.
+
+The publications are read here a second time, with nothing but csv, gzip and python_calamine, by the position of their
+columns, so that a mistake in `sources` cannot hide behind itself.
+"""
+
+import asyncio
+import csv
+import gzip
+import io
+import math
+import sqlite3
+import zipfile
+from fractions import Fraction
+
+import pytest
+import python_calamine
+
+from sources import england, green_space, northern_ireland, wales
+from tests.test_site import imd
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def full(full_build):
+    connection = sqlite3.connect(f"file:{full_build.path}?mode=ro", uri=True)
+    yield connection
+    connection.close()
+
+
+def text_of(mirror, name: str, encoding: str = "utf-8-sig") -> list[list[str]]:
+    [path] = [p for p in mirror.rglob("*") if p.name in (name, f"{name}.gz")]
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return list(csv.reader(io.StringIO(data.decode(encoding), newline="")))
+
+
+def sheet_of(mirror, name: str, sheet: str) -> list[list]:
+    [path] = mirror.rglob(name)
+    book = python_calamine.CalamineWorkbook.from_path(path)
+    return book.get_sheet_by_name(next(n for n in book.sheet_names if n.strip() == sheet)).to_python()
+
+
+def number(cell) -> float | None:
+    return None if cell in ("", None) else float(cell)
+
+
+def assert_cell_for_cell(
+    full, table: str, columns: list[str], expected: dict[str, list], key: str = "area_code"
+) -> None:
+    """That `columns` of `table` are exactly `expected`, key to the row's cells."""
+    found = {row[0]: list(row[1:]) for row in full.execute(f"select {key}, {', '.join(columns)} from {table}")}
+    assert found.keys() == expected.keys()
+    different = [(code, found[code], cells) for code, cells in expected.items() if found[code] != cells]
+    assert not different, different[:3]
+
+
+def test_england_2019_cell_for_cell(full, real_mirror):
+    header, *rows = text_of(
+        real_mirror, "File_7_-_All_IoD2019_Scores__Ranks__Deciles_and_Population_Denominators_3.csv"
+    )
+    assert len(rows) == 32844
+    parts = [part for part in header[4:52] if part]
+    assert len(parts) == 48
+    # In the file: score, rank, decile of IMD, seven domains, IDACI, IDAOPI and six sub-domains.
+    columns = [f"{part}_{figure}" for part in england.PARTS for figure in ("score", "rank", "decile")]
+    assert_cell_for_cell(full, "imd_england_2019", columns, {r[0]: [number(c) for c in r[4:52]] for r in rows})
+    assert_cell_for_cell(
+        full,
+        "lsoas_2011",
+        list(england.POPULATIONS),
+        {
+            **{r[0]: [number(c) for c in r[52:57]] for r in rows},
+            **{code: [None] * 5 for (code,) in full.execute("select code from lsoas_2011 where code like 'W%'")},
+        },
+        "code",
+    )
+    _, *rows = text_of(real_mirror, "File_9_-_IoD2019_Transformed_Scores.csv")
+    columns = list(england.TRANSFORMED)
+    assert_cell_for_cell(full, "imd_england_2019", columns, {r[0]: [number(c) for c in r[4:11]] for r in rows})
+
+
+def test_wales_2019_cell_for_cell(full, real_mirror):
+    ranks_file = "welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area.xls"
+    rows = [r for r in sheet_of(real_mirror, ranks_file, "WIMD_2019_ranks") if str(r[0]).startswith("W01")]
+    assert len(rows) == 1909
+    columns = [f"{part}_rank" for part in wales.PARTS]
+    assert_cell_for_cell(full, "imd_wales_2019", columns, {r[0]: [number(c) for c in r[3:12]] for r in rows})
+    rows = [r for r in sheet_of(real_mirror, ranks_file, "Deciles_quintiles_quartiles") if str(r[0]).startswith("W01")]
+    columns = ["imd_rank", "imd_decile", "imd_quintile", "imd_quartile"]
+    assert_cell_for_cell(full, "imd_wales_2019", columns, {r[0]: [number(c) for c in r[3:7]] for r in rows})
+    _, *rows = text_of(real_mirror, "wimd-2019-index-and-domain-scores-by-small-area.csv")
+    columns = [f"{part}_score" for part in wales.PARTS]
+    assert_cell_for_cell(full, "imd_wales_2019", columns, {r[0]: [number(c) for c in r[3:12]] for r in rows})
+
+
+def test_scotland_2020_cell_for_cell(full, real_mirror):
+    _, *rows = text_of(real_mirror, "SIMD+2020v2.csv")
+    assert len(rows) == 6976
+    columns = ["imd_rank", "imd_vigintile", "imd_decile", "imd_quintile"]
+    columns += [f"{d}_rank" for d in ("income", "employment", "education", "health", "access", "crime", "housing")]
+    assert_cell_for_cell(full, "imd_scotland_2020", columns, {r[0]: [number(c) for c in r[2:13]] for r in rows})
+    columns = ["population", "working_age_population"]
+    assert_cell_for_cell(full, "data_zones_2011", columns, {r[0]: [number(c) for c in r[13:15]] for r in rows}, "code")
+    halves = full.execute("select count(*) from imd_scotland_2020 where typeof(income_rank) = 'real'").fetchone()[0]
+    assert halves == sum(number(r[6]) % 1 == 0.5 for r in rows) > 0
+
+
+def test_northern_ireland_2017_cell_for_cell(full, real_mirror):
+    book = "NIMDM17_SOAresults.xls"
+    table = "imd_northern_ireland_2017"
+    rows = sheet_of(real_mirror, book, "MDM")[1:]
+    assert len(rows) == 890
+    columns = list(northern_ireland.MEASURE)
+    assert_cell_for_cell(full, table, columns, {r[2]: [number(c) for c in r[4:12]] for r in rows})
+    for sheet, columns, places in [
+        ("Income", ["income_rank", "income_share"], (4, 5)),
+        ("Employment", ["employment_rank", "employment_share"], (4, 5)),
+        ("Health and Disability", ["health_deprivation_and_disability_rank"], (4,)),
+        ("Education, Skills and Training", ["education_skills_and_training_rank"], (4,)),
+        ("Access to Services", ["access_to_services_rank"], (4,)),
+        (
+            "Living Environment",
+            [
+                "living_environment_rank",
+                "housing_quality_sub_domain_rank",
+                "housing_access_sub_domain_rank",
+                "outdoor_physical_environment_sub_domain_rank",
+            ],
+            (4, 5, 9, 12),
+        ),
+        (
+            "Crime and Disorder",
+            ["crime_and_disorder_rank", "crime_sub_domain_rank", "disorder_sub_domain_rank"],
+            (4, 5, 11),
+        ),
+        ("IDAC and IDAP", ["idaci_rank", "idaci_share", "idaopi_rank", "idaopi_share"], (4, 5, 6, 7)),
+    ]:
+        rows = sheet_of(real_mirror, book, sheet)[1:]
+        assert_cell_for_cell(full, table, columns, {r[2]: [number(r[i]) for i in places] for r in rows})
+
+
+def test_green_space_cell_for_cell(full, real_mirror):
+    _, _, *rows = text_of(real_mirror, "access_to_green_space.csv")
+    assert len(rows) == 371
+    assert sum(r[1] == "England" for r in rows) == 317
+    by_place = {
+        6: "houses_address_count",
+        7: "houses_addresses_with_private_outdoor_space_count",
+        8: "houses_private_outdoor_space_total_area_m2",
+        9: "houses_addresses_with_private_outdoor_space_share",
+        10: "houses_average_private_outdoor_space_m2",
+        11: "houses_median_private_outdoor_space_m2",
+        12: "flats_address_count",
+        13: "flats_addresses_with_private_outdoor_space_count",
+        14: "flats_private_outdoor_space_total_area_m2",
+        15: "flats_private_outdoor_space_count",
+        16: "flats_addresses_with_private_outdoor_space_share",
+        17: "flats_average_private_outdoor_space_m2",
+        18: "flats_average_flats_sharing_a_garden",
+        19: "total_address_count",
+        20: "total_addresses_with_private_outdoor_space_count",
+        21: "total_private_outdoor_space_total_area_m2",
+        22: "total_addresses_with_private_outdoor_space_share",
+        23: "total_average_private_outdoor_space_m2",
+    }
+    assert set(by_place.values()) | {"local_authority", "region", "region_name"} == set(green_space.TABLE.columns)
+    expected = {r[4]: [number(r[i].replace(",", "")) for i in by_place] for r in rows}
+    assert_cell_for_cell(full, "green_space", list(by_place.values()), expected, "local_authority")
+
+
+def test_every_postcode_is_the_directory_s(full, real_mirror):
+    [path] = real_mirror.rglob("ONSPD_NOV_2025.zip")
+    found = full.execute("select * from postcodes order by postcode")
+    rows = live = undated = islands = 0
+    with zipfile.ZipFile(path) as archive, archive.open("Data/ONSPD_NOV_2025_UK.csv") as raw:
+        for row in csv.DictReader(io.TextIOWrapper(raw, "utf-8", newline="")):
+            codes = [
+                None if row[c] in ("", "L99999999", "M99999999") else row[c]
+                for c in ("lsoa11cd", "lsoa21cd", "lad25cd")
+            ]
+            nowhere = row["lat"] == "100.0"
+            expected = (
+                row["pcds"],
+                *codes,
+                *(int(row[c]) if row[c] else None for c in ("dointr", "doterm")),
+                *(None if nowhere else float(row[c]) for c in ("lat", "long")),
+            )
+            assert next(found) == expected
+            rows += 1
+            live += not row["doterm"]
+            undated += not row["dointr"] and codes[0] is None
+            islands += row["lsoa11cd"] in ("L99999999", "M99999999")
+    assert next(found, None) is None
+    assert (rows, live, undated, islands) == (2_720_556, 1_831_739, 44_316, 13_064)
+
+
+def test_names_and_authorities_are_the_lookups_s(full, real_mirror):
+    _, *rows = text_of(
+        real_mirror, "Lower_Layer_Super_Output_Area_(2011)_to_Ward_(2019)_Lookup_in_England_and_Wales.csv"
+    )
+    found = {
+        r[0]: r[1:]
+        for r in full.execute(
+            "select code, name, ward_2019, ward_2019_name, local_authority_2019"
+            " from small_areas join lsoas_2011 using (code)"
+        )
+    }
+    assert found == {r[1]: (r[2], r[3], r[4], r[5]) for r in rows}
+    _, *rows = text_of(real_mirror, "scottish_dz_lookup.csv", "cp1252")
+    found = {
+        r[0]: r[1:]
+        for r in full.execute(
+            "select code, name, intermediate_zone, ward, local_authority_2019"
+            " from small_areas join data_zones_2011 using (code)"
+        )
+    }
+    assert found == {r[0]: (" ".join(r[1].split()), r[2], r[4], r[6]) for r in rows}
+
+
+def test_counts_are_the_published_ones(full):
+    counted = dict(full.execute("select nation, count(*) from small_areas group by 1"))
+    assert counted == {"England": 32844, "Wales": 1909, "Scotland": 6976, "Northern Ireland": 890}
+    assert full.execute("select count(distinct imd_rank) from imd_england_2019").fetchone() == (32818,)
+    assert full.execute("select count(*) from lsoas_2011").fetchone() == (34753,)
+    unnamed = full.execute("select code from local_authorities where name is null").fetchall()
+    assert unnamed == []
+    assert full.execute("select name from local_authorities where code = 'E08000038'").fetchone() == ("Barnsley",)
+
+
+def test_every_band_is_the_published_one_or_the_rule_s(full):
+    """The table `deprivation` against the publishers' bands and the rules, written a second time."""
+    rules = {"ceil": lambda r, n, q: math.ceil(r * q / n), "floor": lambda r, n, q: math.floor((r - 1) * q / n) + 1}
+    published = {
+        "england_2019": dict(full.execute("select area_code, imd_decile from imd_england_2019")),
+        "wales_2019": dict(full.execute("select area_code, imd_decile from imd_wales_2019")),
+        "scotland_2020": dict(full.execute("select area_code, imd_decile from imd_scotland_2020")),
+    }
+    quintiles = {
+        "wales_2019": dict(full.execute("select area_code, imd_quintile from imd_wales_2019")),
+        "scotland_2020": dict(full.execute("select area_code, imd_quintile from imd_scotland_2020")),
+    }
+    rows = full.execute(
+        'select index_id, area_code, rank, "of", decile, decile_basis, quintile, quintile_basis, income_rank,'
+        " income_decile, band_rule from deprivation join indices on id = index_id"
+    ).fetchall()
+    assert len(rows) == 42619
+    for index, area, rank, n, decile, basis, quintile, quintile_basis, income, income_decile, rule in rows:
+        assert basis == ("published" if index in published else "computed")
+        assert quintile_basis == ("published" if index in quintiles else "computed")
+        assert decile == published.get(index, {}).get(area, rules[rule](Fraction(rank), n, 10))
+        assert quintile == quintiles.get(index, {}).get(area, rules[rule](Fraction(rank), n, 5))
+        assert income_decile == rules[rule](Fraction(income), n, 10)
+
+
+def test_successors_and_current_authorities_of_reorganised_areas(full):
+    followed = dict(full.execute("select name, successor from local_authorities where successor is not null"))
+    names = dict(full.execute("select code, name from local_authorities"))
+    assert names[followed["Aylesbury Vale"]] == "Buckinghamshire"
+    assert names[followed["Allerdale"]] == "Cumberland"
+    assert names[followed["Harrogate"]] == "North Yorkshire"
+    assert names[followed["Mendip"]] == "Somerset"
+    assert names[followed["Kettering"]] == "North Northamptonshire"
+    assert followed["Sheffield"] == "E08000039"
+
+
+def test_the_build_is_within_its_bounds(full_build):
+    print(f"{full_build.seconds:.0f} s, {full_build.peak / MIB:.0f} MiB, {full_build.path.stat().st_size / 1e6:.0f} MB")
+    assert full_build.peak < 1536 * MIB
+    assert full_build.path.stat().st_size <= 330e6
+    assert "2,720,556 postcodes, 1,831,739 of them live, in 42,619 small areas" in full_build.printed
+
+
+def test_the_extract_is_a_true_part_of_the_whole(full, extract_db):
+    part = sqlite3.connect(f"file:{extract_db}?mode=ro", uri=True)
+    for (table,) in part.execute(
+        "select name from sqlite_master where type = 'table' and name not like '%\\_fts%' escape '\\'"
+        " and name not in ('edition', 'publications') and name not like 'sqlite%'"
+    ):
+        rows = part.execute(f"select * from {table}").fetchall()
+        whole = {row[0]: row for row in full.execute(f"select * from {table}")}
+        assert rows, table
+        assert [row for row in rows if whole.get(row[0]) != row] == [], table
+    for code in ("E09000033", "E09000007", "W06000015", "S12000013", "N09000006"):
+        count = "select count(*) from postcodes where local_authority = ?"
+        assert part.execute(count, (code,)).fetchone() == full.execute(count, (code,)).fetchone()
+
+
+def test_five_hundred_postcodes_of_each_kind_answer_as_the_tables_say(full, full_site):
+    query = """
+        select postcode, terminated, lsoa_2011, nation, rank from postcodes
+        left join small_areas on code = lsoa_2011 left join deprivation on area_code = lsoa_2011
+        where substr(postcode, -2) = ? order by postcode limit 500
+    """
+    for postcode, terminated, area, nation, rank in full.execute(query, ("AA",)):
+        row = imd(full_site, postcode.lower().replace(" ", ""))
+        status = "not_covered" if area is None else "terminated" if terminated else "found"
+        assert (row["status"], row["area_code"], row["rank"]) == (status, area, rank)
+        assert nation is None or row["nation"] == nation
+
+
+def test_full_text_search_finds_names_of_both_kinds(full_site):
+    search = "select name, publisher_name from small_areas_fts where small_areas_fts match ?"
+    for text, expected in [
+        ("gabalfa", "Cardiff 025D"),
+        ('"cardiff 025d"', "Cardiff 025D"),
+        ("motherwell south", "Motherwell South - 03"),
+        ("shaftesbury", "Shaftesbury 1"),
+    ]:
+        found = asyncio.run(full_site.get_database("census").execute(search, [text]))
+        assert expected in [row["name"] for row in found.rows]

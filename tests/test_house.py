@@ -1,0 +1,82 @@
+"""The house itself: what a stranger finds when following the README."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+
+import sources
+from sources import extracts
+from tests.conftest import ROOT, command
+
+README = (ROOT / "README.md").read_text()
+TARGETS = ["serve", "test", "full", "lint", "bench"]
+
+
+def test_make_help_explains_every_target():
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in TARGETS:
+        assert re.search(rf"^make {target} +\w+", said, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_locks_have_hashes_and_name_no_index(name):
+    text = (ROOT / name).read_text()
+    packages = re.findall(r"^[a-z0-9].*==.*$", text, re.MULTILINE)
+    assert len(packages) > 20
+    assert text.count("--hash=sha256:") >= len(packages)
+    assert not re.search(r"https?://|index-url|find-links|file:", text)
+
+
+def test_the_dev_lock_has_the_same_versions_as_the_other():
+    versions = [
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    ]
+    assert versions[0].items() <= versions[1].items()
+
+
+def test_the_readme_names_every_publication_that_can_be_left_out():
+    for publication in sources.publications():
+        assert f"`{publication.id}`" in README, publication.id
+
+
+def test_the_readme_s_commands_exist():
+    said = command("--help").stdout
+    for option in set(re.findall(r"build_db\.py.*?(--[a-z]+)", README)):
+        assert option in said
+    for target in re.findall(r"make ([a-z]+)", README):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+
+
+def test_the_readme_s_extract_command_is_how_the_extract_was_cut():
+    codes = re.search(r'--extract "([^"]+)"', README)[1].split(",")
+    assert codes == yaml.safe_load((extracts.FOLDER / "manifest.json").read_text())["codes"]
+
+
+def test_the_readme_s_answer_is_the_real_one(extract_site):
+    import asyncio
+
+    row = asyncio.run(
+        extract_site.client.get("/census/imd_by_postcode.json?postcode=sw1a1aa&index=england_2019&_shape=array")
+    ).json()[0]
+    shown = yaml.safe_load(re.search(r"```json\n(.*?)```", README, re.DOTALL)[1])
+    assert shown
+    assert {name: row[name] for name in shown} == shown
+
+
+def test_licences_of_tables_are_those_of_their_publications():
+    metadata = yaml.safe_load((ROOT / "metadata.yml").read_text())
+    tables = metadata["databases"]["census"]["tables"]
+    for publication in sources.publications():
+        for table in publication.fills:
+            assert tables[table]["license"] == publication.licence.name
+            assert tables[table]["license_url"] == publication.licence.url
+
+
+def test_nothing_that_a_build_makes_is_tracked():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    assert not [name for name in tracked if name.endswith((".db", ".pyc", "inspect-data.json"))]
