@@ -65,9 +65,8 @@ def loading(folder: Path) -> None:
         db.close()
 
     csv_alone, ours, theirs = each(0.3, read, executemany, insert_all)
-    print(
-        f"loading {len(rows):,} postcodes: csv alone {csv_alone:.2f} s, executemany {ours:.2f} s, insert_all {theirs:.2f} s"
-    )
+    print(f"loading {len(rows):,} postcodes:")
+    print(f"  csv alone {csv_alone:.2f} s, executemany {ours:.2f} s, insert_all {theirs:.2f} s")
     print(f"  ratio insert_all / executemany: {theirs / ours:.1f}")
 
 
@@ -99,16 +98,14 @@ def answering(database: Path) -> None:
 
     bare, whole, served = each(0.5, key, query, lambda: asyncio.run(through_datasette()))
     per = 1000 / len(some)
-    print(
-        f"answering: key alone {bare * per:.3f} ms, imd_by_postcode {whole * per:.3f} ms, by Datasette {served * per:.2f} ms"
-    )
+    print(f"answering {len(some)} postcodes, each:")
+    print(f"  key alone {bare * per:.3f} ms, imd_by_postcode {whole * per:.3f} ms, by Datasette {served * per:.2f} ms")
     print(f"  ratio query / key: {whole / bare:.1f}; ratio Datasette / query: {served / whole:.0f}")
 
 
 def main() -> None:
-    print(
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, {platform.machine()}"
-    )
+    versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    print(f"{versions}, {os.cpu_count()} cores, {platform.machine()}")
     with tempfile.TemporaryDirectory() as folder:
         loading(Path(folder))
     if not (ROOT / "census.db").exists():
