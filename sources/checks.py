@@ -112,32 +112,42 @@ def _within(found: int, least: int, most: int) -> str:
     return f"{least:,} to {most:,}" if least <= found <= most else f"{found:,}"
 
 
+def _columns(connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"pragma table_info({table})")]
+
+
 def _ranks(connection, index: Index, complete: bool) -> list[Check]:
     table, n = index.table, index.areas
-    low, high, distinct, rows = connection.execute(
-        f"select min(imd_rank), max(imd_rank), count(distinct imd_rank), count(*) from {table}"
-    ).fetchone()
-    if not complete:
-        within = low >= 1 and high <= n
-        return [Check(f"{index.id}: ranks", f"1 to {n:,}", f"1 to {n:,}" if within else f"{low} to {high}")]
-    gaps = _one(
-        connection,
-        f"select count(*) from (select imd_rank, rank() over (order by imd_rank) as place from {table})"
-        " where imd_rank <> place",
-    )
-    return [
-        Check(
-            f"{index.id}: ranks without a gap, tied pairs",
-            f"1 to {n:,}, {index.tied_pairs}",
-            f"{low} to {rows:,}, {rows - distinct}" if not gaps else f"{gaps:,} ranks are not the place of their area",
+    ranks = [c for c in _columns(connection, table) if c.endswith("_rank")]
+    checks = [
+        _none(
+            f"{index.id}: ranks that are blank or not within 1 to {n:,} ({len(ranks)} columns)",
+            connection,
+            " union all ".join(
+                f"select area_code, '{c}', {c} from {table} where {c} is null or {c} not between 1 and {n}"
+                for c in ranks
+            ),
         )
     ]
+    if complete:
+        low, distinct, rows = connection.execute(
+            f"select min(imd_rank), count(distinct imd_rank), count(*) from {table}"
+        ).fetchone()
+        gaps = _one(
+            connection,
+            f"select count(*) from (select imd_rank, rank() over (order by imd_rank) as place from {table})"
+            " where imd_rank <> place",
+        )
+        found = f"{gaps:,} ranks are not the place of their area" if gaps else f"{low} to {rows:,}, {rows - distinct}"
+        expected = f"1 to {n:,}, {index.tied_pairs}"
+        checks.append(Check(f"{index.id}: overall ranks without a gap, tied pairs", expected, found))
+    return checks
 
 
 def _bands(connection, index: Index) -> list[Check]:
     bands = [("imd", f"imd_{name}", q) for name, q in index.bands.items()]
     if index.domain_bands:
-        columns = [row[1] for row in connection.execute(f"pragma table_info({index.table})")]
+        columns = _columns(connection, index.table)
         bands += [(c[:-7], c, 10) for c in columns if c.endswith("_decile") and c != "imd_decile"]
     if not bands:
         return []

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -14,6 +15,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 import build_db
@@ -125,6 +127,8 @@ def test_check_accepts_a_good_database_and_says_what_it_holds(extract_db):
         ("update postcodes set terminated = 'long ago' where postcode = 'SW1A 1AA'", "postcodes SW1A 1AA"),
         ("delete from green_space where local_authority = 'E07000004'", "E07000004"),
         ("drop table deprivation", "without deprivation"),
+        ("update imd_england_2019 set crime_rank = null, crime_decile = null", "crime_rank"),
+        ("delete from imd_wales_2019", "rows of imd_wales_2019: expected 1 to 1,909, found 0"),
     ],
 )
 def test_check_refuses_a_database_in_which_anything_was_changed(extract_db, tmp_path, sql, message):
@@ -351,6 +355,7 @@ ENGLAND, SCOTLAND = "File_7_-_All_IoD2019_Scores__Ranks__Deciles_and_Population_
         (changed(40, "SIMD2020v2_Rank", ""), "NOT NULL constraint failed: imd_scotland_2020.imd_rank"),
         (changed(40, "SIMD2020v2_Rank", "7000"), "are not the place of their area"),
         (changed(40, "SIMD2020v2_Rank", "n/a"), "row 41, 'SIMD2020v2_Rank': expected a number, found 'n/a'"),
+        (changed(40, "SIMD2020_Crime_Domain_Rank", ""), "S01006545 crime_rank"),
         (changed(40, "DZ", "S0100"), "'S0100' does not look like the code of an LSOA, data zone or SOA"),
         (changed(40, "DZ", "S01019999"), "areas without the index, and the reverse"),
     ],
@@ -513,3 +518,31 @@ def test_every_publication_has_what_provenance_needs():
         assert all(file.address is None or file.address.startswith("https://") for file in publication.files)
         assert all(file.served_as in (None, *file.names) for file in publication.files)
         assert set(publication.fills) <= set(database.all_tables(list(PUBLICATIONS.values())))
+
+
+def as_workbook(mirror: Path, name: str, path: Path, sheet: str) -> None:
+    """The CSV `name` of the mirror as a workbook, with its numbers as numbers, behind a cover sheet."""
+    [found] = mirror.rglob(name)
+    book = openpyxl.Workbook(write_only=True)
+    book.create_sheet("Cover").append(["A cover sheet"])
+    table = book.create_sheet(sheet)
+    for row in csv.reader(found.read_text("utf-8-sig").splitlines()):
+        table.append([float(cell) if re.fullmatch(r"[0-9.]+", cell) else cell or None for cell in row])
+    book.save(path)
+
+
+@pytest.mark.usefixtures("few_postcodes")
+def test_official_workbooks_give_the_same_tables_as_the_csv_files(mirror, made_up_db, tmp_path):
+    (tmp_path / "books").mkdir()
+    for name, official, sheet in [
+        ("SIMD+2020v2.csv", "SIMD+2020v2+-+datazone+lookup.xlsx", "SIMD 2020v2 DZ lookup data"),
+        ("access_to_green_space.csv", "osprivateoutdoorspacereferencetables.xlsx", "LAD gardens"),
+    ]:
+        as_workbook(mirror, name, tmp_path / "books" / official, sheet)
+    shutil.copy(next(mirror.rglob("scottish_dz_lookup.csv")), tmp_path / "books")
+    output = tmp_path / "census.db"
+    arguments = only("scotland_2020", "green_space", "data_zone_2011_lookup")
+    assert build_db.main([*arguments, "--mirror", str(tmp_path / "books"), "--output", str(output)]) == 0
+    for table in ("imd_scotland_2020", "green_space", "data_zones_2011"):
+        sql = f"select * from {table} order by 1"
+        assert query(output, sql) == query(made_up_db, sql)
