@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -229,7 +228,7 @@ class Build:
         """
         areas = list(areas)
         for area in areas:
-            if not re.fullmatch(r"[EW]01[0-9]{6}|S01[0-9]{6}|95[A-Z]{2}[0-9]{2}[A-Z][0-9]", area["code"] or ""):
+            if not geography.AREA_CODE.fullmatch(area["code"] or ""):
                 raise SourceError(f"{area['code']!r} does not look like the code of an LSOA, data zone or SOA.")
         columns = list(geography.SMALL_AREAS.columns)[:6]
         self.merge("small_areas", columns, (tuple(area.get(c) for c in columns) for area in areas))
@@ -266,6 +265,7 @@ class Build:
 
     def load(self, skip: set[str]) -> None:
         """Fetches and loads every publication that is not in `skip`, and notes where each came from."""
+        skip = skip | {p.id for p in self.publications if p.goes_with in skip}
         wanted = [p for p in self.publications if p.id not in skip]
         missing = []
         for file in (file for p in wanted for file in p.files):

@@ -114,7 +114,6 @@ def load(build) -> None:
     file_7 = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
     figures, people = 1 + len(PLACE) + len(POPULATIONS), 1 + len(PLACE)
     build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[figures:] for row in file_7))
-    build.update(TABLE.name, ["area_code", *TRANSFORMED], build.rows(FILE_9, KEY | TRANSFORMED))
     build.authorities("2019", ((row[2], row[3], "England") for row in file_7))
     build.areas(
         {"code": row[0], "kind": "LSOA", "nation": "England", "name": row[1], "local_authority_2019": row[2]}
@@ -123,20 +122,43 @@ def load(build) -> None:
     build.merge("lsoas_2011", ["code", *POPULATIONS], (row[:1] + row[people:figures] for row in file_7))
 
 
+def load_transformed(build) -> None:
+    """Adds the exponentially transformed domain scores to imd_england_2019."""
+    build.update(TABLE.name, ["area_code", *TRANSFORMED], build.rows(FILE_9, KEY | TRANSFORMED))
+
+
+PAGE = "https://www.gov.uk/government/statistics/english-indices-of-deprivation-2019"
+ATTRIBUTION = (
+    "Ministry of Housing, Communities and Local Government, English indices of deprivation 2019,"
+    " licensed under the Open Government Licence v3.0."
+)
+
 PUBLICATIONS = (
     Publication(
         id="england_2019",
         title=INDEX.title,
         publisher=INDEX.publisher,
         edition="2019",
-        page="https://www.gov.uk/government/statistics/english-indices-of-deprivation-2019",
-        files=(FILE_7, FILE_9),
+        page=PAGE,
+        files=(FILE_7,),
         load=load,
         tables=(TABLE,),
         fills=(TABLE.name, "small_areas", "lsoas_2011", "local_authorities"),
-        rows={FILE_7.id: 32844, FILE_9.id: 32844},
+        rows={FILE_7.id: 32844},
         index=INDEX,
-        attribution="Ministry of Housing, Communities and Local Government, English indices of deprivation 2019,"
-        " licensed under the Open Government Licence v3.0.",
+        attribution=ATTRIBUTION,
+    ),
+    Publication(
+        id="england_2019_transformed_scores",
+        title=f"{INDEX.title}, transformed scores",
+        publisher=INDEX.publisher,
+        edition="2019",
+        page=PAGE,
+        files=(FILE_9,),
+        load=load_transformed,
+        goes_with="england_2019",
+        fills=(TABLE.name,),
+        rows={FILE_9.id: 32844},
+        attribution=ATTRIBUTION,
     ),
 )

@@ -4,6 +4,8 @@
 `lsoas_2011`, `data_zones_2011` and `soas_2001` hold what each kind has of its own.
 """
 
+import re
+
 from sources.publication import Publication, SourceFile, Table
 from sources.workbook import column
 
@@ -105,6 +107,7 @@ SOAS = _list_table("soas_2001", {"local_government_district_2014": str, "urban_r
 
 LISTS = {"LSOA": LSOAS.name, "data zone": DATA_ZONE_LIST.name, "SOA": SOAS.name}
 
+AREA_CODE = re.compile(r"[EW]01[0-9]{6}|S01[0-9]{6}|95[A-Z]{2}[0-9]{2}[A-Z][0-9]")
 NATION_OF_CODE = {"E": "England", "W": "Wales", "S": "Scotland", "N": "Northern Ireland", "9": "Northern Ireland"}
 KIND_OF_CODE = {"E": "LSOA", "W": "LSOA", "S": "data zone", "9": "SOA"}
 

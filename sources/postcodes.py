@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from sources.geography import KIND_OF_CODE, NATION_OF_CODE
+from sources.geography import AREA_CODE, KIND_OF_CODE, NATION_OF_CODE
 from sources.postcode import FORM
 from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.workbook import decode, label
@@ -66,7 +66,6 @@ FIELDS = {  # column: the spellings of its header from the 2023 to the 2026 edit
     "longitude": r"long",
 }
 PSEUDO = re.compile(r"[A-Z]99999999")
-AREA = re.compile(r"[EW]01[0-9]{6}|S01[0-9]{6}|95[A-Z]{2}[0-9][0-9][A-Z][0-9]")
 AREA_2021 = re.compile(r"([EW]01[0-9]{6})|[SN][0-9]{8}")
 MIDDLE = re.compile(r"([EW]02[0-9]{6})|S02[0-9]{6}|95[A-Z0-9]{5,6}|N[0-9]{8}")
 AUTHORITY = re.compile(r"E0[6-9][0-9]{6}|W06[0-9]{6}|S12[0-9]{6}|N09[0-9]{6}")
@@ -152,7 +151,7 @@ class _Rows:
         places = _places(next(reader, []), self.where)
         width = max(places.values()) + 1
         i_postcode, i_in, i_out, i_lad, i_11, i_msoa, i_21, i_lat, i_long = (places[name] for name in FIELDS)
-        area, area_2021, middle = _Codes(AREA), _Codes(AREA_2021), _Codes(MIDDLE)
+        area, area_2021, middle = _Codes(AREA_CODE), _Codes(AREA_2021), _Codes(MIDDLE)
         authority, month = _Codes(AUTHORITY), _Codes(MONTH, int)
         form, middles, seen = FORM.fullmatch, self.middle, 0
         for row in reader:

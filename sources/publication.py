@@ -101,6 +101,7 @@ class Publication:
     """A publication: who publishes what under which terms, and how it gets into the database.
 
     load: called with the build (`sources.database.Build`); reads its files and fills its tables.
+    goes_with: the publication whose rows it adds to, and without which it is left out too.
     fills: the tables it writes to. tables: those of them that exist because of it.
     rows: file id to the exact number of rows that the publication has; a file with another number is refused.
     """
@@ -118,4 +119,5 @@ class Publication:
     conditions: str | None = None
     tables: tuple[Table, ...] = ()
     index: Index | None = None
+    goes_with: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
