@@ -200,6 +200,8 @@ def _options(arguments: list[str] | None):
         parser.error("--mirror and --skip go with --full")
     if unknown := sorted(set(options.skip) - set(names)):
         parser.error(f"--skip: no publication {', '.join(unknown)}; there are {', '.join(names)}")
+    if set(options.skip) == set(names):
+        parser.error("--skip: that would leave out every publication")
     if bool(options.check) + bool(options.extract) + options.full > 1:
         parser.error("--full, --check and --extract do not go together")
     return options

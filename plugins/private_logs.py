@@ -28,6 +28,9 @@ def silence() -> None:
     access = logging.getLogger("uvicorn.access")
     if _nothing not in access.filters:
         access.addFilter(_nothing)  # a filter survives uvicorn's own logging set-up, a level or handler does not
+    errors = logging.getLogger("uvicorn.error")
+    if _without_exception not in errors.filters:
+        errors.addFilter(_without_exception)
     for execute in (Database.execute, Datasette.execute):
         names = execute.__code__.co_varnames[: execute.__code__.co_argcount]
         defaults = list(execute.__defaults__)
@@ -43,6 +46,13 @@ def print_where() -> None:
     type_, _, place = sys.exc_info()
     if type_ is not None:
         print("".join(traceback.format_tb(place)) + type_.__name__, file=sys.stderr)
+
+
+def _without_exception(record: logging.LogRecord) -> bool:
+    if record.exc_info:
+        record.msg, record.args = f"{record.msg} ({record.exc_info[0].__name__})", None
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def _nothing(_: logging.LogRecord) -> bool:

@@ -39,16 +39,22 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
     checks = [Check("tables", "all there", "all there" if not missing else f"without {', '.join(missing)}")]
     if missing:
         return checks
-    complete = connection.execute("select scope = 'complete' from edition").fetchone() == (1,)
+    editions = connection.execute("select scope, left_out from edition").fetchall()
+    checks.append(Check("rows of edition", "1", str(len(editions))))
+    if len(editions) != 1:
+        return checks
+    complete = editions[0][0] == "complete"
     left_out = {row[0] for row in connection.execute("select publication from publications where status = 'left out'")}
+    checks.append(Check("publications left out", ", ".join(sorted(left_out)) or "none", editions[0][1] or "none"))
     indices = [p.index for p in publications if p.index and p.id not in left_out]
     checks += _counts(connection, indices, complete, left_out)
     for index in indices:
         checks += _ranks(connection, index, complete)
+        checks += _scores(connection, index)
         checks += _bands(connection, index)
         checks += _areas(connection, index)
     checks += _joins(connection, indices, complete, left_out)
-    checks.append(_types(connection, tables))
+    checks += [_types(connection, tables), _shares(connection, tables), _findable(connection, tables)]
     checks += _sound(connection, tables)
     return checks
 
@@ -144,6 +150,24 @@ def _ranks(connection, index: Index, complete: bool) -> list[Check]:
     return checks
 
 
+def _scores(connection, index: Index) -> list[Check]:
+    """That no area has a higher score than one that ranks as more deprived: a score under another's label would."""
+    columns = _columns(connection, index.table)
+    scored = [c[:-6] for c in columns if c.endswith("_score") and f"{c[:-6]}_rank" in columns]
+    if not scored:
+        return []
+    wrong = " union all ".join(
+        f"select area_code, '{name}_score', score from (select area_code, {name}_score as score,"
+        f" min({name}_score) over (order by {name}_rank groups between unbounded preceding and 1 preceding) as before"
+        f" from {index.table}) where score > before"
+        for name in scored
+    )
+    if index.score:
+        wrong += f" union all select area_code, '{index.score}', 'blank' from {index.table} where {index.score} is null"
+    name = f"{index.id}: scores that rise with the rank ({len(scored)} columns), blank overall scores"
+    return [_none(name, connection, wrong)]
+
+
 def _bands(connection, index: Index) -> list[Check]:
     bands = [("imd", f"imd_{name}", q) for name, q in index.bands.items()]
     if index.domain_bands:
@@ -237,6 +261,17 @@ def _joins(connection, indices: list[Index], complete: bool, left_out: set[str])
                 "select code from small_areas where name is null or local_authority_2019 is null",
             )
         )
+        checks.append(
+            _none(
+                "LSOAs and data zones without their ward or middle layer",
+                connection,
+                """
+                select code from lsoas_2011 where ward_2019 is null or msoa_2011 is null
+                union all
+                select code from data_zones_2011 where ward is null or intermediate_zone is null
+                """,
+            )
+        )
     return checks
 
 
@@ -248,6 +283,30 @@ def _types(connection, tables: dict[str, Table]) -> Check:
         )
         queries.append(f"select '{table.name}', {table.key.split(', ')[0]} from {table.name} where {wrong}")
     return _none("values of another type than their column's", connection, " union all ".join(queries))
+
+
+def _shares(connection, tables: dict[str, Table]) -> Check:
+    shares = [(t, c) for t in tables.values() for c in t.columns if c.endswith("_share")]
+    wrong = " union all ".join(
+        f"select {t.primary_key}, '{c}', {c} from {t.name} where {c} not between 0 and 1" for t, c in shares
+    )
+    return _none("shares that are not within 0 to 1", connection, wrong, "Are they percentages now?")
+
+
+def _findable(connection, tables: dict[str, Table]) -> Check:
+    """That every index is there, and every row that can be searched is in the full-text index."""
+    there = {row[0] for row in connection.execute("select name from sqlite_master")}
+    problems = []
+    for table in tables.values():
+        problems += [f"no index on {table.name}.{c}" for c in table.indexes if f"idx_{table.name}_{c}" not in there]
+        indexed = f"{table.name}_fts_docsize"
+        if table.search and indexed not in there:
+            problems.append(f"no full-text index of {table.name}")
+        elif table.search:
+            rows, found = (_one(connection, f"select count(*) from {name}") for name in (table.name, indexed))
+            if rows != found:
+                problems.append(f"{found:,} of {rows:,} rows of {table.name} in its full-text index")
+    return Check("indexes and full-text search", "all there", "; ".join(problems) or "all there")
 
 
 def _sound(connection, tables: dict[str, Table]) -> list[Check]:

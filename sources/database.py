@@ -1,7 +1,10 @@
 """Writing census.db: tables as declared, rows as read, provenance, and the steps that finish and publish the file.
 
 The database is built in a file that has no name (it is unlinked as soon as it is open), so a build that fails or is
-killed leaves nothing behind; only a finished and checked database is given its name, in one rename.
+killed leaves nothing behind; only a finished and checked database is given its name, in one rename. (Killed in the
+instant between that file's first name and the rename, the finished file stays as `.census.db.PID`; the next build
+removes it.) A census.db without an inspect-data.json that fits is one whose build was killed between the two; the
+server ignores the old one and says so.
 """
 
 import contextlib
@@ -112,6 +115,8 @@ class Build:
         self._editions: dict[str, str] = {}
         self._exact = {file: n for p in publications for file, n in p.rows.items()}
         output.parent.mkdir(parents=True, exist_ok=True)
+        for stray in output.parent.glob(f".{output.name}.[0-9]*"):
+            stray.unlink()
         handle, path = tempfile.mkstemp(prefix=".census-", suffix=".building", dir=output.parent)
         self._file = os.fdopen(handle, "rb")
         try:
@@ -197,12 +202,15 @@ class Build:
     def merge(self, table: str, columns: list[str], rows: Iterable[tuple]) -> None:
         """Adds rows, or fills the blanks of those that are there (key: `columns[0]`).
 
-        Raises SourceError where two publications say different things of the same cell.
+        Raises SourceError for a key that is there twice in `rows`, and where two publications say different things of
+        the same cell.
         """
         key, *others = columns
         self.db.conn.execute("begin")
         self.db.conn.execute(f"create temp table incoming as select {', '.join(columns)} from {table} where false")
-        self.db.conn.executemany(f"insert into incoming values ({', '.join('?' * len(columns))})", rows)
+        self.db.conn.execute(f"create unique index temp.incoming_key on incoming ({key})")
+        with self._refusing(table):
+            self.db.conn.executemany(f"insert into incoming values ({', '.join('?' * len(columns))})", rows)
         for column in others:
             clash = self.db.conn.execute(
                 f"select {key}, {table}.{column}, incoming.{column} from {table} join incoming using ({key})"
@@ -312,7 +320,7 @@ class Build:
                 "retrieved": obtained and obtained.retrieved,
                 "licence": publication.licence.name,
                 "licence_url": publication.licence.url,
-                "attribution": publication.attribution.replace("{year}", edition[-4:]).replace("  ", " "),
+                "attribution": publication.attribution.replace(" {year}", f" {edition[-4:]}" if edition else ""),
                 "conditions": publication.conditions,
                 "tables": ", ".join(publication.fills),
             }
@@ -363,8 +371,6 @@ class Build:
             os.fsync(out.fileno())
             if left:
                 raise SourceError(f"{self.output}: {left} bytes of the finished database could not be read back.")
-            if inspected:
-                inspected.unlink(missing_ok=True)  # it describes the old file
             name_it()
         if inspected:
             described = {
@@ -424,16 +430,16 @@ def _unnamed(path: Path):
 
 
 def digest(connection: sqlite3.Connection, tables: dict[str, Table]) -> str:
-    """The SHA-256 of every row of every table but `edition`, by which a build is told from any other.
+    """The SHA-256 of every row of every table (of `edition`, all but the digest), which tells a build from any other.
 
     It depends on the figures alone, not on the version of SQLite or the layout of the file.
     """
     hashed = hashlib.sha256()
     for table in sorted(tables.values(), key=lambda t: t.name):
-        if table.name == EDITION.name:
-            continue
-        hashed.update(orjson.dumps([table.name, list(table.columns)]))
-        cursor = connection.execute(f"select {', '.join(table.columns)} from {table.name} order by {table.key}")
+        columns = [column for column in table.columns if (table.name, column) != (EDITION.name, "digest")]
+        hashed.update(orjson.dumps([table.name, columns]))
+        names = ", ".join(f'"{column}"' for column in columns)
+        cursor = connection.execute(f"select {names} from {table.name} order by {table.key}")
         while rows := cursor.fetchmany(5000):
             hashed.update(orjson.dumps(rows))
     return hashed.hexdigest()

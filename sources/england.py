@@ -66,9 +66,7 @@ POPULATIONS = {
         int, "Older population aged 60 and over: mid 2015 (excluding prisoners)"
     ),
     "working_age_population_mid_2015": column(
-        int,
-        "Working age population 18-59/64: for use with Employment Deprivation Domain (excluding prisoners)",
-        "Working age population 18-59/64: for use with Employment Deprivation Domain (excluding prisoners) ",
+        int, "Working age population 18-59/64: for use with Employment Deprivation Domain (excluding prisoners)"
     ),
 }
 TRANSFORMED = {

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import sqlite3
 from numbers import Number
 from pathlib import Path
@@ -38,18 +39,23 @@ def cut(database: Path, codes: list[str], folder: Path, publications: list[Publi
         raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
     _select(connection, codes)
     files = {}
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("*.csv"), *folder.glob("*.csv.gz"), folder / MANIFEST]:
-        old.unlink(missing_ok=True)
+    fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
+    for left in (fresh, old):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh.mkdir(parents=True)
     for table in all_tables(publications).values():
         if table.derived:
             continue
         name, data, rows = _table_file(connection, table)
-        (folder / name).write_bytes(data)
+        (fresh / name).write_bytes(data)
         files[table.name] = {"file": name, "rows": rows, "sha256": hashlib.sha256(data).hexdigest()}
     manifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     connection.close()
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
     return manifest
 
 

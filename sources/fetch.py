@@ -67,7 +67,12 @@ class Library:
     def __init__(self, mirror: str | None, cache: Path, progress):
         self.cache = cache
         self.progress = progress
-        self.base = mirror.rstrip("/") + "/" if mirror and urlsplit(mirror).scheme in ("http", "https") else None
+        self.base = mirror.rstrip("/") + "/" if mirror and mirror.startswith(("http://", "https://")) else None
+        if self.base:
+            try:
+                httpx.URL(self.base), urlsplit(self.base).port  # noqa: B018, each refuses what the other lets pass
+            except (httpx.InvalidURL, ValueError) as error:
+                raise SourceError(f"The mirror {mirror} is not an address: {error}") from error
         self.folder = Path(mirror) if mirror and not self.base else None
         if self.folder and not self.folder.is_dir():
             raise SourceError(f"The mirror {mirror} is neither a folder nor an http(s) address.")
@@ -120,9 +125,11 @@ class Library:
         raise SourceError(f"{file.id}: not in the mirror {self.base}. Accepted names: {_listed(file.names)}.")
 
     def _described(self, path: Path, name: str) -> Obtained:
-        note = _note(path)
-        retrieved = json.loads(note.read_text())["retrieved"] if note.is_file() else None
-        return _measured(path, name, retrieved)
+        obtained = _measured(path, name, None)
+        note = json.loads(_note(path).read_text()) if _note(path).is_file() else {}
+        if note.get("sha256") == obtained.sha256:  # otherwise it was put there by hand since
+            obtained.retrieved = note["retrieved"]
+        return obtained
 
     def _client(self) -> httpx.Client:
         # A mirror must not send the request on to somewhere else.
@@ -131,7 +138,7 @@ class Library:
     def _download(self, address: str, path: Path) -> None:
         """Streams `address` to `path`, resuming a broken-off `path`.part.
 
-        Raises FileNotFoundError where a mirror has none (404), SourceError where there is nothing to be had.
+        Raises FileNotFoundError where a mirror has none, SourceError where there is nothing to be had.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         part, mark = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.etag")
@@ -140,15 +147,19 @@ class Library:
             have = part.stat().st_size if part.exists() and mark.exists() else 0
             headers = {"Range": f"bytes={have}-", "If-Range": mark.read_text()} if have else {}
             with client.stream("GET", address, headers=headers) as response:
-                if response.status_code == 404 and self.base:
-                    raise FileNotFoundError(address)
+                page = response.headers.get("content-type", "").startswith("text/html")
+                if self.base and (response.status_code in (403, 404, 410) or (response.status_code == 200 and page)):
+                    raise FileNotFoundError(address)  # many a store answers so for a file it has not
                 if response.status_code == 416:
                     part.unlink()
                     raise httpx.TransportError("the rest of the file could not be had; starting again")
                 _succeeded(response, address)
-                if response.headers.get("content-type", "").startswith("text/html"):
+                if page:
                     raise SourceError(f"{address} answered with a web page instead of {path.name}.")
                 resumed = response.status_code == 206
+                if resumed and not response.headers.get("content-range", "").startswith(f"bytes {have}-"):
+                    part.unlink(missing_ok=True)
+                    raise httpx.TransportError("another part of the file came than was asked for; starting again")
                 etag = response.headers.get("etag")
                 mark.write_text(etag) if etag and not etag.startswith("W/") else mark.unlink(missing_ok=True)
                 length = response.headers.get("content-length")
@@ -200,6 +211,8 @@ class Library:
             try:
                 with self._client() as client:
                     return attempt(client)
+            except (httpx.TooManyRedirects, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+                raise SourceError(f"{address}: {error}") from error
             except httpx.TransportError as error:
                 if not left:
                     raise SourceError(f"{address}: {error or type(error).__name__} ({ATTEMPTS} attempts)") from error

@@ -163,11 +163,13 @@ class _Rows:
                     raise ValueError(f"expected a postcode with one space, found {postcode[:40]!r}")
                 code = area[row[i_11]]
                 msoa = middle[row[i_msoa]]
-                if msoa is not None and middles.setdefault(code, msoa) != msoa:
+                if code is not None and msoa is not None and middles.setdefault(code, msoa) != msoa:
                     raise ValueError(f"{code} lies in {middles[code]} and in {msoa}")
-                latitude, longitude = float(row[i_lat] or 100), float(row[i_long] or 0)
-                if latitude > 99:  # ONS's mark for no grid reference: 99.999999, 0.000000
-                    latitude = longitude = None
+                latitude, longitude = (float(row[i]) if row[i] else None for i in (i_lat, i_long))
+                if (latitude is None and longitude is None) or (latitude and latitude > 99 and longitude == 0):
+                    latitude = longitude = None  # 99.999999, 0.000000 is ONS's mark for no grid reference
+                elif latitude is None or longitude is None:
+                    raise ValueError("one of latitude and longitude is blank")
                 elif not (49 < latitude < 61.5 and -9 < longitude < 2.5):
                     raise ValueError(f"{latitude}, {longitude} is not in the UK")
                 yield (
@@ -208,7 +210,7 @@ def _places(header: list[str], where: str) -> dict[str, int]:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """The CSV of all postcodes: the largest one under Data/ that is not one of the files a postcode area."""
+    """The CSV of all postcodes, by its name; those of one postcode area each (multi_csv) are others."""
     found = [
         member
         for member in archive.infolist()
@@ -231,7 +233,10 @@ def _authority_names(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     for member in archive.namelist():
         if not re.search(r"Documents/.*(LAD|LA_UA).*\.csv$", member, re.IGNORECASE):
             continue
-        grid = list(csv.reader(io.StringIO(decode(archive.read(member)))))
+        try:
+            grid = list(csv.reader(io.StringIO(decode(archive.read(member)))))
+        except (csv.Error, UnicodeDecodeError):
+            continue  # these names are a help, not a publication
         labels = [label(cell) for cell in grid[0]] if grid else []
         code = [i for i, text in enumerate(labels) if re.fullmatch(r"lad\d\dcd", text)]
         name = [i for i, text in enumerate(labels) if re.fullmatch(r"lad\d\dnm", text)]

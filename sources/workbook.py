@@ -50,17 +50,19 @@ def rows(
     Raises SourceError, naming file, sheet and label, for a label that is missing or there twice, and naming the row
     and the cell for a value that is not of its type.
     """
-    sheets = list(_sheets(path, data, sheet))
-    misses = []
-    for name, grid in sheets:
+    found, misses = [], []
+    for name, grid in _sheets(path, data, sheet):
         where = f"{path.name}, sheet {name!r}" if name else path.name
-        try:
-            first, places = _header(grid, columns, header_rows, where)
-        except SourceError as error:
-            misses.append(error)
-            continue
-        return _typed(grid, first, places, columns, where)
-    raise misses[0]
+        first, places, complaint = _header(grid, columns, header_rows)
+        if complaint:
+            misses.append((len(places), f"{where}: {complaint}"))
+        else:
+            found.append((grid, first, places, columns, where))
+    if not found or any(seen == len(columns) for seen, _ in misses):  # all labels, but one of them twice
+        raise SourceError(max(misses)[1])
+    if len(found) > 1:
+        raise SourceError(f"{path.name}: the labels stand in several sheets ({', '.join(f[-1] for f in found)})")
+    return _typed(*found[0])
 
 
 def _sheets(path: Path, data: bytes, sheet: str | None):
@@ -108,9 +110,9 @@ def _feature_grid(path: Path, data: bytes) -> list[list]:
     return [keys] + [["" if p.get(key) is None else p[key] for key in keys] for p in properties]
 
 
-def _header(grid: list[list], columns: dict[str, Column], header_rows: int, where: str) -> tuple[int, list[int]]:
-    """The first row of data, and the place of each column."""
-    best: tuple[int, str] = (-1, "the file is empty")
+def _header(grid: list[list], columns: dict[str, Column], header_rows: int) -> tuple[int, list[int], str | None]:
+    """The first row of data, the place of each column that was found, and what is wrong with the header, or None."""
+    best: tuple[int, list[int], str | None] = (0, [], "the file is empty")
     for top in range(min(HEADER_SEARCH_ROWS, len(grid) - header_rows + 1)):
         labels = _labels(grid[top : top + header_rows])
         places, complaints = [], []
@@ -122,10 +124,10 @@ def _header(grid: list[list], columns: dict[str, Column], header_rows: int, wher
             elif len(found) > 1:
                 complaints.append(f"label {wanted.labels[0]!r} stands there {len(found)} times")
         if not complaints:
-            return top + header_rows, places
-        if len(places) > best[0]:
-            best = (len(places), "; ".join(complaints[:5]))
-    raise SourceError(f"{where}: {best[1]}")
+            return top + header_rows, places, None
+        if not best[0] or len(places) > len(best[1]):
+            best = (top + header_rows, places, "; ".join(complaints[:5]))
+    return best
 
 
 def _labels(header: list[list]) -> list[str]:
@@ -169,7 +171,7 @@ def text(cell) -> str | None:
     return " ".join(str(cell).split()) or None
 
 
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 

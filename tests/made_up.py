@@ -141,7 +141,10 @@ def _wales(folder: Path) -> None:
             "Deciles_quintiles_quartiles": [["Bands"], band_header, *bands],
         },
     )
-    scores = [[*place, *(f"{i % 900 / 10:.1f}" for _ in ranks)] for i, place in enumerate(places)]
+    scores = [
+        [*place, *(f"{(n - rank) / 20:.1f}" for rank in row)]
+        for place, row in zip(places, zip(*ranks.values(), strict=True), strict=True)
+    ]
     labels = ["LSOA code", "LSOA name", "Local Authority name ", "WIMD 2019 ", *list(ranks)[1:]]
     _csv(folder / "wimd-2019-index-and-domain-scores-by-small-area.csv", labels, scores, "utf-8-sig", blank_tail=7)
 

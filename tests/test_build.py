@@ -128,6 +128,14 @@ def test_check_accepts_a_good_database_and_says_what_it_holds(extract_db):
         ("delete from green_space where local_authority = 'E07000004'", "E07000004"),
         ("drop table deprivation", "without deprivation"),
         ("update imd_england_2019 set crime_rank = null, crime_decile = null", "crime_rank"),
+        ("update imd_england_2019 set imd_score = income_score", "scores that rise with the rank"),
+        ("update imd_wales_2019 set imd_score = null", "imd_score blank"),
+        ("update green_space set total_addresses_with_private_outdoor_space_share = 90", "Are they percentages now?"),
+        ("drop index idx_postcodes_lsoa_2011", "no index on postcodes.lsoa_2011"),
+        ("delete from small_areas_fts where rowid < 3", "rows of small_areas in its full-text index"),
+        ("update edition set authorities = 'Leeds'", "digest"),
+        ("update edition set left_out = 'wales_2019'", "publications left out"),
+        ("delete from edition", "rows of edition"),
         ("delete from imd_wales_2019", "rows of imd_wales_2019: expected 1 to 1,909, found 0"),
     ],
 )
@@ -372,6 +380,23 @@ def test_a_changed_scottish_file_stops_the_build(mirror, tmp_path, old, capsys, 
 @pytest.mark.parametrize(
     "edit, message",
     [
+        (lambda rows: [*rows[:20], rows[10], *rows[21:]], "UNIQUE constraint failed: incoming.code"),
+        (changed(30, "LSOA11CD", "E01000011"), "UNIQUE constraint failed: incoming.code"),
+        (changed(30, "WD19CD", ""), "LSOAs and data zones without their ward or middle layer: expected none"),
+    ],
+)
+@pytest.mark.usefixtures("few_postcodes")
+def test_a_changed_lookup_stops_the_build(mirror, tmp_path, old, capsys, edit, message):
+    broken = shutil.copytree(mirror, tmp_path / "whole")
+    name = "LSOA11_WD19_LAD19_EW_LU_V2.csv"
+    [path] = edited(mirror, tmp_path / "broken", name, edit).iterdir()
+    shutil.copy(path, next(broken.rglob(name)))
+    assert message in refused(capsys, old, "--full", "--mirror", broken)
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
         (changed(7, "Income Decile (where 1 is most deprived 10% of LSOAs)", next_decile), "E01000007 income_decile"),
         (
             changed(7, "Local Authority District code (2019)", "E06000001"),
@@ -420,6 +445,7 @@ def in_two_middle_layers():
         (made_up.HEADER, with_cell(9, "doterm", "201013"), "line 11: expected a code like"),
         (made_up.HEADER, with_cell(9, "pcds", "AB1  0AA"), "line 11: expected a postcode with one space"),
         (made_up.HEADER, with_cell(9, "lat", "north"), "line 11: could not convert string to float: 'north'"),
+        (made_up.HEADER, with_cell(9, "long", ""), "line 11: one of latitude and longitude is blank"),
         (made_up.HEADER, with_cell(9, "lat", "-1.5"), "line 11: -1.5, -1.5 is not in the UK"),
         (made_up.HEADER, in_two_middle_layers(), "E01000001 lies in E02000000 and in E02999999"),
         (made_up.HEADER, [["AB1"]], "line 2: expected 12 cells or more, found 1"),
@@ -502,7 +528,13 @@ def test_a_table_or_column_that_is_not_described_stops_the_build(tmp_path, old, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--mirror", "x"], ["--skip", "wales_2019"], ["--full", "--skip", "wales_2099"], ["--full", "--check", "x.db"]],
+    [
+        ["--mirror", "x"],
+        ["--skip", "wales_2019"],
+        ["--full", "--skip", "wales_2099"],
+        ["--full", "--skip", ",".join(PUBLICATIONS)],
+        ["--full", "--check", "x.db"],
+    ],
 )
 def test_arguments_that_make_no_sense_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -105,6 +105,40 @@ def test_a_download_that_breaks_off_is_resumed_where_it_stopped(publisher, tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file.csv", "file.csv.json"]
 
 
+def test_another_part_than_was_asked_for_is_not_joined_on(publisher, tmp_path):
+    def wrong_part(request):
+        request.answer(206, CONTENT, ETag='"v1"', Content_Range=f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}")
+
+    publisher.answers["/file.csv"] = [broken_off, wrong_part, whole]
+    assert Library(None, tmp_path, progress).obtain(file_at(publisher)).sha256 == DIGEST
+
+
+def test_a_file_replaced_by_hand_has_no_date_of_download(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [whole]
+    assert Library(None, tmp_path, progress).obtain(file_at(publisher)).retrieved
+    (tmp_path / "file.csv").write_text("by hand")
+    assert Library(None, tmp_path, progress).obtain(file_at(publisher)).retrieved is None
+
+
+def test_a_redirect_without_end_is_named(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [lambda r: r.answer(302, Location=publisher.base + "/file.csv")]
+    with pytest.raises(SourceError, match="redirect"):
+        Library(None, tmp_path, progress).obtain(file_at(publisher))
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:notaport", "http://[bad", "no/such/folder"])
+def test_a_mirror_that_is_no_address_or_folder_is_named(address, tmp_path):
+    with pytest.raises(SourceError, match=re.escape(address)):
+        Library(address, tmp_path, progress)
+
+
+def test_a_mirror_address_may_answer_403_or_a_page_for_what_it_has_not(publisher, tmp_path):
+    page = [lambda r: r.answer(200, b"<html>", Content_Type="text/html")]
+    publisher.answers["/mirror/file.csv"], publisher.answers["/mirror/file.csv.gz"] = [status(403)], page
+    publisher.answers["/mirror/old name (1).csv"] = [whole]
+    assert Library(publisher.base + "/mirror", tmp_path, progress).obtain(file_at(publisher)).sha256 == DIGEST
+
+
 def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(publisher, tmp_path):
     publisher.answers["/file.csv"] = [broken_off, lambda r: r.answer(200, b"a new edition", ETag='"v2"')]
     assert Library(None, tmp_path, progress).obtain(file_at(publisher)).read() == b"a new edition"

@@ -118,6 +118,16 @@ def test_a_retired_postcode_has_its_figures_and_says_when_it_was_retired(extract
         assert f"was retired in {str(month)[:4]}-{str(month)[4:]}" in row["message"]
 
 
+def test_a_retired_postcode_without_an_area_says_both(extract_site, extract_db):
+    connection = sqlite3.connect(extract_db)
+    code = connection.execute(
+        "select postcode from postcodes where lsoa_2011 is null and terminated is not null limit 1"
+    ).fetchone()[0]
+    row = imd(extract_site, code)
+    assert row["status"] == "not_covered"
+    assert re.search(r" It was retired in \d{4}-\d\d\.$", row["message"])
+
+
 def test_an_unknown_postcode_of_an_extract_is_told_that_it_is_one(extract_site):
     row = imd(extract_site, "M1 1AE")
     assert row["status"] == "unknown"

@@ -97,6 +97,37 @@ def test_the_properties_of_geojson_features_are_a_table():
     assert list(rows(Path("a.geojson"), data, {"code": column(str, "LAD24CD"), "n": column(int, "n")})) == [("E1", 1)]
 
 
+TWICE = [[*HEADER, "score"], ["E1", "", "1", "1", "1"]]
+
+
+def as_sheets(**sheets) -> bytes:
+    book = openpyxl.Workbook(write_only=True)
+    for title, table in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in table:
+            sheet.append(row)
+    data = io.BytesIO()
+    book.save(data)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "sheets, message",
+    [
+        ({"Data": TWICE, "Old": TABLE}, "sheet 'Data': label 'Score' stands there 2 times"),
+        ({"Notes": [["About", "this"]], "Data": [["LSOA code", "Scores"]]}, "sheet 'Data': label 'Rank"),
+        (
+            {"Data": TABLE, "Old": TABLE},
+            "a.xlsx: the labels stand in several sheets",
+        ),
+    ],
+)
+def test_a_sheet_is_never_guessed(sheets, message):
+    with pytest.raises(SourceError) as caught:
+        list(rows(Path("a.xlsx"), as_sheets(**sheets), COLUMNS))
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "table, message",
     [
@@ -143,7 +174,7 @@ def test_a_number_written_out_is_read_back_exactly(x):
     assert real(repr(x)) == x
 
 
-@pytest.mark.parametrize("text", ["1,23", "1,2345", "٣", "nan", "inf", "1e999", "0x1", "1_000", "--1"])
+@pytest.mark.parametrize("text", ["1,23", "1,2345", "0,123", "٣", "nan", "inf", "1e999", "0x1", "1_000", "--1"])
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(ValueError, match="expected a number"):
         real(text)
