@@ -70,7 +70,7 @@ class Library:
         self.base = mirror.rstrip("/") + "/" if mirror and mirror.startswith(("http://", "https://")) else None
         if self.base:
             try:
-                httpx.URL(self.base), urlsplit(self.base).port  # noqa: B018, each refuses what the other lets pass
+                httpx.URL(self.base), urlsplit(self.base).port
             except (httpx.InvalidURL, ValueError) as error:
                 raise SourceError(f"The mirror {mirror} is not an address: {error}") from error
         self.folder = Path(mirror) if mirror and not self.base else None
