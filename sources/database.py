@@ -281,7 +281,7 @@ class Build:
                 obtained = self.file(file)
                 self.say(f"{file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
             except SourceError as error:
-                missing.append(str(error))
+                missing.append(f"{file.id}: {str(error).removeprefix(f'{file.id}: ')}")
         if missing:
             raise SourceError("\n".join(missing))
         for publication in wanted:
