@@ -5,8 +5,8 @@ uvicorn's access log, the SQL and parameters of a failing query, the message of 
 variables and messages of exceptions. What is left of an exception is its type and where it was raised.
 """
 
-import io
 import logging
+import os
 import sys
 import traceback
 from types import SimpleNamespace
@@ -16,6 +16,8 @@ import datasette.views.base
 from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
+
+NOWHERE = open(os.devnull, "w")  # noqa: SIM115, for as long as the server runs
 
 
 @hookimpl
@@ -36,7 +38,7 @@ def silence() -> None:
         defaults = list(execute.__defaults__)
         defaults[names.index("log_sql_errors") - len(names)] = False
         execute.__defaults__ = tuple(defaults)
-    datasette.views.base.sys = SimpleNamespace(stderr=io.StringIO())
+    datasette.views.base.sys = SimpleNamespace(stderr=NOWHERE)
     datasette.handle_exception.rich = None  # it would print every local variable, also for a 404
     datasette.handle_exception.traceback = SimpleNamespace(print_exc=print_where)
 

@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 from numbers import Number
 
+from sources import green_space
 from sources.database import EDITION, all_tables, digest
 from sources.deprivation import DEPRIVATION, band_sql
 from sources.geography import LISTS
@@ -100,7 +101,7 @@ def _counts(connection, indices: list[Index], complete: bool, left_out: set[str]
     if not left_out:
         expected |= by_list
     if "green_space" not in left_out:
-        expected["green_space"] = 371
+        expected[green_space.TABLE.name] = green_space.AUTHORITIES
     for table, areas in expected.items():
         found = _one(connection, f"select count(*) from {table}")
         if complete or table == "green_space":

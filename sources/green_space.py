@@ -14,6 +14,7 @@ GARDENS = SourceFile(
     "accesstogardenspacegreatbritainapril2020/osprivateoutdoorspacereferencetables.xlsx",
 )
 SHEET = "LAD gardens"
+AUTHORITIES = 371
 
 WITH = "with private outdoor space"
 SPACE = "private outdoor space"
@@ -88,7 +89,7 @@ PUBLICATIONS = (
         load=load,
         tables=(TABLE,),
         fills=(TABLE.name, "local_authorities"),
-        rows={GARDENS.id: 371},
+        rows={GARDENS.id: AUTHORITIES},
         attribution="Source: Office for National Statistics licensed under the Open Government Licence v3.0."
         " Contains OS data © Crown copyright and database right 2020.",
     ),

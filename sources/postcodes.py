@@ -190,7 +190,6 @@ class _Rows:
                 advance(at - seen)
                 seen = at
         advance(self.member.file_size - seen)
-        middles.pop(None, None)
         self.areas, self.authorities = set(area.values()), set(authority.values())
 
 

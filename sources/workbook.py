@@ -45,7 +45,7 @@ def rows(
     """The rows of `columns`, in their order and typed; blank cells are None, blank rows and footnotes are passed over.
 
     path: the file's name says what it is (.csv, .xls, .xlsx, .ods, .geojson). data: its bytes.
-    sheet: a workbook's sheet; None takes the first sheet that holds the labels.
+    sheet: a workbook's sheet; None takes the one sheet that holds the labels.
     header_rows: 2 for a header of groups over columns.
     Raises SourceError, naming file, sheet and label, for a label that is missing or there twice, and naming the row
     and the cell for a value that is not of its type.
