@@ -13,6 +13,7 @@ from sources.database import EDITION, all_tables, digest
 from sources.deprivation import DEPRIVATION, band_sql
 from sources.geography import LISTS
 from sources.publication import Index, Publication, Table
+from sources.views import VIEWS, view_sql
 
 FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
 SQL_TYPES = {str: "'text'", int: "'integer'", float: "'real'", Number: "'integer', 'real'"}
@@ -35,9 +36,9 @@ class Check:
 def run(connection: sqlite3.Connection, publications: list[Publication]) -> list[Check]:
     """Every check of the database behind `connection`, in the order of the report."""
     tables = all_tables(publications)
-    there = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
-    missing = sorted(set(tables) - there)
-    checks = [Check("tables", "all there", "all there" if not missing else f"without {', '.join(missing)}")]
+    there = {row[0] for row in connection.execute("select name from sqlite_master where type in ('table', 'view')")}
+    missing = sorted({*tables, *VIEWS} - there)
+    checks = [Check("tables and views", "all there", "all there" if not missing else f"without {', '.join(missing)}")]
     if missing:
         return checks
     editions = connection.execute("select scope, left_out from edition").fetchall()
@@ -63,7 +64,7 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
 def undescribed(connection: sqlite3.Connection, metadata: dict, publications: list[Publication]) -> list[Check]:
     """That `metadata` (metadata.yml, read) describes each table and column there is, and no other."""
     described = metadata.get("databases", {}).get("census", {}).get("tables", {})
-    built = list(all_tables(publications))
+    built = [*all_tables(publications), *VIEWS]
     problems = [f"nothing of {t}" for t in built if t not in described]
     problems += [f"{t}, which nobody builds" for t in described if t not in built]
     for table in set(built) & set(described):
@@ -295,11 +296,11 @@ def _shares(connection, tables: dict[str, Table]) -> Check:
 
 
 def _findable(connection, tables: dict[str, Table]) -> Check:
-    """That every index is there, and every row that can be searched is in the full-text index."""
-    there = {row[0] for row in connection.execute("select name from sqlite_master")}
-    problems = []
+    """That views are the declared ones, every index is there, and what can be searched is in the full-text index."""
+    there = dict(connection.execute("select name, sql from sqlite_master"))
+    problems = [f"view {name} is another" for name in VIEWS if there[name] != view_sql(name)]
     for table in tables.values():
-        problems += [f"no index on {table.name}.{c}" for c in table.indexes if f"idx_{table.name}_{c}" not in there]
+        problems += [f"no {name}" for name in table.index_names if name not in there]
         indexed = f"{table.name}_fts_docsize"
         if table.search and indexed not in there:
             problems.append(f"no full-text index of {table.name}")
@@ -307,7 +308,7 @@ def _findable(connection, tables: dict[str, Table]) -> Check:
             rows, found = (_one(connection, f"select count(*) from {name}") for name in (table.name, indexed))
             if rows != found:
                 problems.append(f"{found:,} of {rows:,} rows of {table.name} in its full-text index")
-    return Check("indexes and full-text search", "all there", "; ".join(problems) or "all there")
+    return Check("views, indexes and full-text search", "all there", "; ".join(problems) or "all there")
 
 
 def _sound(connection, tables: dict[str, Table]) -> list[Check]:

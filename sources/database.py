@@ -24,6 +24,7 @@ from sources import geography
 from sources.deprivation import DEPRIVATION, common_words_sql
 from sources.fetch import Library, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.views import VIEWS, view_sql
 from sources.workbook import Column
 from sources.workbook import rows as read_rows
 
@@ -344,8 +345,10 @@ class Build:
         for index in filter(None, (p.index for p in self.publications)):
             self.db.conn.execute(f"insert into {DEPRIVATION.name} {common_words_sql(index)} order by area_code")
         for table in self.tables.values():
-            for column in table.indexes:
-                self.db[table.name].create_index([column])
+            for name, indexed in table.index_names.items():
+                self.db.conn.execute(f"create index {name} on {table.name} {indexed}")
+        for name in VIEWS:
+            self.db.conn.execute(view_sql(name))
         self.db.conn.execute("update edition set digest = ?", (digest(self.db.conn, self.tables),))
         self.db.analyze()
         self.db.vacuum()

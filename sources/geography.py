@@ -38,10 +38,19 @@ AUTHORITIES = SourceFile(
 
 LOCAL_AUTHORITIES = Table(
     "local_authorities",
-    {"code": str, "name": str, "nation": str, "vintages": str, "successor": str},
+    {
+        "code": str,
+        "name": str,
+        "nation": str,
+        "vintages": str,
+        "successor": str,
+        "latitude": float,
+        "longitude": float,
+    },
     primary_key="code",
     references={"successor": ("local_authorities", "code")},
     not_null=frozenset({"nation"}),
+    indexes=("successor",),
     search=("name",),
 )
 SMALL_AREAS = Table(
@@ -69,19 +78,35 @@ SMALL_AREAS = Table(
 )
 
 
-def _list_table(name: str, own: dict[str, type]) -> Table:
+def _list_table(name: str, own: dict[str, type], search: tuple[str, ...] = ("name",)) -> Table:
+    """The list of one kind of area: what small_areas says of it, so that it can be read alone, and what is its own."""
     return Table(
         name,
-        {"code": str, **own},
+        {
+            "code": str,
+            **dict.fromkeys(search, str),
+            "nation": str,
+            "local_authority_2019": str,
+            "local_authority": str,
+            "local_authority_name": str,
+            **own,
+        },
         primary_key="code",
-        references={"code": ("small_areas", "code")},
+        references={
+            "code": ("small_areas", "code"),
+            "local_authority_2019": ("local_authorities", "code"),
+            "local_authority": ("local_authorities", "code"),
+        },
+        indexes=("local_authority_2019", "local_authority"),
+        search=search,
         area="code",
     )
 
 
 LSOAS = _list_table(
     "lsoas_2011",
-    {
+    search=("name", "publisher_name"),
+    own={
         "msoa_2011": str,
         "ward_2019": str,
         "ward_2019_name": str,
@@ -161,10 +186,12 @@ def load_authorities(build) -> None:
 def derive(db) -> None:
     """Fills what follows from the postcodes: current authorities, centroids and successors, all described as derived.
 
-    Before that, a publisher's name that is no other than the area's own is taken out.
+    Before that, a publisher's name that is no other than the area's own is taken out; after it, the lists of each kind
+    of area get what small_areas says.
 
     The current authority of an area is that of most of its live postcodes (of all of them where none is live; the
-    first code where two have as many), its centroid their mean position; the successor of an authority that the
+    first code where two have as many), its centroid their mean position; an authority's centroid is the mean position
+    of its live postcodes, or of those of its 2019 areas where it has none today; the successor of an authority that the
     directory no longer has is the one that most of the live postcodes of its 2019 areas are in now.
     """
     db.conn.executescript(
@@ -213,10 +240,40 @@ def derive(db) -> None:
         where exists (select 1 from tally)
         and code not in (select authority from tally where authority is not null);
 
+        create temp table located as
+        select
+            authority as code,
+            round(sum(latitudes) / nullif(sum(located), 0), 6) as latitude,
+            round(sum(longitudes) / nullif(sum(located), 0), 6) as longitude
+        from tally where live group by authority
+        union all
+        select
+            small_areas.local_authority_2019,
+            round(sum(latitudes) / nullif(sum(located), 0), 6),
+            round(sum(longitudes) / nullif(sum(located), 0), 6)
+        from counted join small_areas on small_areas.code = counted.area
+        where small_areas.local_authority_2019 not in (select authority from tally where live and authority is not null)
+        group by small_areas.local_authority_2019;
+        update local_authorities set (latitude, longitude) = (
+            select latitude, longitude from located where located.code = local_authorities.code
+        );
+
+        drop table located;
         drop table counted;
         drop table tally;
         """
     )
+    for name in LISTS.values():
+        shared = [c for c in db[name].columns_dict if c in SMALL_AREAS.columns and c != "code"]
+        db.conn.execute(
+            f"""
+            update {name} set ({", ".join(shared)}, local_authority_name) = (
+                select {", ".join(f"small_areas.{c}" for c in shared)}, local_authorities.name
+                from small_areas left join local_authorities on local_authorities.code = small_areas.local_authority
+                where small_areas.code = {name}.code
+            )
+            """
+        )
 
 
 def _lookup(id_: str, title: str, edition: str, file: SourceFile, load, rows: int, **other) -> Publication:

@@ -43,6 +43,12 @@ POSTCODES = Table(
     primary_key="postcode",
     references={"lsoa_2011": ("small_areas", "code"), "local_authority": ("local_authorities", "code")},
     indexes=("lsoa_2011",),
+    # Cells of 0.0025 degrees of latitude by 0.004 of longitude (some 280 m by 280 m), numbered so that those side by
+    # side in a row follow each other; of live postcodes only.
+    computed_indexes={
+        "cell": "(cast((latitude - 49) * 400 as integer) * 4096 + cast((longitude + 9) * 250 as integer))"
+        " where terminated is null and latitude is not null"
+    },
     without_rowid=True,
     area="lsoa_2011",
 )

@@ -49,6 +49,7 @@ class Table:
     area: the column that holds a small area's code, by which an extract is cut; None for a table kept whole.
     derived: made by every build from the other tables, so not part of an extract.
     indexes: columns that get an index of their own. search: columns in the full-text index.
+    computed_indexes: name to what is indexed beyond columns, as SQL from the bracket on.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Table:
     not_null: frozenset[str] = frozenset()
     indexes: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
+    computed_indexes: dict[str, str] = field(default_factory=dict)
     without_rowid: bool = False
     area: str | None = None
     derived: bool = False
@@ -66,6 +68,13 @@ class Table:
     def key(self) -> str:
         """The primary key as SQL, for an order by."""
         return self.primary_key if isinstance(self.primary_key, str) else ", ".join(self.primary_key)
+
+    @property
+    def index_names(self) -> dict[str, str]:
+        """The names of its indexes, each with what it indexes, as SQL."""
+        return {f"idx_{self.name}_{column}": f"({column})" for column in self.indexes} | {
+            f"idx_{self.name}_{name}": sql for name, sql in self.computed_indexes.items()
+        }
 
 
 @dataclass(frozen=True)

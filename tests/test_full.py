@@ -17,6 +17,7 @@ import pytest
 import python_calamine
 
 from sources import england, green_space, northern_ireland, wales
+from sources.geography import LISTS
 from tests.test_site import imd
 
 MIB = 1 << 20
@@ -201,21 +202,36 @@ def test_names_and_authorities_are_the_lookups_s(full, real_mirror):
     )
     found = {
         r[0]: r[1:]
-        for r in full.execute(
-            "select code, name, ward_2019, ward_2019_name, local_authority_2019"
-            " from small_areas join lsoas_2011 using (code)"
-        )
+        for r in full.execute("select code, name, ward_2019, ward_2019_name, local_authority_2019 from lsoas_2011")
     }
     assert found == {r[1]: (r[2], r[3], r[4], r[5]) for r in rows}
     _, *rows = text_of(real_mirror, "scottish_dz_lookup.csv", "cp1252")
     found = {
         r[0]: r[1:]
-        for r in full.execute(
-            "select code, name, intermediate_zone, ward, local_authority_2019"
-            " from small_areas join data_zones_2011 using (code)"
-        )
+        for r in full.execute("select code, name, intermediate_zone, ward, local_authority_2019 from data_zones_2011")
     }
     assert found == {r[0]: (" ".join(r[1].split()), r[2], r[4], r[6]) for r in rows}
+
+
+@pytest.mark.parametrize("kind, table", LISTS.items())
+def test_the_lists_say_what_small_areas_says(full, kind, table):
+    columns = "code, name, nation, local_authority_2019, local_authority"
+    listed = full.execute(f"select {columns}, local_authority_name from {table} order by code").fetchall()
+    names = dict(full.execute("select code, name from local_authorities"))
+    areas = full.execute(f"select {columns} from small_areas where kind = ? order by code", (kind,)).fetchall()
+    assert listed == [(*area, names[area[-1]]) for area in areas]
+
+
+def test_every_authority_has_its_place(full):
+    found = full.execute("select code, latitude, longitude from local_authorities")
+    places = {code: place for code, *place in found}
+    assert None not in {x for place in places.values() for x in place}
+    latitude, longitude = full.execute(
+        "select avg(latitude), avg(longitude) from postcodes"
+        " where local_authority = 'E06000002' and terminated is null and lsoa_2011 is not null"
+    ).fetchone()
+    assert places["E06000002"] == pytest.approx([latitude, longitude], abs=2e-6)
+    assert 51.6 < places["E07000004"][0] < 52.1, "Aylesbury Vale, gone since 2020"
 
 
 def test_counts_are_the_published_ones(full):
@@ -267,7 +283,7 @@ def test_successors_and_current_authorities_of_reorganised_areas(full):
 def test_the_build_is_within_its_bounds(full_build):
     print(f"{full_build.seconds:.0f} s, {full_build.peak / MIB:.0f} MiB, {full_build.path.stat().st_size / 1e6:.0f} MB")
     assert full_build.peak < 1536 * MIB
-    assert full_build.path.stat().st_size <= 330e6
+    assert full_build.path.stat().st_size <= 390e6
     assert "2,720,556 postcodes, 1,831,739 of them live, in 42,619 small areas" in full_build.printed
 
 

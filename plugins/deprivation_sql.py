@@ -1,0 +1,28 @@
+"""SQL function for the bands of an index, usable in anyone's SQL.
+
+imd_quantile(index_id, rank, q): the band from 1 (most deprived) to q of a rank of that index, by the rule that its
+publisher's bands follow; null for an unknown index, what is not a rank of it, or a q that is not 2 to 100.
+
+`select imd_quantile('wales_2019', imd_rank, 3) from imd_wales_2019` gives thirds.
+"""
+
+from datasette import hookimpl
+
+import sources
+from sources.deprivation import band
+
+INDICES = {p.index.id: p.index for p in sources.publications() if p.index}
+
+
+@hookimpl
+def prepare_connection(conn):
+    conn.create_function("imd_quantile", 3, imd_quantile, deterministic=True)
+
+
+def imd_quantile(index_id: str | None, rank: float | None, q: int | None) -> int | None:
+    """The band of `rank` among `q`, None where there is none. Parameters of a web query are text: '5' is 5."""
+    index = INDICES.get(index_id)
+    try:
+        return band(float(rank), index.areas, int(q), index.band_rule) if index else None
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,169 @@
+"""Limits on GraphQL, and its switch.
+
+datasette-graphql bounds the number of its table queries and checks its time between them. It bounds neither the size of
+a request nor how many rows foreign keys are followed for, and 60,000 of those keep a server busy for ten seconds. Here
+a request above `max_bytes` is refused, so is one that could cost more than `max_cost` (a value costs 1, a lookup of
+another table 20, times the rows that it is asked for), and one that takes longer than `time_limit_ms` is stopped.
+`enabled: false` switches GraphQL off. All of them stand in metadata.yml, under plugins: datasette-graphql.
+"""
+
+import asyncio
+import json
+from urllib.parse import parse_qs
+
+import datasette_graphql
+from datasette import hookimpl
+from datasette.plugins import pm
+from datasette_graphql.utils import schema_for_database_via_cache
+from graphql import GraphQLError, parse
+from graphql.language import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, IntValueNode, VariableNode
+
+PATH = "/graphql"
+LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
+MOST_ROWS = 1000  # what Datasette gives at once
+LOOKUP = 20
+INSIDE_A_LIST = {"nodes", "edges", "node", "pageInfo", "totalCount"}
+
+
+@hookimpl
+def startup(datasette):
+    if not _config(datasette).get("enabled", True) and pm.is_registered(datasette_graphql):
+        pm.unregister(datasette_graphql)  # before Datasette asks its plugins for their routes and menus
+
+
+@hookimpl
+def asgi_wrapper(datasette):
+    limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}
+    return limited(limits, lambda name: schema_for_database_via_cache(datasette, database=name))
+
+
+def _config(datasette) -> dict:
+    return datasette.plugin_config("datasette-graphql") or {}
+
+
+def limited(limits: dict[str, int], prepare):
+    """An ASGI wrapper that answers 413, 400 or 503 to a GraphQL request that is too large, malformed or slow.
+
+    prepare: makes the schema of a database, which takes half a second once and is no request's fault.
+    """
+
+    def wrap(app):
+        async def wrapped(scope, receive, send):
+            path = scope.get("path", "")
+            if scope["type"] == "http" and (path == PATH or path.startswith(PATH + "/")):
+                await answer(scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        async def answer(scope, receive, send):
+            body, size, more = [], len(scope.get("query_string", b"")), True
+            while more and size <= limits["max_bytes"]:
+                message = await receive()
+                body.append(message.get("body", b""))
+                size += len(body[-1])
+                more = message.get("more_body", False)
+            if size > limits["max_bytes"]:
+                return await refuse(send, 413, f"The request is too large: {limits['max_bytes']:,} bytes are allowed.")
+            whole = b"".join(body)
+            try:
+                costs = cost(*query_of(scope.get("query_string", b""), whole), limits["max_cost"])
+            except (ValueError, GraphQLError, RecursionError) as error:
+                return await refuse(send, 400, f"That is no GraphQL request: {error}")
+            if costs > limits["max_cost"]:
+                return await refuse(
+                    send, 400, f"The query could cost more than {limits['max_cost']:,}; ask for fewer rows or tables."
+                )
+            try:
+                await prepare(scope["path"].removeprefix(PATH).strip("/").removesuffix(".graphql") or None)
+            except KeyError:
+                return await app(scope, receive, send)  # no such database: Datasette says so
+            messages = []
+
+            async def receive_whole():
+                return {"type": "http.request", "body": whole, "more_body": False}
+
+            async def keep(message):
+                messages.append(message)
+
+            try:
+                await asyncio.wait_for(app(scope, receive_whole, keep), limits["time_limit_ms"] / 1000)
+            except TimeoutError:
+                text = f"The query took longer than {limits['time_limit_ms']} ms; ask for less."
+                return await refuse(send, 503, text)
+            for message in messages:
+                await send(message)
+            return None
+
+        return wrapped
+
+    return wrap
+
+
+def query_of(query_string: bytes, body: bytes) -> tuple[str, dict]:
+    """The query and its variables, from a request's body or query string. Raises ValueError for what is neither."""
+    if body:
+        asked = json.loads(body)
+    else:
+        asked = {name: values[-1] for name, values in parse_qs(query_string.decode("latin-1")).items()}
+        asked["variables"] = json.loads(asked.get("variables") or "{}")
+    if not isinstance(asked, dict):
+        raise ValueError('the body must be a JSON object: {"query": "{ … }"}')
+    query, variables = asked.get("query") or "", asked.get("variables") or {}
+    if not isinstance(query, str) or not isinstance(variables, dict):
+        raise ValueError("query must be a text and variables an object")
+    return query, variables
+
+
+def cost(query: str, variables: dict, most: int) -> int:
+    """What `query` could cost: each value 1, each lookup of a table 20, times the rows. Counting stops above `most`."""
+    if not query.strip():
+        return 0
+    document = parse(query, no_location=True)
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    total = 0
+
+    def count(node, rows: int, inside: tuple[str, ...]) -> None:
+        nonlocal total
+        for field in node.selection_set.selections if node.selection_set else ():
+            if total > most:
+                return
+            if isinstance(field, FragmentSpreadNode):
+                name = field.name.value
+                total += 1
+                if name in fragments and name not in inside:
+                    count(fragments[name], rows, (*inside, name))
+            elif not isinstance(field, FieldNode):
+                count(field, rows, inside)
+            elif field.name.value.startswith("__"):
+                total += 1  # what GraphQL says of itself is asked of no table
+            elif not field.selection_set or field.name.value in INSIDE_A_LIST:
+                total += rows
+                count(field, rows, inside)
+            else:
+                total += LOOKUP * rows
+                names = {f.name.value for f in field.selection_set.selections if isinstance(f, FieldNode)}
+                is_list = names & INSIDE_A_LIST or len(names) < len(field.selection_set.selections)
+                count(field, rows * (first(field) if is_list else 1), inside)
+
+    def first(field: FieldNode) -> int:
+        for argument in field.arguments:
+            if argument.name.value == "first":
+                value = argument.value
+                number = variables.get(value.name.value) if isinstance(value, VariableNode) else None
+                if isinstance(value, IntValueNode):
+                    number = int(value.value)
+                return min(number, MOST_ROWS) if isinstance(number, int) and number > 0 else MOST_ROWS
+        return 10  # datasette-graphql's own
+
+    for definition in document.definitions:
+        if not isinstance(definition, FragmentDefinitionNode):
+            count(definition, 1, ())
+    return total
+
+
+async def refuse(send, status: int, problem: str) -> None:
+    """Sends `problem` as GraphQL clients read errors."""
+    body = json.dumps({"errors": [{"message": problem}]}).encode()
+    headers = [(b"content-type", b"application/json; charset=utf-8")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

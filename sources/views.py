@@ -1,0 +1,114 @@
+"""Views of census.db: what several canned queries say alike, said once.
+
+Each is read by key (`where postcode = …`), never from end to end.
+"""
+
+import inspect
+
+VIEWS = {
+    "edition_notes": """
+        select
+          coalesce(directory, 'no postcode directory')
+            || '; census.db ' || substr(digest, 1, 16)
+            || case when scope = 'extract' then ' (extract)' else '' end as edition,
+          case
+            when directory is null then
+              ' cannot be looked up: this database was built without the ONS Postcode Directory.'
+            when scope = 'extract' then
+              ' is not in the ' || directory || '. This database is an extract with the postcodes of '
+              || authorities || ' only.'
+            else ' is not in the ' || directory || '.'
+          end as not_in_directory,
+          case
+            when directory is null then
+              ' cannot be looked up: this database was built without the ONS Postcode Directory.'
+            else ' is not in the ' || directory || '.'
+          end || ' ZZ99 postcodes are NHS pseudo-postcodes (no fixed abode, abroad, not known), not places.'
+            as pseudo_postcode,
+          left_out
+        from edition
+    """,
+    "postcode_places": """
+        with placed as (
+          select
+            postcodes.postcode,
+            postcodes.terminated,
+            substr(postcodes.terminated, 1, 4) || '-' || substr(postcodes.terminated, 5) as retired_in,
+            small_areas.code as area_code,
+            coalesce(small_areas.name, small_areas.publisher_name) as area_name,
+            small_areas.publisher_name as area_publisher_name,
+            local_authorities.code as local_authority_code,
+            local_authorities.name as local_authority_name,
+            small_areas.local_authority_2019 as local_authority_2019_code,
+            before.name as local_authority_2019_name,
+            -- Islands have no authority and no area: their postcode areas say which they are.
+            coalesce(
+              small_areas.nation,
+              local_authorities.nation,
+              case
+                when postcodes.postcode glob 'JE[0-9]*' then 'Jersey'
+                when postcodes.postcode glob 'GY[0-9]*' then 'Guernsey'
+                when postcodes.postcode glob 'IM[0-9]*' then 'Isle of Man'
+              end
+            ) as nation,
+            edition.directory,
+            edition.left_out
+          from postcodes
+          cross join edition
+          left join small_areas on small_areas.code = postcodes.lsoa_2011
+          left join local_authorities
+            on local_authorities.code = coalesce(postcodes.local_authority, small_areas.local_authority)
+          left join local_authorities as before on before.code = small_areas.local_authority_2019
+        )
+        select
+          postcode,
+          case
+            when area_code is null then 'not_covered'
+            when terminated is not null then 'terminated'
+            else 'found'
+          end as status,
+          nullif(
+            trim(
+              case
+                when area_code is not null and terminated is not null then
+                  postcode || ' was retired in ' || retired_in
+                  || '; the figures are those of the area it lay in. '
+                when area_code is not null then ''
+                when nation in ('Jersey', 'Guernsey', 'Isle of Man') then
+                  postcode || ' is in ' || replace(nation, 'Isle', 'the Isle')
+                  || ', which no index of deprivation covers, nor the figures of green space.'
+                else
+                  postcode || ' is a real postcode, but the ' || directory
+                  || ' gives it no small area, so it has no index and no figures of green space.'
+              end
+              || case
+                when area_code is null and terminated is not null then ' It was retired in ' || retired_in || '.'
+                else ''
+              end
+              || case
+                when left_out is not null and area_code is not null
+                and (area_name is null or local_authority_name is null) then
+                  'A name is missing: ' || left_out || ' was left out of this database.'
+                else ''
+              end
+            ),
+            ''
+          ) as message,
+          terminated,
+          nation,
+          area_code,
+          area_name,
+          area_publisher_name,
+          local_authority_code,
+          local_authority_name,
+          local_authority_2019_code,
+          local_authority_2019_name
+        from placed
+    """,
+}
+"""Name to the SQL of its select."""
+
+
+def view_sql(name: str) -> str:
+    """The statement that makes the view `name`."""
+    return f"CREATE VIEW {name} AS\n{inspect.cleandoc(VIEWS[name])}"
