@@ -21,7 +21,7 @@ import rich.progress
 import yaml
 
 import sources
-from sources import checks, extracts
+from sources import checks, extracts, hosting
 from sources.database import Build
 from sources.fetch import Library
 from sources.publication import SourceError
@@ -57,15 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
 def build(options) -> int:
     """Builds, checks and publishes a database."""
     started = time.monotonic()
-    publications = sources.publications()
+    publications = sources.publications() + hosting.data_sets()
     library = Library(options.mirror, options.cache, progress) if options.full else None
     with contextlib.closing(Build(options.output, publications, library, progress, console.print)) as building:
         if options.full:
             building.load(set(options.skip))
         else:
             extracts.load(building)
+        building.load_hosted()
         building.finish()
-        metadata = yaml.safe_load((ROOT / "metadata.yml").read_text())
+        metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
         found = checks.run(building.db.conn, publications)
         found += checks.undescribed(building.db.conn, metadata, publications)
         report(found)
@@ -80,7 +81,7 @@ def build(options) -> int:
 def check(path: Path) -> int:
     """Verifies the database `path` and prints what it holds."""
     with _opened(path) as connection:
-        found = checks.run(connection, sources.publications())
+        found = checks.run(connection, sources.publications() + hosting.data_sets())
     report(found)
     if not all(c.passed for c in found):
         raise SourceError(f"{path}: {failures(found)}")

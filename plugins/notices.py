@@ -1,21 +1,34 @@
-"""Notices on every page: that the database is an extract, and on a table's page that its publication was left out."""
+"""What pages say beside their figures: notices, the edition, and the attributions that the publishers ask for.
+
+Notices are that the database is an extract and, on a table's page, that its publication was left out.
+"""
 
 from datasette import hookimpl
 
+from sources.database import ATTRIBUTIONS
+
+RANKED = ("rank", "decile", "quintile", "quantile")
+
 
 @hookimpl
-def extra_template_vars(datasette, table):
-    async def notices():
-        return {"notices": await notices_of(datasette, table)}
+def extra_template_vars(datasette, table, columns):
+    async def variables():
+        census = datasette.databases.get("census")
+        if census is None:
+            return {"notices": ["There is no census.db yet: build one with build_db.py."]}
+        return {
+            "notices": await notices_of(census, table),
+            "edition": (await census.execute("select edition from edition_notes")).first()[0],
+            "attributions": await attributions_of(census, table),
+            "ranked": any(column.endswith(RANKED) for column in columns or ()),
+            "downloadable": table is not None and await census.table_exists(table),
+        }
 
-    return notices
+    return variables
 
 
-async def notices_of(datasette, table: str | None) -> list[str]:
+async def notices_of(census, table: str | None) -> list[str]:
     """The notices for a page, a sentence each; `table` is the page's table, None elsewhere."""
-    census = datasette.databases.get("census")
-    if census is None:
-        return ["There is no census.db yet: build one with build_db.py."]
     found = []
     for scope, authorities, directory in await census.execute("select scope, authorities, directory from edition"):
         if scope == "extract":
@@ -31,3 +44,11 @@ async def notices_of(datasette, table: str | None) -> list[str]:
         if table is None or f", {table}," in f"{tables},"
     ]
     return found
+
+
+async def attributions_of(census, table: str | None) -> list[str]:
+    """The attributions and conditions of the publications that feed `table`; none elsewhere, as rows of queries do."""
+    if table is None:
+        return []
+    told = await census.execute(ATTRIBUTIONS, {"table": "postcodes" if table == "postcode_places" else table})
+    return [row[0] for row in told.rows]

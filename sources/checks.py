@@ -290,7 +290,7 @@ def _types(connection, tables: dict[str, Table]) -> Check:
 def _shares(connection, tables: dict[str, Table]) -> Check:
     shares = [(t, c) for t in tables.values() for c in t.columns if c.endswith("_share")]
     wrong = " union all ".join(
-        f"select {t.primary_key}, '{c}', {c} from {t.name} where {c} not between 0 and 1" for t, c in shares
+        f"select {t.key.split(', ')[0]}, '{c}', {c} from {t.name} where {c} not between 0 and 1" for t, c in shares
     )
     return _none("shares that are not within 0 to 1", connection, wrong, "Are they percentages now?")
 

@@ -20,10 +20,11 @@ from pathlib import Path
 import orjson
 import sqlite_utils
 
-from sources import geography
+from sources import downloads, geography
 from sources.deprivation import DEPRIVATION, common_words_sql
 from sources.fetch import Library, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.unnamed import unnamed
 from sources.views import VIEWS, view_sql
 from sources.workbook import Column
 from sources.workbook import rows as read_rows
@@ -54,6 +55,12 @@ PROVENANCE = Table(
     },
     primary_key="id",
 )
+ATTRIBUTIONS = """
+    select distinct attribution || coalesce(' ' || conditions, '') from publications
+    where ', ' || tables || ', ' like '%, ' || :table || ', %' and status <> 'left out' order by 1
+"""
+"""What the publishers of a table's figures ask to be said of them, as SQL with the parameter `table`."""
+
 INDICES = Table(
     "indices",
     {
@@ -143,7 +150,7 @@ class Build:
         sql = self.db.create_table_sql(
             table.name,
             {column: float if type_ is Number else type_ for column, type_ in table.columns.items()},
-            pk=table.primary_key,
+            pk=table.primary_key or None,
             not_null=set(table.not_null),
             foreign_keys=[(column, *reference) for column, reference in table.references.items()],
         )
@@ -275,7 +282,8 @@ class Build:
     def load(self, skip: set[str]) -> None:
         """Fetches and loads every publication that is not in `skip`, and notes where each came from."""
         skip = skip | {p.id for p in self.publications if p.goes_with in skip}
-        wanted = [p for p in self.publications if p.id not in skip]
+        official = [p for p in self.publications if not p.hosted]
+        wanted = [p for p in official if p.id not in skip]
         missing = []
         for file in (file for p in wanted for file in p.files):
             try:
@@ -290,8 +298,8 @@ class Build:
             publication.load(self)
         geography.derive(self.db)
         self._note_indices(skip)
-        for publication in self.publications:
-            self._note(publication, publication.id in skip)
+        for publication in official:
+            self._note(publication, "left out" if publication.id in skip else "complete")
         directory = self.db.conn.execute(
             "select title || ', ' || edition from publications where id = 'postcode_directory' and status <> 'left out'"
         ).fetchone()
@@ -301,7 +309,19 @@ class Build:
             [("", directory[0] if directory else None, "complete", None, ", ".join(sorted(skip)) or None)],
         )
 
-    def _note(self, publication: Publication, left_out: bool) -> None:
+    def load_hosted(self) -> None:
+        """Loads the hosted data sets; after all else, for they join it."""
+        for publication in self.publications:
+            if publication.hosted:
+                data = publication.hosted.read_bytes()
+                [file] = publication.files
+                self._files[file.id] = Obtained(
+                    publication.hosted, file.names[0], len(data), hashlib.sha256(data).hexdigest(), None
+                )
+                publication.load(self)
+                self._note(publication, "hosted")
+
+    def _note(self, publication: Publication, status: str) -> None:
         for file in publication.files:
             obtained = self._files.get(file.id)
             edition = self._editions.get(file.id, publication.edition)
@@ -311,7 +331,7 @@ class Build:
                 "title": publication.title,
                 "publisher": publication.publisher,
                 "edition": edition or None,
-                "status": "left out" if left_out else "complete",
+                "status": status,
                 "page": publication.page,
                 "address": file.address,
                 "file": obtained and obtained.name,
@@ -358,13 +378,21 @@ class Build:
                 self.db[table.name].optimize()
 
     def publish(self) -> None:
-        """Gives the finished database its name, in place of an older one, and makes inspect-data.json beside it."""
+        """Gives the finished database its name, in place of an older one.
+
+        With the name census.db it also gets inspect-data.json and the downloads beside it.
+        """
         pages = self.db.conn.execute("pragma page_count").fetchone()[0]
         size = pages * self.db.conn.execute("pragma page_size").fetchone()[0]
         counts = {name: self.db[name].count for name in self.db.table_names()}
-        self.db.close()
-        inspected = self.output.with_name("inspect-data.json") if self.output.name == "census.db" else None
-        with _unnamed(self.output) as (out, name_it):
+        [digested] = self.db.conn.execute("select digest from edition").fetchone()
+        whole = self.output.name == "census.db"
+        folder = downloads.folder_of(self.output, digested)
+        with contextlib.ExitStack() as stack:
+            if whole:
+                place = stack.enter_context(downloads.written(self.db.conn, self.tables, folder, self.output.parent))
+            self.db.close()
+            out, name_it = stack.enter_context(unnamed(self.output))
             hashed, left = hashlib.sha256(), size
             while left and (block := self._file.read(min(left, 1 << 20))):
                 hashed.update(block)
@@ -374,20 +402,26 @@ class Build:
             os.fsync(out.fileno())
             if left:
                 raise SourceError(f"{self.output}: {left} bytes of the finished database could not be read back.")
+            if whole:
+                place()
             name_it()
-        if inspected:
-            described = {
-                "census": {
-                    "hash": hashed.hexdigest(),
-                    "size": size,
-                    "file": self.output.name,
-                    "tables": {name: {"count": n} for name, n in counts.items()},
-                }
+        if whole:
+            downloads.remove_others(folder)
+            self._inspected(hashed.hexdigest(), size, counts)
+
+    def _inspected(self, hash_: str, size: int, counts: dict[str, int]) -> None:
+        described = {
+            "census": {
+                "hash": hash_,
+                "size": size,
+                "file": self.output.name,
+                "tables": {name: {"count": n} for name, n in counts.items()},
             }
-            with _unnamed(inspected) as (out, name_it):
-                out.write(json.dumps(described, indent=1).encode() + b"\n")
-                out.flush()
-                name_it()
+        }
+        with unnamed(self.output.with_name("inspect-data.json")) as (out, name_it):
+            out.write(json.dumps(described, indent=1).encode() + b"\n")
+            out.flush()
+            name_it()
 
     def close(self) -> None:
         """Gives the disk space back."""
@@ -400,36 +434,6 @@ class Build:
             yield
         except sqlite3.IntegrityError as error:
             raise SourceError(f"{table}: {error}") from error
-
-
-@contextlib.contextmanager
-def _unnamed(path: Path):
-    """A file in `path`'s folder that has no name until the yielded function gives it `path`, replacing what was there.
-
-    Where the system has no such files, one with a temporary name, removed on failure.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
-    except (AttributeError, OSError):
-        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-        link = None
-    else:
-
-        def link():
-            # Naming a directory descriptor makes Python call linkat(2), which follows the link of an open file.
-            os.link(f"/proc/self/fd/{handle}", beside, src_dir_fd=handle, follow_symlinks=True)
-
-    def name_it() -> None:
-        if link:
-            link()
-        os.replace(beside, path)
-
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out, name_it
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def digest(connection: sqlite3.Connection, tables: dict[str, Table]) -> str:

@@ -101,6 +101,8 @@ def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, byte
         where = "where postcode in (select postcode from chosen_postcodes)"
     elif table.area:
         where = f"where {table.area} in (select code from chosen_areas)"
+    elif table.name == PROVENANCE.name:
+        where = "where status <> 'hosted'"
     rows = connection.execute(
         f"select {', '.join(table.columns)} from {table.name} {where} order by {table.key}"
     ).fetchall()

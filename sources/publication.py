@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 class SourceError(Exception):
@@ -45,9 +46,9 @@ class Table:
 
     columns: column name to str, int, float or Number (whole numbers and halves), in order. Codes are str so that
     anyone's SQL joins on them.
-    primary_key: its key column, or columns. references: column to (table, column).
+    primary_key: its key column, or columns; none where it is empty. references: column to (table, column).
     area: the column that holds a small area's code, by which an extract is cut; None for a table kept whole.
-    derived: made by every build from the other tables, so not part of an extract.
+    derived: made by every build, from the other tables or a hosted data set, so not part of an extract.
     indexes: columns that get an index of their own. search: columns in the full-text index.
     computed_indexes: name to what is indexed beyond columns, as SQL from the bracket on.
     """
@@ -67,7 +68,7 @@ class Table:
     @property
     def key(self) -> str:
         """The primary key as SQL, for an order by."""
-        return self.primary_key if isinstance(self.primary_key, str) else ", ".join(self.primary_key)
+        return self.primary_key if isinstance(self.primary_key, str) else ", ".join(self.primary_key) or "rowid"
 
     @property
     def index_names(self) -> dict[str, str]:
@@ -113,6 +114,7 @@ class Publication:
     goes_with: the publication whose rows it adds to, and without which it is left out too.
     fills: the tables it writes to. tables: those of them that exist because of it.
     rows: file id to the exact number of rows that the publication has; a file with another number is refused.
+    hosted: the CSV of a hosted data set (see `sources.hosting`); None for an official publication.
     """
 
     id: str
@@ -130,3 +132,4 @@ class Publication:
     index: Index | None = None
     goes_with: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    hosted: Path | None = None

@@ -91,8 +91,10 @@ def full_build(real_mirror, tmp_path_factory) -> SimpleNamespace:
 
 def site_of(database: Path, folder: Path) -> Path:
     """A folder that `datasette FOLDER` serves as it serves the repository, with `database` as its census.db."""
-    for name in ("plugins", "templates", "metadata.yml", "settings.json"):
+    for name in ("plugins", "templates", "static", "metadata.yml", "settings.json"):
         (folder / name).symlink_to(ROOT / name)
+    if database.with_name("downloads").exists():
+        (folder / "downloads").symlink_to(database.with_name("downloads"))
     shutil.copy(database, folder / "census.db")
     inspected = database.with_name("inspect-data.json")
     if inspected.exists():

@@ -1,0 +1,91 @@
+"""Whole tables as compressed files: /download lists them, /download/<table>.csv.gz and .json.gz are they.
+
+They are made in the build (`sources.downloads`), in a folder named after the database's digest: files of another build
+are never given. /download.json has the list with size, SHA-256 and licence.
+"""
+
+from pathlib import Path
+
+from datasette import hookimpl
+from datasette.utils.asgi import NotFound, Response, asgi_send_file
+
+from sources import downloads
+from sources.database import ATTRIBUTIONS
+
+NONE = "There are no downloads beside this database: build_db.py makes them with a census.db."
+
+
+@hookimpl
+def register_routes():
+    return [
+        (r"^/download$", page),
+        (r"^/download\.json$", listing),
+        (r"^/download/(?P<file>[a-z0-9_]+\.(?:csv|json)\.gz)$", download),
+    ]
+
+
+@hookimpl
+def menu_links(datasette):
+    return [{"href": datasette.urls.path("/download"), "label": "Downloads"}]
+
+
+async def files_of(datasette) -> tuple[Path | None, list[dict]]:
+    """The folder of this database's files, and for each table: name, title, rows, licence, attributions, files."""
+    census = datasette.databases.get("census")
+    if census is None or census.path is None:
+        return None, []
+    [digest] = (await census.execute("select digest from edition")).first()
+    tables = []
+    for name, table in downloads.listed(Path(census.path), digest).items():
+        told = datasette.table_metadata("census", name)
+        attributions = await census.execute(ATTRIBUTIONS, {"table": name})
+        tables.append(
+            {
+                "table": name,
+                "title": told.get("title") or name,
+                "rows": table["rows"],
+                "licence": told.get("license"),
+                "licence_url": told.get("license_url"),
+                "attributions": [row[0] for row in attributions.rows],
+                "files": [{"name": file, **described} for file, described in table["files"].items()],
+            }
+        )
+    return downloads.folder_of(Path(census.path), digest), tables
+
+
+async def page(datasette, request):
+    _, tables = await files_of(datasette)
+    census = datasette.databases.get("census")
+    context = {"tables": tables, "none": NONE, "whole": census and not census.is_mutable and census.size}
+    return Response.html(await datasette.render_template("downloads.html", context, request=request))
+
+
+async def listing(datasette, request):
+    _, tables = await files_of(datasette)
+    for table in tables:
+        for file in table["files"]:
+            file["url"] = datasette.absolute_url(request, datasette.urls.path(f"/download/{file['name']}"))
+    return Response.json(tables if tables else {"error": NONE}, status=200 if tables else 404)
+
+
+async def download(datasette, request, send):
+    folder, tables = await files_of(datasette)
+    name = request.url_vars["file"]
+    found = [(table, file) for table in tables for file in table["files"] if file["name"] == name]
+    if not found:
+        raise NotFound(f"There is no download {name}; /download lists them." if tables else NONE)
+    [(table, file)] = found
+    etag = f'"{file["sha256"]}"'
+    headers = {
+        "etag": etag,
+        "cache-control": "public, max-age=3600",
+        "link": f'<{table["licence_url"]}>; rel="license"',
+    }
+    if etag in request.headers.get("if-none-match", ""):
+        return await Response("", status=304, headers=headers).asgi_send(send)
+    if request.method == "HEAD":
+        headers |= {"content-length": str(file["bytes"])}
+        return await Response("", headers=headers, content_type="application/gzip").asgi_send(send)
+    return await asgi_send_file(
+        send, folder / name, filename=name, content_type="application/gzip", chunk_size=1 << 18, headers=headers
+    )

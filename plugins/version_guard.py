@@ -1,0 +1,37 @@
+"""Refuses to serve a census.db that another version of this project built, and says what to do.
+
+Queries and pages read tables, columns and views by name; over an older database each of them would fail on its own.
+"""
+
+from datasette import hookimpl
+from datasette.utils import StartupError
+
+from sources import publications
+from sources.database import all_tables
+from sources.views import VIEWS, view_sql
+
+
+@hookimpl
+def startup(datasette):
+    async def compare():
+        census = datasette.databases.get("census")
+        if census is None:
+            return
+        lacking = await census.execute_fn(lacks)
+        if lacking:
+            raise StartupError(
+                f"{census.path} was built by another version of this project: it has no {', '.join(lacking[:3])}."
+                " Build it anew: make extract (the demonstration) or make full (the whole UK)."
+            )
+
+    return compare
+
+
+def lacks(connection) -> list[str]:
+    """What this version reads and the database behind `connection` does not have. Hosted data sets may come and go."""
+    there = dict(connection.execute("select name, sql from sqlite_master where type in ('table', 'view')"))
+    lacking = [f"view {name} as it is here" for name in VIEWS if there.get(name) != view_sql(name)]
+    for name, table in all_tables(publications()).items():
+        columns = {row[1] for row in connection.execute(f"pragma table_xinfo({name})")}
+        lacking += [f"{name}.{column}" for column in table.columns if column not in columns]
+    return lacking

@@ -1,0 +1,136 @@
+"""Whole tables as files: `downloads/<digest>/<table>.csv.gz` and `.json.gz`, made in the build beside census.db.
+
+The folder is named after the database's digest, so a server never gives files of another build: they are written before
+census.db gets its name and the folders of other builds are removed after it. manifest.json, written last, lists them.
+The JSON is a list of objects, one a line; both hold the same rows in the order of the key.
+"""
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import orjson
+
+from sources.publication import Table
+from sources.unnamed import unnamed
+
+FOLDER = "downloads"
+FORMATS = ("csv", "json")
+MANIFEST = "manifest.json"
+BATCH = 20_000
+LEVEL = 6  # of gzip: 9 takes three times as long for one part in a hundred
+
+
+def folder_of(database: Path, digest: str) -> Path:
+    """Where the files of the build with this digest lie."""
+    return database.parent / FOLDER / digest[:16]
+
+
+@contextlib.contextmanager
+def written(connection: sqlite3.Connection, tables: dict[str, Table], folder: Path, made_in: Path):
+    """Writes every table of the database behind `connection`; gives a function that puts the files into `folder`.
+
+    Until then they have no names: they are made in the file system of the folder `made_in`.
+    """
+    with contextlib.ExitStack() as stack:
+        manifest, naming = {}, []
+        for table in tables.values():
+            out = {}
+            for suffix in FORMATS:
+                path = folder / f"{table.name}.{suffix}.gz"
+                file, name_it = stack.enter_context(unnamed(path, made_in))
+                out[suffix] = _Gzip(path.name, file)
+                naming.append(name_it)
+            rows = _table(connection, table, out["csv"], out["json"])
+            manifest[table.name] = {"rows": rows, "files": {file.name: file.described() for file in out.values()}}
+        file, name_it = stack.enter_context(unnamed(folder / MANIFEST, made_in))
+        file.write(json.dumps(manifest, indent=1).encode() + b"\n")
+        file.flush()
+
+        def place() -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in [*naming, name_it]:
+                name()
+
+        yield place
+
+
+def remove_others(folder: Path) -> None:
+    """Removes the folders of other builds beside `folder`."""
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def listed(database: Path, digest: str) -> dict:
+    """The manifest of the files made with the build of that digest: table to rows and files; empty where there is none.
+
+    files: name to bytes and sha256.
+    """
+    try:
+        return json.loads((folder_of(database, digest) / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _table(connection: sqlite3.Connection, table: Table, as_csv: "_Gzip", as_json: "_Gzip") -> int:
+    columns = list(table.columns)
+    names = ", ".join(f'"{column}"' for column in columns)
+    cursor = connection.execute(f"select {names} from {table.name} order by {table.key}")
+    rows = 0
+    as_csv.write(_csv([columns]))
+    as_json.write(b"[")
+    with ThreadPoolExecutor(1) as beside:  # zlib lets the other thread run meanwhile
+        while batch := cursor.fetchmany(BATCH):
+            before = b",\n" if rows else b"\n"
+            rows += len(batch)
+            other = beside.submit(lambda b=batch: as_csv.write(_csv(b)))
+            as_json.write(before + _json(columns, batch))
+            other.result()
+    as_json.write(b"\n]\n")
+    as_csv.close()
+    as_json.close()
+    return rows
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip file without name and time in it, so that the same rows give the same bytes; it knows size and hash."""
+
+    def __init__(self, name: str, file):
+        self._out, self._hash, self._bytes = file, hashlib.sha256(), 0
+        super().__init__("", "wb", LEVEL, self._tee(), mtime=0)
+        self.name = name
+
+    def _tee(self):
+        return SimpleNamespace(write=self._write, flush=self._out.flush)
+
+    def _write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self._bytes += len(data)
+        return self._out.write(data)
+
+    def close(self) -> None:
+        super().close()
+        self._out.flush()
+
+    def described(self) -> dict:
+        """Size in bytes and SHA-256 of what was written."""
+        return {"bytes": self._bytes, "sha256": self._hash.hexdigest()}
+
+
+def _csv(rows: list) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)  # as RFC 4180 and Datasette have it
+    return text.getvalue().encode()
+
+
+def _json(columns: list[str], rows: list[tuple]) -> bytes:
+    return b",\n".join(orjson.dumps(dict(zip(columns, row, strict=True))) for row in rows)

@@ -1,0 +1,278 @@
+"""Hosted data sets: tables that others offer, each a CSV and a small YAML in sources/hosted/.
+
+How to offer one, and what the YAML says, is in docs/hosting.md. csvs-to-sqlite loads the CSV. By itself it drops what
+it cannot read, takes "NA" for nothing and 00123 for 123, so the file is read with the csv module first, each cell is
+handed over behind a mark that keeps it text, and what comes back is compared cell by cell.
+"""
+
+import contextlib
+import csv
+import io
+import math
+import re
+import sqlite3
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from sources.geography import AREA_CODE
+from sources.postcode import normalise
+from sources.postcodes import AUTHORITY
+from sources.publication import Licence, Publication, SourceError, SourceFile, Table
+
+FOLDER = Path(__file__).parent / "hosted"
+MARK = "="
+NAME = re.compile(r"[a-z][a-z0-9_]{2,59}")
+REQUIRED = ("title", "description", "source", "source_url", "licence", "licence_url", "attribution", "columns")
+OPTIONAL = ("publisher", "edition", "conditions", "key")
+JOINS = {
+    "small_areas": "code",
+    "local_authorities": "code",
+    "postcodes": "postcode",
+    "indices": "id",
+}
+FORMS = {
+    "small_areas": ("the code of an LSOA, data zone or SOA", AREA_CODE.fullmatch),
+    "local_authorities": ("the code of a local authority", AUTHORITY.fullmatch),
+    "postcodes": ("a postcode as ONS writes it (SW1A 1AA)", lambda text: normalise(text) == text),
+    "indices": ("the id of an index", bool),
+}
+
+
+def _date(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"-?(0|[1-9][0-9]*)", text) or abs(int(text)) >= 2**63:
+        raise ValueError
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) or not math.isfinite(float(text)):
+        raise ValueError
+    return float(text)
+
+
+TYPES = {"text": (str, str), "integer": (int, _whole), "number": (float, _number), "date": (str, _date)}
+"""Type to its type in the table and how a cell is read. A blank cell is null in every column."""
+
+
+def data_sets(folder: Path = FOLDER) -> list[Publication]:
+    """The data sets of `folder`, by name. Raises SourceError for a YAML that is not as docs/hosting.md says."""
+    for path in sorted(folder.glob("*")):
+        if path.suffix not in (".csv", ".yml"):
+            raise SourceError(f"{path}: a data set is a .csv and a .yml, nothing else.")
+        other = path.with_suffix(".yml" if path.suffix == ".csv" else ".csv")
+        if not other.is_file():
+            raise SourceError(f"{path.name} has no {other.name} beside it in {folder}.")
+    return [_data_set(path) for path in sorted(folder.glob("*.yml"))]
+
+
+def _data_set(path: Path) -> Publication:
+    name, told = path.stem, described(path)
+    columns = told["columns"]
+    joined = {column: says["joins"] for column, says in columns.items() if says.get("joins")}
+    table = Table(
+        name,
+        {column: TYPES[says["type"]][0] for column, says in columns.items()},
+        primary_key=tuple(told.get("key") or ()),
+        references={column: (other, JOINS[other]) for column, other in joined.items()},
+        not_null=frozenset(told.get("key") or ()),
+        indexes=tuple(joined),
+        derived=True,
+    )
+    file = SourceFile(name, (f"{name}.csv",), None)
+    return Publication(
+        id=name,
+        title=told["title"],
+        publisher=told.get("publisher") or told["source"],
+        edition=str(told.get("edition") or ""),
+        page=told["source_url"],
+        files=(file,),
+        load=lambda build: build.counted(file, load(build, path)),
+        hosted=path.with_suffix(".csv"),
+        tables=(table,),
+        fills=(name,),
+        attribution=told["attribution"],
+        licence=Licence(told["licence"], told["licence_url"]),
+        conditions=told.get("conditions"),
+    )
+
+
+def described(path: Path) -> dict:
+    """What the YAML `path` says. Raises SourceError, naming the file and the entry, where it says too little."""
+
+    def refuse(problem: str):
+        raise SourceError(f"{path}: {problem}")
+
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        refuse(f"cannot be read: {error}")
+    if not isinstance(told, dict):
+        refuse(f"expected entries such as title and licence, found {type(told).__name__}.")
+    if not NAME.fullmatch(path.stem):
+        refuse("its name becomes a table's: 3 to 60 small letters, digits and underscores, a letter first.")
+    if unknown := sorted(set(told) - {*REQUIRED, *OPTIONAL}):
+        refuse(f"unknown entry {', '.join(unknown)}.")
+    for entry in REQUIRED:
+        if not told.get(entry):
+            refuse(f"{entry} is missing.")
+        if entry != "columns" and not isinstance(told[entry], str):
+            refuse(f"{entry} must be a text.")
+    for entry in ("source_url", "licence_url"):
+        if not re.fullmatch(r"https?://\S+", told[entry]):
+            refuse(f"{entry} must be an address (https://…), found {told[entry]!r}.")
+    if not isinstance(told["columns"], dict):
+        refuse("columns must be entries of column name to type and description.")
+    for column, says in told["columns"].items():
+        if not NAME.fullmatch(str(column)):
+            refuse(f"column {column!r}: a name has 3 to 60 small letters, digits and underscores, a letter first.")
+        if not isinstance(says, dict) or not says.get("description"):
+            refuse(f"column {column} has no description.")
+        if says.get("type") not in TYPES:
+            refuse(f"column {column}: type must be one of {', '.join(TYPES)}, found {says.get('type')!r}.")
+        if unknown := sorted(set(says) - {"type", "description", "joins"}):
+            refuse(f"column {column}: unknown entry {', '.join(unknown)}.")
+        if says.get("joins") not in (None, *JOINS):
+            refuse(f"column {column}: joins must be one of {', '.join(JOINS)}, found {says['joins']!r}.")
+        if says.get("joins") and says["type"] != "text":
+            refuse(f"column {column}: a column that joins is of type text.")
+    key = told.get("key") or []
+    if not isinstance(key, list) or set(key) - set(told["columns"]):
+        refuse("key must be a list of columns.")
+    return told
+
+
+def describe(metadata: dict, folder: Path = FOLDER) -> dict:
+    """Adds the descriptions of the data sets of `folder` to `metadata` (metadata.yml, read), and returns it."""
+    tables = metadata["databases"]["census"]["tables"]
+    for publication in data_sets(folder):
+        told = described(folder / f"{publication.id}.yml")
+        if publication.id in tables:
+            raise SourceError(f"{folder / publication.id}.yml: there is a table {publication.id} already.")
+        tables[publication.id] = {
+            "title": told["title"],
+            "description": told["description"],
+            "license": told["licence"],
+            "license_url": told["licence_url"],
+            "source": told["source"],
+            "source_url": told["source_url"],
+            "about": "A hosted data set",
+            "about_url": told["source_url"],
+            "columns": {column: says["description"] for column, says in told["columns"].items()},
+        }
+    return metadata
+
+
+def load(build, path: Path) -> int:
+    """Fills the table of the data set whose YAML is `path`; returns the number of rows read.
+
+    In an extract, rows that join an area or a postcode which the extract does not hold are left out, as in every table.
+    Raises SourceError with file, line and column for what cannot be read, is not of its type, or joins nothing.
+    """
+    told = described(path)
+    columns, key = told["columns"], told.get("key") or []
+    file = path.with_suffix(".csv")
+    lines, cells = read(file, list(columns))
+    _compare(file, list(columns), cells, through_csvs_to_sqlite(file.stem, list(columns), cells))
+    [scope] = build.db.conn.execute("select scope from edition").fetchone()
+    kept, seen = [], {}
+    for line, row in zip(lines, cells, strict=True):
+        values, held = [], True
+        for (column, says), cell in zip(columns.items(), row, strict=True):
+            where = f"{file}, line {line}, column {column}"
+            try:
+                values.append(TYPES[says["type"]][1](cell) if cell else None)
+            except ValueError:
+                raise SourceError(f"{where}: expected {says['type']}, found {cell[:40]!r}") from None
+            if cell and says.get("joins"):
+                held &= _joined(build, says["joins"], cell, where, scope == "extract")
+        named = tuple(row[list(columns).index(column)] for column in key)
+        if key and ("" in named or named in seen):
+            problem = f"{', '.join(named)} is in line {seen[named]} already" if named in seen else "a blank"
+            raise SourceError(f"{file}, line {line}, column {', '.join(key)}: {problem}, and this is the key.")
+        seen[named] = line
+        if held:
+            kept.append(tuple(values))
+    build.insert(path.stem, list(columns), kept)
+    return len(cells)
+
+
+def _joined(build, table: str, cell: str, where: str, extract: bool) -> bool:
+    """Whether what `cell` joins is in the database; False only where an extract lacks it. Raises SourceError."""
+    form, fits = FORMS[table]
+    if not fits(cell):
+        raise SourceError(f"{where}: expected {form}, found {cell[:40]!r}")
+    if build.db.conn.execute(f"select 1 from {table} where {JOINS[table]} = ?", (cell,)).fetchone():
+        return True
+    if extract and table in ("small_areas", "postcodes"):
+        return False
+    raise SourceError(f"{where}: {cell} is not in {table}, so it joins nothing.")
+
+
+def read(file: Path, columns: list[str]) -> tuple[list[int], list[list[str]]]:
+    """The line numbers and cells of the CSV `file`, whose header must be `columns`. Raises SourceError."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        raise SourceError(f"{file}, line {line}: not UTF-8.") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines, cells, start = [], [], 1
+    try:
+        for row in reader:
+            if start == 1 and row != columns:
+                raise SourceError(f"{file}, line 1: expected {', '.join(columns)}; found {', '.join(row)}")
+            if len(row) < len(columns):
+                raise SourceError(f"{file}, line {start}, column {columns[len(row)]}: the line ends before it.")
+            if len(row) > len(columns):
+                raise SourceError(f"{file}, line {start}: there are cells after the last column, {columns[-1]}.")
+            for column, cell in zip(columns, row, strict=True):
+                if "\0" in cell:
+                    raise SourceError(f"{file}, line {start}, column {column}: a character that is no text.")
+            if start > 1:
+                lines.append(start)
+                cells.append(row)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise SourceError(f"{file}, line {start}: {error}") from error
+    if not cells:
+        raise SourceError(f"{file}: no rows.")
+    return lines, cells
+
+
+def through_csvs_to_sqlite(name: str, columns: list[str], cells: list[list[str]]) -> list[list[str]]:
+    """The cells as csvs-to-sqlite stored them, which went into it behind a mark so that it took none for a null."""
+    from csvs_to_sqlite.cli import cli  # pandas takes a second to import
+
+    with tempfile.TemporaryDirectory() as folder:
+        marked, stored = Path(folder, f"{name}.csv"), Path(folder, "stored.db")
+        with marked.open("w", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out)
+            writer.writerow(columns)
+            writer.writerows([[MARK + cell for cell in row] for row in cells])
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            cli.main([str(marked), str(stored), "--just-strings", "--table", name], standalone_mode=False)
+        connection = sqlite3.connect(stored)
+        try:
+            rows = connection.execute(f"select {', '.join(columns)} from {name} order by rowid").fetchall()
+        except sqlite3.OperationalError as error:
+            raise SourceError(f"{name}.csv: csvs-to-sqlite made no table of it: {said.getvalue().strip()}") from error
+        finally:
+            connection.close()
+    return [[(cell or "").removeprefix(MARK) for cell in row] for row in rows]
+
+
+def _compare(file: Path, columns: list[str], cells: list[list[str]], stored: list[list[str]]) -> None:
+    if len(cells) != len(stored):
+        raise SourceError(f"{file}: {len(cells)} rows were read and {len(stored)} stored.")
+    for number, (row, other) in enumerate(zip(cells, stored, strict=True), 1):
+        for column, cell, kept in zip(columns, row, other, strict=True):
+            if cell != kept:
+                raise SourceError(f"{file}, row {number}, column {column}: {cell[:40]!r} was stored as {kept[:40]!r}.")

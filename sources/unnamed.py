@@ -1,0 +1,37 @@
+"""Files that have no name until they are finished, so that a process that fails or is killed leaves none behind."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def unnamed(path: Path, made_in: Path | None = None):
+    """A file without a name until the function given with it names it `path`, replacing what was there.
+
+    made_in: a folder of the same file system that exists already; `path`'s own where it is None. Where the system has
+    no such files, one with a temporary name in that folder, removed on failure.
+    """
+    made_in = made_in or path.parent
+    beside = made_in / f".{path.name}.{os.getpid()}"
+    try:
+        handle = os.open(made_in, os.O_TMPFILE | os.O_RDWR, 0o644)
+    except (AttributeError, OSError):
+        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        link = None
+    else:
+
+        def link():
+            # Naming a directory descriptor makes Python call linkat(2), which follows the link of an open file.
+            os.link(f"/proc/self/fd/{handle}", beside, src_dir_fd=handle, follow_symlinks=True)
+
+    def name_it() -> None:
+        if link:
+            link()
+        os.replace(beside, path)
+
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out, name_it
+    finally:
+        beside.unlink(missing_ok=True)
