@@ -23,6 +23,15 @@ def imd_quantile(index_id: str | None, rank: float | None, q: int | None) -> int
     """The band of `rank` among `q`, None where there is none. Parameters of a web query are text: '5' is 5."""
     index = INDICES.get(index_id)
     try:
-        return band(float(rank), index.areas, int(q), index.band_rule) if index else None
+        bands = _number(q)
+        if index is None or bands != int(bands):
+            return None
+        return band(_number(rank), index.areas, int(bands), index.band_rule)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _number(value: float | str | None) -> float:
+    if not isinstance(value, int | float | str):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)

@@ -56,7 +56,7 @@ async def files_of(datasette) -> tuple[Path | None, list[dict]]:
 async def page(datasette, request):
     _, tables = await files_of(datasette)
     census = datasette.databases.get("census")
-    context = {"tables": tables, "none": NONE, "whole": census and not census.is_mutable and census.size}
+    context = {"tables": tables, "no_downloads": NONE, "whole": census and not census.is_mutable and census.size}
     return Response.html(await datasette.render_template("downloads.html", context, request=request))
 
 

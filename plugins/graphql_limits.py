@@ -28,12 +28,14 @@ INSIDE_A_LIST = {"nodes", "edges", "node", "pageInfo", "totalCount"}
 @hookimpl
 def startup(datasette):
     if not _config(datasette).get("enabled", True) and pm.is_registered(datasette_graphql):
-        pm.unregister(datasette_graphql)  # before Datasette asks its plugins for their routes and menus
+        pm.unregister(datasette_graphql)  # so that no menu leads to it; Datasette may know its routes already
 
 
 @hookimpl
 def asgi_wrapper(datasette):
     limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}
+    if not _config(datasette).get("enabled", True):
+        limits = None
     return limited(limits, lambda name: schema_for_database_via_cache(datasette, database=name))
 
 
@@ -41,9 +43,10 @@ def _config(datasette) -> dict:
     return datasette.plugin_config("datasette-graphql") or {}
 
 
-def limited(limits: dict[str, int], prepare):
+def limited(limits: dict[str, int] | None, prepare):
     """An ASGI wrapper that answers 413, 400 or 503 to a GraphQL request that is too large, malformed or slow.
 
+    limits: as LIMITS; with None, GraphQL is off and answers 404.
     prepare: makes the schema of a database, which takes half a second once and is no request's fault.
     """
 
@@ -56,6 +59,8 @@ def limited(limits: dict[str, int], prepare):
                 await app(scope, receive, send)
 
         async def answer(scope, receive, send):
+            if limits is None:
+                return await refuse(send, 404, "GraphQL is switched off here.")
             body, size, more = [], len(scope.get("query_string", b"")), True
             while more and size <= limits["max_bytes"]:
                 message = await receive()

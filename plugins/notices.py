@@ -3,8 +3,11 @@
 Notices are that the database is an extract and, on a table's page, that its publication was left out.
 """
 
+from pathlib import Path
+
 from datasette import hookimpl
 
+from sources import downloads
 from sources.database import ATTRIBUTIONS
 
 RANKED = ("rank", "decile", "quintile", "quantile")
@@ -16,12 +19,14 @@ def extra_template_vars(datasette, table, columns):
         census = datasette.databases.get("census")
         if census is None:
             return {"notices": ["There is no census.db yet: build one with build_db.py."]}
+        told = await census.execute("select edition_notes.edition, edition.digest from edition_notes, edition")
+        edition, digest = told.first()
         return {
             "notices": await notices_of(census, table),
-            "edition": (await census.execute("select edition from edition_notes")).first()[0],
+            "edition": edition,
             "attributions": await attributions_of(census, table),
             "ranked": any(column.endswith(RANKED) for column in columns or ()),
-            "downloadable": table is not None and await census.table_exists(table),
+            "downloadable": table is not None and table in downloads.listed(Path(census.path), digest),
         }
 
     return variables

@@ -3,8 +3,8 @@
 Queries and pages read tables, columns and views by name; over an older database each of them would fail on its own.
 """
 
+import click
 from datasette import hookimpl
-from datasette.utils import StartupError
 
 from sources import publications
 from sources.database import all_tables
@@ -19,7 +19,7 @@ def startup(datasette):
             return
         lacking = await census.execute_fn(lacks)
         if lacking:
-            raise StartupError(
+            raise click.ClickException(
                 f"{census.path} was built by another version of this project: it has no {', '.join(lacking[:3])}."
                 " Build it anew: make extract (the demonstration) or make full (the whole UK)."
             )

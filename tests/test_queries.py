@@ -1,0 +1,629 @@
+"""The canned queries: what each answers, in every status, for every nation, and to nonsense."""
+
+import asyncio
+import math
+import random
+import re
+import sqlite3
+from fractions import Fraction
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sources import publications
+from tests.conftest import ROOT
+
+QUERIES = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]
+BY_POSTCODE = ["imd_by_postcode", "imd_quantile_by_postcode", "green_space_by_postcode"]
+NATIONS = {"England": "SW1A 1AA", "Wales": "CF14 3LX", "Scotland": "ML1 1AA", "Northern Ireland": "BT2 7DX"}
+INDICES = {p.index.id: p.index for p in publications() if p.index}
+LARGE = 50_000  # rows; no query reads a table of more from end to end
+
+
+def get(site, path: str):
+    return asyncio.run(site.client.get(path))
+
+
+def ask(site, query: str, **parameters) -> list[dict]:
+    """The rows of a canned query; each has its licence, attribution and edition."""
+    answer = get(site, f"/census/{query}.json?{urlencode(parameters | {'_shape': 'array'})}")
+    assert answer.status_code == 200, answer.text
+    rows = answer.json()
+    assert rows
+    for row in rows:
+        assert row["licence"].startswith("Open Government Licence v3.0")
+        assert "Open Government Licence" in row["attribution"]
+        assert "; census.db " in row["edition"]
+    return rows
+
+
+def one(site, query: str, **parameters) -> dict:
+    """The only row of a canned query."""
+    [row] = ask(site, query, **parameters)
+    return row
+
+
+@pytest.fixture(params=["extract_site", "full_site"])
+def site(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def db(site):
+    connection = sqlite3.connect(f"file:{Path(site.get_database('census').path)}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def sql_of_extract(extract_site):
+    """A connection to the extract with every SQL function of the site."""
+    connection = sqlite3.connect(f"file:{extract_site.get_database('census').path}?mode=ro", uri=True)
+    get(extract_site, "/-/versions.json")  # its plugins are loaded with the first request
+    extract_site._prepare_connection(connection, "census")
+    yield connection
+    connection.close()
+
+
+def test_the_names_of_the_queries_are_the_contract():
+    assert list(QUERIES) == [
+        "imd_by_postcode",
+        "imd_quantile_by_postcode",
+        "green_space_by_postcode",
+        "green_space_by_local_authority",
+        "small_areas_by_name",
+        "postcodes_in_small_area",
+        "deprivation_by_small_area",
+        "deprivation_in_local_authority",
+        "nearest_postcodes",
+    ]
+
+
+# By postcode
+
+
+@pytest.mark.parametrize("query", BY_POSTCODE)
+@pytest.mark.parametrize("nation", NATIONS)
+def test_a_live_postcode_of_each_nation_is_found(site, query, nation):
+    row = one(site, query, postcode=NATIONS[nation], quantile="5")
+    assert (row["status"], row["postcode"], row["nation"]) == ("found", NATIONS[nation], nation)
+    assert row["area_code"]
+    assert ("Land & Property Services" in row["licence"]) is (nation == "Northern Ireland")
+
+
+@pytest.mark.parametrize("query", BY_POSTCODE)
+@pytest.mark.parametrize("nation", NATIONS)
+def test_a_retired_postcode_of_each_nation_says_when(site, db, query, nation):
+    postcode, month = db.execute(
+        "select postcode, terminated from postcodes join small_areas on code = lsoa_2011"
+        " where terminated is not null and nation = ? limit 1",
+        (nation,),
+    ).fetchone()
+    row = one(site, query, postcode=postcode, quantile="5")
+    assert (row["status"], row["terminated"], row["nation"]) == ("terminated", month, nation)
+    assert f"was retired in {str(month)[:4]}-{str(month)[4:]}" in row["message"]
+
+
+@pytest.mark.parametrize("query", BY_POSTCODE)
+@pytest.mark.parametrize(
+    "postcode, status, message",
+    [
+        ("JE2 3AB", "not_covered", "is in Jersey, which no index of deprivation covers"),
+        ("ZZ99 9ZZ", "unknown", "is not in the ONS Postcode Directory"),
+        ("ZZ99 3VZ", "unknown", "NHS pseudo-postcodes"),
+        ("", "invalid", "No postcode was given."),
+        ("SW1!A1AA", "invalid", "is not a postcode"),
+        ("x" * 10_000, "invalid", "10000 letters and digits"),
+    ],
+)
+def test_what_has_no_figures_answers_one_row_that_says_why(site, query, postcode, status, message):
+    row = one(site, query, postcode=postcode, quantile="5")
+    assert row["status"] == status
+    assert message in row["message"]
+    figures = [row[c] for c in row if re.search("rank|decile|data_quantile|address|space|area_code", c)]
+    assert len(figures) > 3
+    assert set(figures) == {None}
+
+
+@pytest.mark.parametrize("nation", NATIONS)
+def test_every_quantile_is_the_publisher_s_or_its_rule_s(site, nation):
+    for q in [*range(2, 25), 50, 99, 100]:
+        row = one(site, "imd_quantile_by_postcode", postcode=NATIONS[nation], quantile=str(q))
+        index = INDICES[row["index_id"]]
+        rank, n = Fraction(row["rank"]), index.areas
+        by_rule = math.ceil(rank * q / n) if index.band_rule == "ceil" else math.floor((rank - 1) * q / n) + 1
+        assert (row["requested_quantile"], row["data_quantile"]) == (q, by_rule)
+        basis = "published" if q in index.bands.values() else "computed"
+        assert row["data_quantile_basis"] == basis, (q, row)
+    deciles = one(site, "imd_by_postcode", postcode=NATIONS[nation])
+    for q, name in ((10, "decile"), (5, "quintile")):
+        row = one(site, "imd_quantile_by_postcode", postcode=NATIONS[nation], quantile=str(q))
+        assert (row["data_quantile"], row["data_quantile_basis"]) == (deciles[name], deciles[f"{name}_basis"])
+
+
+def test_wales_has_its_own_rule_where_the_usual_one_is_wrong(site, db):
+    """Ranks at the upper edge of a decile: ceil is wrong for nine of the 1,909 areas."""
+    areas = db.execute(
+        "select area_code, rank, decile from deprivation where index_id = 'wales_2019'"
+        " and decile <> (rank * 10 + 1908) / 1909"
+    ).fetchall()
+    assert len(areas) <= 9
+    if "extract" not in one(site, "imd_by_postcode", postcode="CF14 3LX")["edition"]:
+        assert len(areas) == 9
+    for area, rank, decile in areas:
+        postcode = db.execute("select postcode from postcodes where lsoa_2011 = ? limit 1", (area,)).fetchone()[0]
+        row = one(site, "imd_quantile_by_postcode", postcode=postcode, quantile="10", index="wales_2019")
+        assert (row["rank"], row["data_quantile"], row["data_quantile_basis"]) == (rank, decile, "published")
+
+
+@pytest.mark.parametrize(
+    "quantile", ["", "1", "0", "-5", "101", "5.0", "05", "five", "1e1", "9" * 10_000, "5; drop", "null"]
+)
+def test_what_is_no_quantile_is_named_and_nothing_is_guessed(extract_site, quantile):
+    row = one(extract_site, "imd_quantile_by_postcode", postcode="SW1A 1AA", quantile=quantile)
+    assert row["status"] == "found"
+    assert "a whole number from 2 to 100" in row["message"]
+    assert (row["requested_quantile"], row["data_quantile"], row["data_quantile_basis"]) == (None, None, None)
+    assert row["rank"] == 24862
+
+
+@pytest.mark.parametrize("index", ["wales_2019", "2025", "england", "i" * 10_000])
+def test_a_quantile_is_never_of_another_index_than_the_named_one(extract_site, index):
+    row = one(extract_site, "imd_quantile_by_postcode", postcode="SW1A 1AA", quantile="5", index=index)
+    assert "is not an index of England, which has england_2019" in row["message"]
+    assert (row["index_id"], row["rank"], row["data_quantile"], row["data_quantile_basis"]) == (None,) * 4
+
+
+# Green space
+
+
+def test_green_space_is_that_of_the_authority_of_2019(site, db):
+    for postcode, code in [("SW1A 1AA", "E09000033"), ("CF14 3LX", "W06000015"), ("ML1 1AA", "S12000050")]:
+        row = one(site, "green_space_by_postcode", postcode=postcode)
+        published = db.execute("select * from green_space where local_authority = ?", (code,)).fetchone()
+        assert row["local_authority_2019_code"] == code
+        assert row["message"] is None
+        assert {c: row[c] for c in published.keys() if c != "local_authority"} == {  # noqa: SIM118, a Row
+            c: published[c]
+            for c in published.keys()  # noqa: SIM118
+            if c != "local_authority"
+        }
+
+
+def test_a_postcode_of_a_new_authority_answers_with_its_old_district_s_figures_and_says_so(site):
+    row = one(site, "green_space_by_postcode", postcode="HP20 1UA")
+    assert row["status"] == "found"
+    assert row["local_authority_name"] == "Buckinghamshire"
+    assert (row["local_authority_2019_code"], row["local_authority_2019_name"]) == ("E07000004", "Aylesbury Vale")
+    assert row["total_address_count"] > 50_000
+    assert "they are those of Aylesbury Vale (E07000004), in which this small area lay" in row["message"]
+    assert "the postcode is in Buckinghamshire (E06000060) today" in row["message"]
+
+
+@pytest.mark.parametrize(
+    "today", ["North Yorkshire", "Cumberland", "Somerset", "Buckinghamshire", "North Northamptonshire"]
+)
+def test_postcodes_of_reorganised_counties_have_figures(full_site, today):
+    postcode = asyncio.run(
+        full_site.get_database("census").execute(
+            "select postcode from postcodes join local_authorities on code = local_authority"
+            " where name = ? and terminated is null and lsoa_2011 is not null limit 1",
+            [today],
+        )
+    ).first()[0]
+    row = one(full_site, "green_space_by_postcode", postcode=postcode)
+    assert row["local_authority_name"] == today
+    assert row["local_authority_2019_name"] != today
+    assert row["total_address_count"] > 10_000
+    assert f"the postcode is in {today}" in row["message"]
+
+
+def test_northern_ireland_has_no_green_space_figures_and_says_so(site):
+    row = one(site, "green_space_by_postcode", postcode="BT2 7DX")
+    assert row["status"] == "found"
+    assert row["message"] == "ONS gives these figures for Great Britain only, not for Northern Ireland."
+    assert row["total_address_count"] is None
+
+
+def test_an_empty_authority_lists_england(site, db):
+    rows = ask(site, "green_space_by_local_authority")
+    assert len(rows) == 317
+    assert {row["nation"] for row in rows} == {"England"}
+    assert {row["message"] for row in rows} == {None}
+    assert [row["local_authority_2019_name"] for row in rows] == sorted(r["local_authority_2019_name"] for r in rows)
+    total = db.execute("select sum(total_address_count) from green_space where local_authority like 'E%'").fetchone()[0]
+    assert sum(row["total_address_count"] for row in rows) == total
+
+
+@pytest.mark.parametrize(
+    "authority, codes",
+    [
+        ("E09000033", {"E09000033"}),
+        ("w06000015", {"W06000015"}),
+        ("Westminster", {"E09000033"}),
+        (" westminster ", {"E09000033"}),
+        ("E07000004", {"E07000004"}),
+        ("E06000060", {"E07000004", "E07000005", "E07000006", "E07000007"}),
+        ("Buckinghamshire", {"E07000004", "E07000005", "E07000006", "E07000007"}),
+        ("Barnsley", {"E08000016"}),
+        ("E08000038", {"E08000016"}),
+        ("Aylesbury", {"E07000004"}),
+        ("Highland", {"S12000017"}),
+    ],
+)
+def test_an_authority_is_found_by_a_code_of_any_vintage_and_by_name(site, authority, codes):
+    rows = ask(site, "green_space_by_local_authority", authority=authority)
+    assert {row["local_authority_2019_code"] for row in rows} == codes
+    assert len(rows) == len(codes)
+    for row in rows:
+        assert row["total_address_count"]
+        own = row["asked_local_authority_code"] == row["local_authority_2019_code"]
+        assert own if row["message"] is None else f"({row['asked_local_authority_code']})" in row["message"]
+
+
+@pytest.mark.parametrize(
+    "authority, message",
+    [
+        ("Belfast", "Great Britain only"),
+        ("Atlantis", "'Atlantis' is no name or code"),
+        ("E99999999", "is no name or code"),
+        ("' or 1=1 --", "is no name or code"),
+        ("x" * 10_000, "it has 10000 characters"),
+        ("%", "is no name or code"),
+    ],
+)
+def test_an_authority_without_figures_says_why_in_one_row(site, authority, message):
+    row = one(site, "green_space_by_local_authority", authority=authority)
+    assert message in row["message"]
+    assert row["local_authority_2019_code"] is None
+    assert row["total_address_count"] is None
+
+
+# Small areas
+
+
+@pytest.mark.parametrize(
+    "q, nation, name",
+    [
+        ("Motherwell South", "", "Motherwell South - 03"),
+        ("motherwell south - 03", "scotland", "Motherwell South - 03"),
+        ("Shaftesbury", "Northern Ireland", "Shaftesbury 1"),
+        ("Gabalfa", "Wales", "Cardiff 025D"),
+        ("Cardiff 025D", "", "Cardiff 025D"),
+        ("w01001758", "", "Cardiff 025D"),
+        ("Westmin 018C", "", None),
+        ("018C Westmin", "", "Westminster 018C"),
+    ],
+)
+def test_full_text_search_finds_areas_by_both_names_and_by_code(site, q, nation, name):
+    rows = ask(site, "small_areas_by_name", q=q, nation=nation)
+    if name is None:
+        assert rows[0]["message"].startswith("No small area of the UK has the words")
+        return
+    assert name in [row["name"] for row in rows]
+    assert {row["message"] for row in rows} == {None}
+    assert {row["total"] for row in rows} == {len(rows)}
+
+
+def test_a_search_with_many_hits_is_cut_and_says_how_many_there_are(full_site, full_build):
+    rows = ask(full_site, "small_areas_by_name", q="North")
+    connection = sqlite3.connect(full_build.path)
+    total = connection.execute("select count(*) from small_areas_fts where small_areas_fts match 'north*'").fetchone()[
+        0
+    ]
+    assert (len(rows), rows[0]["total"]) == (500, total)
+    assert total > 500
+
+
+@pytest.mark.parametrize(
+    "q, nation, message",
+    [
+        ("", "", "Give a name"),
+        ("x" * 10_000, "", "it has 10000 characters, 100 are allowed"),
+        ("Gabalfa", "Narnia", "'Narnia' is not a nation"),
+        ("Gabalfa", "England", "No small area of England has the words 'Gabalfa'"),
+        ('"', "", "No small area"),
+        ("*", "", "No small area"),
+        ("-", "", "No small area"),
+        ("NEAR(", "", "No small area"),
+        ('" OR "a', "", "No small area"),
+    ],
+)
+def test_a_search_without_a_hit_says_so_in_one_row(site, q, nation, message):
+    row = one(site, "small_areas_by_name", q=q, nation=nation)
+    assert row["message"].startswith(message) or message in row["message"]
+    assert row["code"] is None
+
+
+def test_the_postcodes_of_an_area_come_in_pages_that_together_are_all(site, db):
+    code, total = db.execute(
+        "select lsoa_2011, count(*) from postcodes where lsoa_2011 is not null group by 1 order by 2 desc limit 1"
+    ).fetchone()
+    assert total > 1000
+    found, after = [], ""
+    while len(found) < total:
+        rows = ask(site, "postcodes_in_small_area", code=code, after=after)
+        assert {row["total"] for row in rows} == {total}
+        found += rows
+        after = rows[-1]["postcode"]
+    assert [row["position"] for row in found] == list(range(1, total + 1))
+    expected = db.execute(
+        "select postcode, introduced, terminated, local_authority, latitude, longitude from postcodes"
+        " where lsoa_2011 = ? order by postcode",
+        (code,),
+    ).fetchall()
+    columns = ["postcode", "introduced", "terminated", "local_authority_code", "latitude", "longitude"]
+    assert [tuple(row[c] for c in columns) for row in found] == [tuple(row) for row in expected]
+    [beyond] = ask(site, "postcodes_in_small_area", code=code, after=after)
+    assert beyond["message"] == f"No postcode of {code} comes after {after}."
+
+
+@pytest.mark.parametrize(
+    "code, after, message",
+    [
+        ("", "", "Give the code of an LSOA"),
+        ("E01999999", "", "'E01999999' is not the code of an LSOA"),
+        ("x" * 10_000, "", "is not the code of an LSOA"),
+        ("E01004736", "nonsense", "after is not a postcode: 'nonsense' is not a postcode"),
+    ],
+)
+def test_an_area_without_postcodes_says_why(site, code, after, message):
+    row = one(site, "postcodes_in_small_area", code=code, after=after)
+    assert message in row["message"]
+    assert row["postcode"] is None
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=lambda index: index.id)
+def test_every_index_and_domain_of_an_area_is_the_table_s(site, db, index):
+    code = db.execute(f"select area_code from {index.table} order by imd_rank limit 1 offset 5").fetchone()[0]
+    published = db.execute(f"select * from {index.table} where area_code = ?", (code,)).fetchone()
+    rows = {row["domain"]: row for row in ask(site, "deprivation_by_small_area", code=code.lower())}
+    assert list(rows) == ["overall", *sorted(index.domains, key=list(rows).index)]
+    assert set(rows) == {"overall", *index.domains}
+    for domain, prefix in {"overall": "imd", **index.domains}.items():
+        row = rows[domain]
+        assert row["message"] is None
+        assert (row["index_id"], row["of"], row["area_code"]) == (index.id, index.areas, code)
+        assert row["rank"] == published[f"{prefix}_rank"]
+        if f"{prefix}_decile" in published.keys():  # noqa: SIM118, a Row
+            assert (row["decile"], row["decile_basis"]) == (published[f"{prefix}_decile"], "published")
+        else:
+            assert row["decile_basis"] == "computed"
+    assert rows["overall"]["quintile"] in range(1, 6)
+
+
+@pytest.mark.parametrize(
+    "code, message",
+    [("", "Give the code"), ("E01999999", "is not the code of an LSOA"), ("x" * 10_000, "is not the code of an LSOA")],
+)
+def test_an_unknown_area_says_so(site, code, message):
+    row = one(site, "deprivation_by_small_area", code=code)
+    assert message in row["message"]
+    assert row["rank"] is None
+
+
+# Local authorities
+
+
+@pytest.mark.parametrize(
+    "authority, column, code",
+    [
+        ("Middlesbrough", "local_authority", "E06000002"),
+        ("w06000015", "local_authority", "W06000015"),
+        ("S12000050", "local_authority", "S12000050"),
+        ("Belfast", "local_authority", "N09000003"),
+        ("Aylesbury Vale", "local_authority_2019", "E07000004"),
+    ],
+)
+def test_an_authority_s_deciles_and_extremes_are_those_of_its_areas(site, db, authority, column, code):
+    rows = ask(site, "deprivation_in_local_authority", authority=authority)
+    index = rows[0]["index_id"]
+    ranked = db.execute(
+        f"select code, rank, decile from small_areas join deprivation on area_code = code and index_id = ?"
+        f" where {column} = ? order by rank, code",
+        (index, code),
+    ).fetchall()
+    assert {row["local_authority_code"] for row in rows} == {code}
+    counted = {row["decile"]: row["areas"] for row in rows if row["part"] == "decile"}
+    assert counted == {d: sum(r["decile"] == d for r in ranked) for d in range(1, 11)}
+    shares = [row["share"] for row in rows if row["part"] == "decile"]
+    assert sum(shares) == pytest.approx(1, abs=0.001)
+    most = [(row["area_code"], row["rank"]) for row in rows if row["part"] == "most deprived"]
+    assert most == [(r["code"], r["rank"]) for r in ranked[:5]]
+    least = [row["rank"] for row in rows if row["part"] == "least deprived"]
+    assert least == [r["rank"] for r in ranked[::-1][:5]]
+    assert len(rows) == 20
+
+
+@pytest.mark.parametrize(
+    "authority, index, message",
+    [
+        ("", "", "Give the code or the name"),
+        ("Atlantis", "", "is no name or code"),
+        ("shire", "", "may be one of"),
+        ("x" * 10_000, "", "it has 10000 characters"),
+        ("Cardiff", "england_2019", "'england_2019' is not an index of Wales, which has wales_2019."),
+        ("Cardiff", "i" * 10_000, "is not an index of Wales"),
+    ],
+)
+def test_an_authority_that_is_not_clear_says_why(site, authority, index, message):
+    row = one(site, "deprivation_in_local_authority", authority=authority, index=index)
+    assert message in row["message"]
+    assert row["part"] is None
+
+
+def test_an_authority_of_an_extract_without_areas_says_so(extract_site):
+    row = one(extract_site, "deprivation_in_local_authority", authority="Leeds")
+    assert row["message"] == "No figures for the areas of Leeds are in this database, which is an extract."
+
+
+# Near a point
+
+
+def distance(a: float, b: float, c: float, d: float) -> float:
+    """Metres by the spherical law of cosines, another formula than the site's."""
+    a, b, c, d = map(math.radians, (a, b, c, d))
+    return 6_371_008.8 * math.acos(min(1, math.sin(a) * math.sin(c) + math.cos(a) * math.cos(c) * math.cos(d - b)))
+
+
+def test_the_nearest_postcodes_are_the_nearest(site, db):
+    live = db.execute(
+        "select postcode, latitude, longitude from postcodes where terminated is null and latitude is not null"
+    ).fetchall()
+    for _, latitude, longitude in random.Random(3).sample(live, 6):
+        latitude, longitude = round(latitude + 0.0007, 5), round(longitude - 0.0005, 5)
+        rows = ask(site, "nearest_postcodes", latitude=latitude, longitude=longitude)
+        near = [r for r in live if abs(r[1] - latitude) < 0.2 and abs(r[2] - longitude) < 0.3]
+        expected = sorted(distance(latitude, longitude, r[1], r[2]) for r in near)[:20]
+        assert [row["metres"] for row in rows] == pytest.approx(expected, abs=2)
+        for row in rows:
+            assert (
+                db.execute("select terminated from postcodes where postcode = ?", (row["postcode"],)).fetchone()[0]
+                is None
+            )
+            assert row["decile"] is None or row["decile"] in range(1, 11)
+
+
+def test_buckingham_palace_is_nearest_to_itself(site):
+    rows = ask(site, "nearest_postcodes", latitude="51.501", longitude="-0.1416")
+    assert (rows[0]["postcode"], rows[0]["decile"], rows[0]["index_id"]) == ("SW1A 1AA", 8, "england_2019")
+    assert len(rows) == 20
+
+
+@pytest.mark.parametrize(
+    "latitude, longitude, message",
+    [
+        ("", "", "Give a point"),
+        ("51.5", "", "Give a point"),
+        ("north", "0", "'north' is not a latitude from 49 to 61.5."),
+        ("51.5", "1,5", "'1,5' is not a longitude from -9 to 2.5."),
+        ("-51.5", "0", "is not a latitude"),
+        ("1e400", "0", "is not a latitude"),
+        ("9" * 10_000, "0", "is not a latitude"),
+        ("x" * 10_000, "0", "is not a latitude"),
+        ("61.5", "2.5", "No live postcode"),
+        ("49", "-9", "No live postcode"),
+    ],
+)
+def test_a_point_that_is_none_or_far_away_says_so(site, latitude, longitude, message):
+    row = one(site, "nearest_postcodes", latitude=latitude, longitude=longitude)
+    assert message in row["message"]
+    assert row["postcode"] is None
+
+
+# All of them
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_opened_without_parameters_helps(site, query):
+    rows = ask(site, query)
+    if query == "green_space_by_local_authority":
+        assert len(rows) == 317
+    else:
+        [row] = rows
+        assert re.search("Give |No postcode was given", row["message"])
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_is_a_page_json_and_csv(site, query):
+    page = get(site, f"/census/{query}")
+    assert page.status_code == 200
+    assert QUERIES[query]["title"] in unescape(page.text)
+    assert "Open Government Licence v3.0" in page.text
+    rows = ask(site, query)
+    answer = get(site, f"/census/{query}.csv")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/")
+    assert answer.text.splitlines()[0].split(",") == list(rows[0])
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_examples_of_a_query_s_page_work(site, query):
+    links = [unescape(link) for link in re.findall(r'href="([^"]+)"', QUERIES[query]["description_html"])]
+    assert any(".json?" in link and "_shape=array" in link for link in links)
+    for link in links:
+        answer = get(site, f"/census/{link}")
+        assert answer.status_code == 200, link
+        if ".json?" in link:
+            for row in answer.json():
+                assert row.get("status", "found") == "found"
+                assert not row["message"] or "ONS gives these figures by the authorities of 2019" in row["message"]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_reads_no_large_table_from_end_to_end(site, db, query):
+    tables = [
+        row[0] for row in db.execute("select name from sqlite_master where type = 'table' and name not like '%fts%'")
+    ]
+    large = [t for t in tables if db.execute(f"select count(*) from {t}").fetchone()[0] > LARGE]
+    assert "postcodes" in large
+    views = " ".join(row[0] for row in db.execute("select sql from sqlite_master where type = 'view'"))
+    sql = QUERIES[query]["sql"]
+    names = set(large) | {alias for t in large for alias in re.findall(rf"\b{t} as (\w+)", sql + views)}
+    census = site.get_database("census")
+    plan = asyncio.run(census.execute("explain query plan " + sql, dict.fromkeys(QUERIES[query]["params"], "1")))
+    scans = [row["detail"] for row in plan.rows if row["detail"].startswith("SCAN")]
+    assert scans
+    assert [scan for scan in scans if scan.split()[1] in names] == []
+
+
+TEXT = st.text(max_size=12) | st.sampled_from(
+    ["E01004736", "51.5", "-0.1", "5", "SW1A 1AA", "Cardiff", "latest", '"a', "*"]
+)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_text_has_an_answer(sql_of_extract, query, data):
+    parameters = {name: data.draw(TEXT) for name in QUERIES[query]["params"]}
+    try:
+        cursor = sql_of_extract.execute(QUERIES[query]["sql"], parameters)
+    except UnicodeEncodeError:
+        return  # half a surrogate pair; no such text arrives over HTTP
+    rows = cursor.fetchall()
+    assert rows
+    columns = [column[0] for column in cursor.description]
+    messages = {row[columns.index("message")] for row in rows}
+    assert len(rows) == 1 or messages == {None} or query == "green_space_by_local_authority"
+
+
+def test_imd_quantile_is_null_for_what_has_none(sql_of_extract):
+    def ask_sql(*parameters):
+        return sql_of_extract.execute("select imd_quantile(?, ?, ?)", parameters).fetchone()[0]
+
+    assert ask_sql("england_2019", 24862, 10) == 8
+    assert ask_sql("england_2019", "24862", "10") == 8
+    assert ask_sql("wales_2019", 191, 10) == 1
+    assert ask_sql("wales_2019", 192, 10) == 2
+    assert ask_sql("scotland_2020", 697.5, 10) == 1
+    for wrong in [
+        ("england_1066", 1, 10),
+        ("england_2019", 0, 10),
+        ("england_2019", 32845, 10),
+        ("england_2019", None, 10),
+        ("england_2019", 1, 1),
+        ("england_2019", 1, 101),
+        ("england_2019", 1, "many"),
+        ("england_2019", float("inf"), 10),
+        (None, None, None),
+        ("england_2019", b"1", 5.5),
+    ]:
+        assert ask_sql(*wrong) is None, wrong
+
+
+def test_distance_m_is_right_to_half_a_per_cent(sql_of_extract):
+    def ask_sql(*parameters):
+        return sql_of_extract.execute("select distance_m(?, ?, ?, ?)", parameters).fetchone()[0]
+
+    # Land's End to John o' Groats is 970 km by geodesic (WGS 84).
+    assert ask_sql(50.0657, -5.7132, 58.6373, -3.0689) == pytest.approx(969_600, rel=0.005)
+    assert ask_sql(51, 0, 51, 0) == 0
+    assert ask_sql(51, 0, None, 0) is None
+    assert ask_sql(51, 0, "north", 0) is None
