@@ -8,6 +8,7 @@ another table 20, times the rows that it is asked for), and one that takes longe
 """
 
 import asyncio
+import contextlib
 import json
 from urllib.parse import parse_qs
 
@@ -78,10 +79,8 @@ def limited(limits: dict[str, int] | None, prepare):
                 return await refuse(
                     send, 400, f"The query could cost more than {limits['max_cost']:,}; ask for fewer rows or tables."
                 )
-            try:
+            with contextlib.suppress(KeyError):  # no such database: Datasette says so
                 await prepare(scope["path"].removeprefix(PATH).strip("/").removesuffix(".graphql") or None)
-            except KeyError:
-                return await app(scope, receive, send)  # no such database: Datasette says so
             messages = []
 
             async def receive_whole():

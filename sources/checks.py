@@ -30,6 +30,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
+        """Whether what was found is what was expected."""
         return self.expected == self.found
 
 

@@ -91,8 +91,16 @@ OWN_TABLES = (PROVENANCE, INDICES, DEPRIVATION, EDITION)
 
 
 def all_tables(publications: list[Publication]) -> dict[str, Table]:
-    """Every table of the database by its name, parents before their children."""
-    tables = {t.name: t for p in publications for t in p.tables} | {t.name: t for t in OWN_TABLES}
+    """Every table of the database by its name, parents before their children.
+
+    Raises SourceError where two publications have a table of one name.
+    """
+    tables = {t.name: t for t in OWN_TABLES}
+    for publication in publications:
+        for table in publication.tables:
+            if table.name in tables or table.name in VIEWS:
+                raise SourceError(f"{publication.hosted or publication.id}: there is a table {table.name} already.")
+            tables[table.name] = table
     ordered: dict[str, Table] = {}
 
     def place(table: Table) -> None:

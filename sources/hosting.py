@@ -24,7 +24,8 @@ from sources.publication import Licence, Publication, SourceError, SourceFile, T
 
 FOLDER = Path(__file__).parent / "hosted"
 MARK = "="
-NAME = re.compile(r"[a-z][a-z0-9_]{2,59}")
+NAME = re.compile(r"[a-z][a-z0-9_]{1,59}")
+NAMING = "2 to 60 small letters, digits and underscores, a letter first, and no word of SQL"
 REQUIRED = ("title", "description", "source", "source_url", "licence", "licence_url", "attribution", "columns")
 OPTIONAL = ("publisher", "edition", "conditions", "key")
 JOINS = {
@@ -115,8 +116,8 @@ def described(path: Path) -> dict:
         refuse(f"cannot be read: {error}")
     if not isinstance(told, dict):
         refuse(f"expected entries such as title and licence, found {type(told).__name__}.")
-    if not NAME.fullmatch(path.stem):
-        refuse("its name becomes a table's: 3 to 60 small letters, digits and underscores, a letter first.")
+    if not usable(path.stem) or "_fts" in path.stem:
+        refuse(f"its name becomes a table's: {NAMING}.")
     if unknown := sorted(set(told) - {*REQUIRED, *OPTIONAL}):
         refuse(f"unknown entry {', '.join(unknown)}.")
     for entry in REQUIRED:
@@ -130,8 +131,8 @@ def described(path: Path) -> dict:
     if not isinstance(told["columns"], dict):
         refuse("columns must be entries of column name to type and description.")
     for column, says in told["columns"].items():
-        if not NAME.fullmatch(str(column)):
-            refuse(f"column {column!r}: a name has 3 to 60 small letters, digits and underscores, a letter first.")
+        if not usable(str(column)):
+            refuse(f"column {column!r}: a name has {NAMING}.")
         if not isinstance(says, dict) or not says.get("description"):
             refuse(f"column {column} has no description.")
         if says.get("type") not in TYPES:
@@ -148,13 +149,22 @@ def described(path: Path) -> dict:
     return told
 
 
+def usable(name: str) -> bool:
+    """Whether `name` may name a table or column in anyone's SQL, without quotes."""
+    if not NAME.fullmatch(name):
+        return False
+    try:
+        sqlite3.connect(":memory:").execute(f"create table {name} ({name})")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
 def describe(metadata: dict, folder: Path = FOLDER) -> dict:
     """Adds the descriptions of the data sets of `folder` to `metadata` (metadata.yml, read), and returns it."""
     tables = metadata["databases"]["census"]["tables"]
     for publication in data_sets(folder):
         told = described(folder / f"{publication.id}.yml")
-        if publication.id in tables:
-            raise SourceError(f"{folder / publication.id}.yml: there is a table {publication.id} already.")
         tables[publication.id] = {
             "title": told["title"],
             "description": told["description"],

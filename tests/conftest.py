@@ -8,9 +8,13 @@ import json
 import os
 import resource
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,3 +119,33 @@ def extract_site(extract_db, tmp_path_factory) -> Datasette:
 @pytest.fixture(scope="session")
 def full_site(full_build, tmp_path_factory) -> Datasette:
     return datasette_of(site_of(full_build.path, tmp_path_factory.mktemp("full_site")))
+
+
+@pytest.fixture(scope="session")
+def server(extract_db, tmp_path_factory):
+    """A real server over the extract, started as `make serve` starts it: its address and its log."""
+    folder = site_of(extract_db, tmp_path_factory.mktemp("served"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "log.txt"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("datasette"), ".", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(base + "/-/versions.json", timeout=5).close()
+                break
+            except (urllib.error.URLError, ConnectionError):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.1)
+        yield base, log
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(10)

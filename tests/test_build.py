@@ -20,7 +20,7 @@ import pytest
 
 import build_db
 import sources
-from sources import database, extracts
+from sources import database, extracts, hosting
 from sources.publication import Publication
 from tests import made_up
 from tests.conftest import ROOT, command
@@ -84,6 +84,12 @@ def test_the_same_inputs_give_the_same_bytes(extract_db, tmp_path):
     assert command("--output", again).returncode == 0
     assert again.read_bytes() == extract_db.read_bytes()
     assert (tmp_path / "inspect-data.json").read_bytes() == extract_db.with_name("inspect-data.json").read_bytes()
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (extract_db.with_name("downloads"), tmp_path / "downloads")
+    )
+    assert len(first) > 30
+    assert first == second
 
 
 def test_inspect_data_fits_the_database(extract_db):
@@ -186,13 +192,19 @@ def test_a_killed_build_leaves_the_old_file_or_the_whole_new_one(old, signal_, e
         except subprocess.TimeoutExpired:
             building.send_signal(signal_)
             building.wait()
+        left = {path.name for path in old.parent.iterdir()} - {"census.db", "downloads"}
         if old.read_bytes() == OLD:
             killed += 1
-            assert_untouched(old)
+            assert left == set()
         else:
             assert old.read_bytes() == extract_db.read_bytes()
-            assert {path.name for path in old.parent.iterdir()} <= {"census.db", "inspect-data.json"}
+            assert left <= {"inspect-data.json"}
             old.with_name("inspect-data.json").unlink(missing_ok=True)
+        for folder in (old.parent / "downloads").glob("*"):
+            # the finished files of the build that was killed before it gave census.db its name, or their beginning
+            [same] = extract_db.with_name("downloads").iterdir()
+            assert folder.name == same.name
+            assert all(file.read_bytes() == (same / file.name).read_bytes() for file in folder.iterdir())
             old.write_bytes(OLD)
     assert killed, "no build was ever killed"
 
@@ -265,12 +277,15 @@ def test_an_authority_that_is_gone_is_followed_by_the_one_its_postcodes_are_in(m
 
 def test_an_extract_cut_twice_is_the_same_and_builds(made_up_db, tmp_path):
     codes = [made_up.RETIRED[0], "W06000001", "S12000001", "N09000001", "JE2"]
+    assert query(made_up_db, "select count(*) from publications where status = 'hosted'") == [(1,)]
     for name in ("one", "two"):
         extracts.cut(made_up_db, codes, tmp_path / name, list(PUBLICATIONS.values()))
     one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
-    building = database.Build(tmp_path / "census.db", list(PUBLICATIONS.values()), None, build_db.progress)
+    everything = [*PUBLICATIONS.values(), *hosting.data_sets()]
+    building = database.Build(tmp_path / "census.db", everything, None, build_db.progress)
     extracts.load(building, tmp_path / "one")
+    building.load_hosted()
     building.finish()
     building.publish()
     for table in ("imd_england_2019", "small_areas", "postcodes"):
@@ -306,7 +321,7 @@ def test_publications_left_out_are_named_in_the_database(left_out, mirror, tmp_p
     output = tmp_path / "census.db"
     arguments = ["--full", "--mirror", str(mirror), "--output", str(output), "--skip", ",".join(left_out)]
     assert build_db.main(arguments) == 0
-    statuses = dict(query(output, "select publication, status from publications"))
+    statuses = dict(query(output, "select publication, status from publications where status <> 'hosted'"))
     left_out |= {id_ for id_, p in PUBLICATIONS.items() if p.goes_with in left_out}
     assert statuses == {id_: "left out" if id_ in left_out else "complete" for id_ in PUBLICATIONS}
     assert set(query(output, "select left_out from edition")[0][0].split(", ")) == left_out

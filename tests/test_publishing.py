@@ -385,6 +385,10 @@ def test_graphql_beyond_its_limits_is_refused_with_a_reason(extract_site, option
     assert (answer.status_code, message in answer.json()["errors"][0]["message"]) == (status, True), answer.text[:300]
 
 
+def test_graphql_of_no_database_is_not_found(extract_site):
+    assert post(extract_site, "/graphql/nothing", json={"query": "{ a }"}).status_code == 404
+
+
 def test_graphql_that_takes_too_long_is_stopped(extract_db, tmp_path):
     datasette_graphql.utils._schema_cache.clear()
     site = datasette_of(

@@ -1,0 +1,139 @@
+"""Nothing is published that is not described: tables, views, columns, queries, SQL functions, plugins, settings."""
+
+import ast
+import asyncio
+import json
+import re
+import sqlite3
+
+import pytest
+import yaml
+
+from sources import hosting
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+METADATA = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
+CENSUS = METADATA["databases"]["census"]
+ENTRIES = ("title", "description", "source", "source_url", "license", "license_url", "about", "about_url")
+
+
+@pytest.fixture(scope="module")
+def db(extract_db):
+    connection = sqlite3.connect(f"file:{extract_db}?mode=ro", uri=True)
+    yield connection
+    connection.close()
+
+
+def test_the_site_and_the_database_are_described():
+    assert all(METADATA[entry] for entry in ENTRIES)
+    assert CENSUS["title"]
+    assert CENSUS["description"]
+
+
+def test_every_table_and_view_is_described_and_nothing_else(db):
+    built = {
+        row[0]
+        for row in db.execute(
+            "select name from sqlite_master where type in ('table', 'view')"
+            " and name not like '%\\_fts%' escape '\\' and name not like 'sqlite%'"
+        )
+    }
+    assert set(CENSUS["tables"]) == built
+    for name, told in CENSUS["tables"].items():
+        for entry in ENTRIES:
+            assert told.get(entry), f"{name}: {entry}"
+
+
+def test_every_column_is_described_in_a_sentence(db):
+    for name, told in CENSUS["tables"].items():
+        columns = [row[1] for row in db.execute(f"pragma table_xinfo({name})")]
+        assert list(told["columns"]) == columns or set(told["columns"]) == set(columns), name
+        for column, description in told["columns"].items():
+            assert description.endswith("."), f"{name}.{column}: {description}"
+            assert "- " not in description, f"{name}.{column}: a word cut in two"
+
+
+def test_every_rank_and_band_says_which_way_round_it_is():
+    checked = 0
+    for name, told in CENSUS["tables"].items():
+        for column, description in told["columns"].items():
+            if re.fullmatch(r"(.+_)?(rank|decile|quintile|quartile|vigintile)", column):
+                assert "1 is the most deprived" in description, f"{name}.{column}: {description}"
+                checked += 1
+    assert checked > 90
+
+
+def test_every_address_is_one():
+    for name, told in {**CENSUS["tables"], **CENSUS["queries"], "the site": METADATA}.items():
+        for entry in ("source_url", "license_url", "about_url"):
+            if entry in told:
+                assert re.fullmatch(r"(https://|/census/)\S+", told[entry]), f"{name}: {entry}"
+
+
+@pytest.mark.parametrize("name", CENSUS["queries"])
+def test_every_query_says_what_it_answers_which_way_round_and_under_which_licence(name):
+    told = CENSUS["queries"][name]
+    for entry in ("title", "description_html", "license", "license_url", "source", "source_url", "params"):
+        assert told.get(entry), entry
+    text = " ".join(told["description_html"].split())
+    if "decile" in told["sql"] or "green_space" in told["sql"]:
+        assert re.search("1 is the most deprived|is more green space", text)
+    assert "Licence and attribution stand in" in text
+    assert f'href="{name}?' in text, "a working example"
+    assert f'href="{name}.json?' in text
+    assert "_shape=array" in text
+    asked = set(re.findall(r"(?<!:):([a-z]+)\b", re.sub(r"'[^']*'", "''", told["sql"])))
+    assert asked == set(told["params"]), "every parameter of the SQL has its field"
+    for parameter in told["params"]:
+        assert f"<code>{parameter}</code>" in text or parameter in ("postcode", "q", "code"), parameter
+    assert f"`{name}`" in README
+
+
+def test_every_address_to_embed_names_the_index():
+    for name, told in CENSUS["queries"].items():
+        if "index" in told["params"]:
+            links = re.findall(r'href="([^"]+\.json[^"]*)"', told["description_html"])
+            assert links
+            assert all("index=" in link for link in links), name
+    for address in re.findall(r"/census/(?:imd\w+|deprivation_in\w+)\.json\?\S+", README):
+        assert "index=" in address, address
+
+
+def test_every_sql_function_is_described(extract_site):
+    asyncio.run(extract_site.client.get("/-/versions.json"))
+    plain, ours = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
+    extract_site._prepare_connection(ours, "census")
+    names = "select distinct name from pragma_function_list"
+    added = {row[0] for row in ours.execute(names)} - {row[0] for row in plain.execute(names)} - {"escape_fts"}
+    assert added == {"normalise_postcode", "postcode_problem", "imd_quantile", "distance_m"}
+    for name in added:
+        assert re.search(rf"^\| `{name}\(", README, re.MULTILINE), name
+
+
+def test_every_plugin_is_described():
+    plugins = sorted((ROOT / "plugins").glob("*.py"))
+    assert plugins
+    for plugin in plugins:
+        assert ast.get_docstring(ast.parse(plugin.read_text())), plugin.name
+        assert f"`{plugin.name}`" in README, plugin.name
+    dependencies = re.findall(r'"(datasette-[a-z-]+|csvs-to-sqlite)', (ROOT / "pyproject.toml").read_text())
+    assert len(dependencies) == 3
+    for name in dependencies:
+        assert name in README, name
+
+
+def test_every_setting_is_described():
+    for name in json.loads((ROOT / "settings.json").read_text()):
+        assert f"`{name}`" in README, name
+    for name in METADATA["plugins"]["datasette-graphql"]:
+        assert f"`{name}`" in README, name
+
+
+def test_every_public_function_of_the_sources_has_its_docstring():
+    for path in [*(ROOT / "sources").glob("*.py"), ROOT / "build_db.py"]:
+        body = ast.parse(path.read_text()).body
+        body += [inside for node in body if isinstance(node, ast.ClassDef) for inside in node.body]
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node) or node.name == "close", f"{path.name}: {node.name}"

@@ -1,0 +1,267 @@
+"""Hosted data sets: what is taken in as it stands, and what is refused with file, line and column."""
+
+import csv
+import sqlite3
+from pathlib import Path
+
+import pytest
+import yaml
+
+import build_db
+from sources import hosting
+from tests.conftest import ROOT, datasette_of, site_of
+
+TOLD = {
+    "title": "Asthma clinics",
+    "description": "Clinics for children with asthma.",
+    "source": "A hospital",
+    "source_url": "https://hospital.example/clinics",
+    "licence": "CC BY 4.0",
+    "licence_url": "https://creativecommons.org/licenses/by/4.0/",
+    "attribution": "A hospital, licensed under CC BY 4.0.",
+    "columns": {
+        "clinic": {"type": "text", "description": "Code of the clinic."},
+        "authority": {"type": "text", "description": "Local authority.", "joins": "local_authorities"},
+        "children": {"type": "integer", "description": "Children seen, 2025."},
+        "wait": {"type": "number", "description": "Mean wait, days, 2025."},
+        "opened": {"type": "date", "description": "Date of opening."},
+    },
+    "key": ["clinic"],
+}
+HEADER = "clinic,authority,children,wait,opened"
+ROWS = [
+    ["00123", "E09000033", "17", "3.50", "2001-02-03"],
+    ["NA", "E06000060", "", "0", ""],
+    ["null", "", "-4", "", "1999-12-31"],
+    ['a "quoted", cell\nof two lines', "W06000015", "0", "12", ""],
+    [" spaces kept ", "S12000050", "9007199254740993", "1", ""],
+    ["=1+1", "N09000003", "1", "1", ""],
+    ["é€😀", "", "1", "1", ""],
+]
+
+
+def offer(folder: Path, told=None, text: str | bytes | None = None, name: str = "asthma_clinics") -> Path:
+    """Writes a data set into `folder`: TOLD with the changes of `told`, and ROWS or `text`."""
+    says = {**TOLD, **(told or {})}
+    says = {entry: value for entry, value in says.items() if value is not None}
+    (folder / f"{name}.yml").write_text(yaml.safe_dump(says, sort_keys=False))
+    path = folder / f"{name}.csv"
+    if isinstance(text, bytes):
+        path.write_bytes(text)
+    elif text is not None:
+        path.write_text(text)
+    else:
+        with path.open("w", newline="") as out:
+            csv.writer(out).writerows([HEADER.split(","), *ROWS])
+    return folder
+
+
+@pytest.fixture
+def hosted(tmp_path, monkeypatch) -> Path:
+    """An empty folder of hosted data sets, and the only one."""
+    folder = tmp_path / "hosted"
+    folder.mkdir()
+    for function in (hosting.data_sets, hosting.describe):
+        monkeypatch.setattr(function, "__defaults__", (folder,))
+    return folder
+
+
+def build(tmp_path, capsys) -> tuple[int, str, Path]:
+    output = tmp_path / "out" / "census.db"
+    status = build_db.main(["--output", str(output)])
+    return status, capsys.readouterr().err, output
+
+
+def test_a_data_set_becomes_a_table_with_every_cell_as_it_stands(hosted, tmp_path, capsys):
+    offer(hosted)
+    status, said, output = build(tmp_path, capsys)
+    assert status == 0, said
+    db = sqlite3.connect(output)
+    found = db.execute("select * from asthma_clinics order by rowid").fetchall()
+    assert found == [
+        ("00123", "E09000033", 17, 3.5, "2001-02-03"),
+        ("NA", "E06000060", None, 0.0, None),
+        ("null", None, -4, None, "1999-12-31"),
+        ('a "quoted", cell\nof two lines', "W06000015", 0, 12.0, None),
+        (" spaces kept ", "S12000050", 9007199254740993, 1.0, None),
+        ("=1+1", "N09000003", 1, 1.0, None),
+        ("é€😀", None, 1, 1.0, None),
+    ]
+    types = {row[1]: (row[2], row[5]) for row in db.execute("pragma table_info(asthma_clinics)")}
+    assert types == {
+        "clinic": ("TEXT", 1),
+        "authority": ("TEXT", 0),
+        "children": ("INTEGER", 0),
+        "wait": ("REAL", 0),
+        "opened": ("TEXT", 0),
+    }
+    [key] = db.execute("pragma foreign_key_list(asthma_clinics)").fetchall()
+    assert key[2:5] == ("local_authorities", "authority", "code")
+    assert "idx_asthma_clinics_authority" in {row[1] for row in db.execute("pragma index_list(asthma_clinics)")}
+    row = db.execute(
+        "select status, rows, licence, file, tables from publications where id = 'asthma_clinics'"
+    ).fetchone()
+    assert row == ("hosted", 7, "CC BY 4.0", "asthma_clinics.csv", "asthma_clinics")
+    assert build_db.main(["--check", str(output)]) == 0
+
+
+def test_a_data_set_is_described_and_licensed_like_the_others(hosted, tmp_path, capsys):
+    offer(hosted)
+    _, _, output = build(tmp_path, capsys)
+    (tmp_path / "site").mkdir()
+    site = datasette_of(site_of(output, tmp_path / "site"))
+
+    import asyncio
+
+    page = asyncio.run(site.client.get("/census/asthma_clinics")).text
+    for text in ("Asthma clinics", "CC BY 4.0", "Children seen, 2025.", "A hospital, licensed under CC BY 4.0."):
+        assert text in page
+    listing = asyncio.run(site.client.get("/download.json")).json()
+    [told] = [table for table in listing if table["table"] == "asthma_clinics"]
+    assert told["licence"] == "CC BY 4.0"
+    walk = '{ asthma_clinics(filter: {clinic: {eq: "00123"}}) { nodes { children authority { name } } } }'
+    import datasette_graphql.utils
+
+    datasette_graphql.utils._schema_cache.clear()
+    answer = asyncio.run(site.client.post("/graphql", json={"query": walk})).json()
+    assert answer["data"]["asthma_clinics"]["nodes"] == [{"children": 17, "authority": {"name": "Westminster"}}]
+
+
+def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold(hosted, tmp_path, capsys):
+    told = {
+        "columns": {
+            "area": {"type": "text", "description": "Area.", "joins": "small_areas"},
+            "postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"},
+        },
+        "key": None,
+    }
+    offer(hosted, told, "area,postcode\nE01004736,SW1A 1AA\nE01004736,\nE01000001,\n,M1 1AE\n")
+    status, said, output = build(tmp_path, capsys)
+    assert status == 0, said
+    db = sqlite3.connect(output)
+    assert db.execute("select * from asthma_clinics").fetchall() == [("E01004736", "SW1A 1AA"), ("E01004736", None)]
+    assert db.execute("select rows from publications where id = 'asthma_clinics'").fetchone() == (4,)
+
+
+def line(*cells: str) -> str:
+    return f"{HEADER}\n00123,E09000033,17,3.50,2001-02-03\n{','.join(cells)}\n"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (line("1", "E99999999", "1", "1", ""), "line 3, column authority: expected the code of a local authority"),
+        (
+            line("1", "E09000099", "1", "1", ""),
+            "line 3, column authority: E09000099 is not in local_authorities, so it",
+        ),
+        (line("1", "", "one", "1", ""), "line 3, column children: expected integer, found 'one'"),
+        (line("1", "", "1.0", "1", ""), "line 3, column children: expected integer, found '1.0'"),
+        (line("1", "", "007", "1", ""), "line 3, column children: expected integer, found '007'"),
+        (line("1", "", "9" * 30, "1", ""), "line 3, column children: expected integer"),
+        (line("1", "", "1", "1e5", ""), "line 3, column wait: expected number, found '1e5'"),
+        (line("1", "", "1", "NaN", ""), "line 3, column wait: expected number, found 'NaN'"),
+        (line("1", "", "1", "1", "3/2/2001"), "line 3, column opened: expected date, found '3/2/2001'"),
+        (line("1", "", "1", "1", "2001-02-30"), "line 3, column opened: expected date"),
+        (line("1", "", "1"), "line 3, column wait: the line ends before it"),
+        (line("1", "", "1", "1", "", "more"), "line 3: there are cells after the last column, opened"),
+        (line('"1', "", "1", "1", ""), "line 3: unexpected end of data"),
+        (line('1"x"', "", '"1"x', "1", ""), "line 3: "),
+        (line("00123", "", "1", "1", ""), "line 3, column clinic: 00123 is in line 2 already, and this is the key"),
+        (line("", "", "1", "1", ""), "line 3, column clinic: a blank, and this is the key"),
+        (f"{HEADER}\n\n", "line 2, column clinic: the line ends before it"),
+        (f"{HEADER}\n", "no rows"),
+        ("", "no rows"),
+        (
+            "clinic,authority\n1,\n",
+            "line 1: expected clinic, authority, children, wait, opened; found clinic, authority",
+        ),
+        (f"{HEADER}\n1,,1,1,\n".encode() + b"caf\xe9,,1,1,\n", "line 3: not UTF-8"),
+        (f"{HEADER}\na\0b,,1,1,\n", "line 2"),
+    ],
+)
+def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, capsys, text, message):
+    offer(hosted, text=text)
+    status, said, output = build(tmp_path, capsys)
+    assert status == 1
+    assert "asthma_clinics.csv" in said
+    assert message in said
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "told, message",
+    [
+        *(({entry: None}, f"{entry} is missing") for entry in hosting.REQUIRED),
+        ({"licence": ["CC BY"]}, "licence must be a text"),
+        ({"licence_url": "creative commons"}, "licence_url must be an address"),
+        ({"owner": "me"}, "unknown entry owner"),
+        ({"columns": ["clinic"]}, "columns must be entries"),
+        ({"columns": {"clinic": {"type": "text"}}}, "column clinic has no description"),
+        ({"columns": {"clinic": {"description": "Code."}}}, "column clinic: type must be one of text, integer, number"),
+        ({"columns": {"Clinic no": {"type": "text", "description": "x"}}}, "a name has 2 to 60 small letters"),
+        ({"columns": {"group": {"type": "text", "description": "x"}}}, "and no word of SQL"),
+        (
+            {"columns": {"clinic": {"type": "text", "description": "x", "joins": "hospitals"}}},
+            "column clinic: joins must be one of small_areas, local_authorities, postcodes, indices, found 'hospitals'",
+        ),
+        ({"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}}, "is of type text"),
+        ({"key": ["hospital"]}, "key must be a list of columns"),
+    ],
+)
+def test_a_data_set_that_says_too_little_is_refused(hosted, tmp_path, capsys, told, message):
+    offer(hosted, told)
+    status, said, output = build(tmp_path, capsys)
+    assert status == 1
+    assert "asthma_clinics.yml" in said
+    assert message in said
+    assert not output.exists()
+
+
+def test_a_file_that_belongs_to_nothing_is_named(hosted, tmp_path, capsys):
+    offer(hosted)
+    (hosted / "asthma_clinics.yml").unlink()
+    assert "asthma_clinics.csv has no asthma_clinics.yml beside it" in build(tmp_path, capsys)[1]
+    (hosted / "asthma_clinics.csv").unlink()
+    (hosted / "notes.txt").write_text("?")
+    assert "notes.txt: a data set is a .csv and a .yml" in build(tmp_path, capsys)[1]
+    (hosted / "notes.txt").unlink()
+    for name, message in [
+        ("postcodes", "there is a table postcodes already"),
+        ("edition_notes", "there is a table edition_notes already"),
+        ("sqlite_master", "its name becomes a table's"),
+        ("Clinics", "its name becomes a table's"),
+    ]:
+        offer(hosted, name=name)
+        assert message in build(tmp_path, capsys)[1], name
+        for path in hosted.iterdir():
+            path.unlink()
+
+
+def test_what_csvs_to_sqlite_would_change_is_found_out(tmp_path, monkeypatch):
+    file = tmp_path / "asthma_clinics.csv"
+    columns = ["clinic", "children"]
+    monkeypatch.setattr(hosting, "MARK", "")
+    cells = [["NA", "1"], ["b", "2"]]
+    stored = hosting.through_csvs_to_sqlite("asthma_clinics", columns, cells)
+    with pytest.raises(hosting.SourceError, match="row 1, column clinic: 'NA' was stored as ''"):
+        hosting._compare(file, columns, cells, stored)
+    with pytest.raises(hosting.SourceError, match="2 rows were read and 1 stored"):
+        hosting._compare(file, columns, cells, cells[:1])
+
+
+def test_the_example_is_small_and_its_weights_add_up():
+    path = ROOT / "sources" / "hosted" / "domain_weights.csv"
+    rows = list(csv.DictReader(path.open()))
+    assert len(rows) <= 200
+    for index in {row["index_id"] for row in rows}:
+        total = sum(float(row["weight_percent"]) for row in rows if row["index_id"] == index)
+        assert total == pytest.approx(99.9 if index == "england_2019" else 100), index
+
+
+def test_the_documentation_offers_what_is_accepted():
+    guide = (ROOT / "docs" / "hosting.md").read_text()
+    for word in (*hosting.REQUIRED, *hosting.OPTIONAL, *hosting.TYPES, *hosting.JOINS):
+        assert f"`{word}`" in guide, word
+    example = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
+    assert set(hosting.REQUIRED) <= set(example)
