@@ -326,6 +326,7 @@ def test_a_search_with_many_hits_is_cut_and_says_how_many_there_are(full_site, f
     [
         ("", "", "Give a name"),
         ("x" * 10_000, "", "it has 10000 characters, 100 are allowed"),
+        ("Gabalfa\0", "", "q has a character that is no text"),
         ("Gabalfa", "Narnia", "'Narnia' is not a nation"),
         ("Gabalfa", "England", "No small area of England has the words 'Gabalfa'"),
         ('"', "", "No small area"),
@@ -574,7 +575,7 @@ def test_a_query_reads_no_large_table_from_end_to_end(site, db, query):
 
 
 TEXT = st.text(max_size=12) | st.sampled_from(
-    ["E01004736", "51.5", "-0.1", "5", "SW1A 1AA", "Cardiff", "latest", '"a', "*"]
+    ["\0", "a\0b", "E01004736", "51.5", "-0.1", "5", "SW1A 1AA", "Cardiff", "latest", '"a', "*"]
 )
 
 
