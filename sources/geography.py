@@ -287,8 +287,8 @@ def _lookup(id_: str, title: str, edition: str, file: SourceFile, load, rows: in
         **{
             "publisher": ONS,
             "page": OPEN_GEOGRAPHY,
-            "attribution": "Source: Office for National Statistics licensed under the Open Government Licence v3.0."
-            " Contains OS data © Crown copyright and database right 2024.",
+            "attribution": "Contains OS data © Crown copyright and database right 2024."
+            " Source: Office for National Statistics licensed under the Open Government Licence v.3.0.",
             **other,
         },
     )

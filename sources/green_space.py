@@ -90,7 +90,7 @@ PUBLICATIONS = (
         tables=(TABLE,),
         fills=(TABLE.name, "local_authorities"),
         rows={GARDENS.id: AUTHORITIES},
-        attribution="Source: Office for National Statistics licensed under the Open Government Licence v3.0."
-        " Contains OS data © Crown copyright and database right 2020.",
+        attribution="Contains OS data © Crown copyright and database right 2020."
+        " Source: Office for National Statistics licensed under the Open Government Licence v.3.0.",
     ),
 )

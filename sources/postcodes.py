@@ -262,9 +262,9 @@ PUBLICATIONS = (
         load=load,
         tables=(POSTCODES,),
         fills=(POSTCODES.name, "small_areas", "lsoas_2011", "local_authorities"),
-        attribution="Source: Office for National Statistics licensed under the Open Government Licence v3.0."
-        " Contains OS data © Crown copyright and database right {year}."
-        " Contains Royal Mail data © Royal Mail copyright and database right {year}.",
+        attribution="Contains OS data © Crown copyright and database right {year}."
+        " Contains Royal Mail data © Royal Mail copyright and database right {year}."
+        " Source: Office for National Statistics licensed under the Open Government Licence v.3.0.",
         conditions="Northern Ireland postcodes (BT): not under the Open Government Licence. Non-commercial use is free;"
         " internal business use is under ONS's Northern Ireland End User Licence; any other commercial use needs a"
         " licence from Land & Property Services.",

@@ -463,3 +463,12 @@ def test_every_table_of_the_build_is_tested_here():
     from sources import hosting, publications
 
     assert set(tables_of()) == set(all_tables(publications() + hosting.data_sets()))
+
+
+def test_what_a_reader_types_is_never_html(extract_site):
+    typed = "<script>alert(1)</script>"
+    for query, told in CENSUS["queries"].items():
+        page = get(extract_site, f"/census/{query}", params=dict.fromkeys(told["params"], typed))
+        assert page.status_code == 200
+        assert typed not in page.text, query
+        assert "&lt;script&gt;" in page.text, query
