@@ -2,9 +2,9 @@
 
 The database is built in a file that has no name (it is unlinked as soon as it is open), so a build that fails or is
 killed leaves nothing behind; only a finished and checked database is given its name, in one rename. (Killed in the
-instant between that file's first name and the rename, the finished file stays as `.census.db.PID`; the next build
-removes it.) A census.db without an inspect-data.json that fits is one whose build was killed between the two; the
-server ignores the old one and says so.
+instant between a file's first name and its rename, it stays as `.NAME.PID`; the next build removes it.) A census.db
+without an inspect-data.json that fits is one whose build was killed between the two; the server ignores the old one and
+says so.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from sources import downloads, geography
 from sources.deprivation import DEPRIVATION, common_words_sql
 from sources.fetch import Library, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
-from sources.unnamed import unnamed
+from sources.unnamed import strays, unnamed
 from sources.views import VIEWS, view_sql
 from sources.workbook import Column
 from sources.workbook import rows as read_rows
@@ -131,7 +131,7 @@ class Build:
         self._editions: dict[str, str] = {}
         self._exact = {file: n for p in publications for file, n in p.rows.items()}
         output.parent.mkdir(parents=True, exist_ok=True)
-        for stray in output.parent.glob(f".{output.name}.[0-9]*"):
+        for stray in strays(output):
             stray.unlink()
         handle, path = tempfile.mkstemp(prefix=".census-", suffix=".building", dir=output.parent)
         self._file = os.fdopen(handle, "rb")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 
@@ -35,3 +36,9 @@ def unnamed(path: Path, made_in: Path | None = None):
             yield out, name_it
     finally:
         beside.unlink(missing_ok=True)
+
+
+def strays(output: Path) -> list[Path]:
+    """What a build of `output` that was killed while it named its files left beside it."""
+    ours = rf"\.({re.escape(output.name)}|inspect-data\.json|manifest\.json|[a-z0-9_]+\.(csv|json)\.gz)\.[0-9]+"
+    return [path for path in output.parent.iterdir() if re.fullmatch(ours, path.name)]

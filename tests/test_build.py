@@ -209,6 +209,17 @@ def test_a_killed_build_leaves_the_old_file_or_the_whole_new_one(old, signal_, e
     assert killed, "no build was ever killed"
 
 
+def test_what_a_killed_build_left_is_removed_by_the_next_and_nothing_else(tmp_path):
+    for name in (".census.db.123", ".indices.csv.gz.123", ".manifest.json.9", ".notes.json.5", ".census.db.mine"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "downloads" / "0123456789abcdef").mkdir(parents=True)
+    assert command("--output", tmp_path / "census.db").returncode == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"census.db", "inspect-data.json", "downloads", ".notes.json.5", ".census.db.mine"}
+    [folder] = (tmp_path / "downloads").iterdir()
+    assert folder.name in command("--check", tmp_path / "census.db").stdout
+
+
 def test_a_full_disk_is_named_and_leaves_the_old_file(old):
     def small_files_only():
         resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
