@@ -15,8 +15,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import build_db
 from sources import publications
-from tests.conftest import ROOT
+from tests.conftest import ROOT, datasette_of, site_of
 
 QUERIES = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]
 BY_POSTCODE = ["imd_by_postcode", "imd_quantile_by_postcode", "green_space_by_postcode"]
@@ -519,6 +520,26 @@ def test_a_point_that_is_none_or_far_away_says_so(site, latitude, longitude, mes
 
 
 # All of them
+
+
+def test_queries_say_what_was_left_out_of_the_database(mirror, few_postcodes, tmp_path):  # noqa: ARG001
+    left_out = "england_2019,green_space,local_authority_names,lsoa_2011_lookup"
+    output = tmp_path / "census.db"
+    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]) == 0
+    (tmp_path / "site").mkdir()
+    site = datasette_of(site_of(output, tmp_path / "site"))
+    for query in BY_POSTCODE:
+        row = one(site, query, postcode="AB1 0AA", quantile="5")
+        assert row["status"] == "found"
+        assert "left out of this database" in row["message"]
+    for authority in ("", "E06000004"):
+        row = one(site, "green_space_by_local_authority", authority=authority)
+        assert row["message"] == "The figures of green space were left out of this database."
+    row = one(site, "deprivation_by_small_area", code="E01000001")
+    assert row["message"] == "No index of E01000001 is in this database."
+    for query in QUERIES:
+        for row in ask(site, query):
+            assert row["message"]
 
 
 @pytest.mark.parametrize("query", QUERIES)
