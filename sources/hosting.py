@@ -8,11 +8,11 @@ handed over behind a mark that keeps it text, and what comes back is compared ce
 import contextlib
 import csv
 import io
-import math
 import re
 import sqlite3
 import tempfile
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import yaml
@@ -43,18 +43,20 @@ FORMS = {
 
 
 def _date(text: str) -> str:
-    return date.fromisoformat(text).isoformat()
+    if date.fromisoformat(text).isoformat() != text:  # it takes 20260131 and 2026-W05-6 too
+        raise ValueError
+    return text
 
 
 def _whole(text: str) -> int:
-    if not re.fullmatch(r"-?(0|[1-9][0-9]*)", text) or abs(int(text)) >= 2**63:
+    if not re.fullmatch(r"0|-?[1-9][0-9]*", text) or abs(int(text)) >= 2**63:
         raise ValueError
     return int(text)
 
 
 def _number(text: str) -> float:
-    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) or not math.isfinite(float(text)):
-        raise ValueError
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) or Decimal(repr(float(text))) != Decimal(text):
+        raise ValueError  # also for more digits than a number keeps
     return float(text)
 
 
@@ -182,7 +184,8 @@ def describe(metadata: dict, folder: Path = FOLDER) -> dict:
 def load(build, path: Path) -> int:
     """Fills the table of the data set whose YAML is `path`; returns the number of rows read.
 
-    In an extract, rows that join an area or a postcode which the extract does not hold are left out, as in every table.
+    Rows that join an area or a postcode which an extract does not hold are left out, as in every table; so are rows
+    that join a publication which was left out of the build.
     Raises SourceError with file, line and column for what cannot be read, is not of its type, or joins nothing.
     """
     told = described(path)
@@ -190,7 +193,7 @@ def load(build, path: Path) -> int:
     file = path.with_suffix(".csv")
     lines, cells = read(file, list(columns))
     _compare(file, list(columns), cells, through_csvs_to_sqlite(file.stem, list(columns), cells))
-    [scope] = build.db.conn.execute("select scope from edition").fetchone()
+    [part] = build.db.conn.execute("select scope = 'extract' or left_out is not null from edition").fetchone()
     kept, seen = [], {}
     for line, row in zip(lines, cells, strict=True):
         values, held = [], True
@@ -201,7 +204,7 @@ def load(build, path: Path) -> int:
             except ValueError:
                 raise SourceError(f"{where}: expected {says['type']}, found {cell[:40]!r}") from None
             if cell and says.get("joins"):
-                held &= _joined(build, says["joins"], cell, where, scope == "extract")
+                held &= _joined(build, says["joins"], cell, where, bool(part))
         named = tuple(row[list(columns).index(column)] for column in key)
         if key and ("" in named or named in seen):
             problem = f"{', '.join(named)} is in line {seen[named]} already" if named in seen else "a blank"
@@ -213,14 +216,15 @@ def load(build, path: Path) -> int:
     return len(cells)
 
 
-def _joined(build, table: str, cell: str, where: str, extract: bool) -> bool:
-    """Whether what `cell` joins is in the database; False only where an extract lacks it. Raises SourceError."""
+def _joined(build, table: str, cell: str, where: str, part: bool) -> bool:
+    """Whether what `cell` joins is in the database; False only where the database is a part. Raises SourceError."""
     form, fits = FORMS[table]
     if not fits(cell):
         raise SourceError(f"{where}: expected {form}, found {cell[:40]!r}")
     if build.db.conn.execute(f"select 1 from {table} where {JOINS[table]} = ?", (cell,)).fetchone():
         return True
-    if extract and table in ("small_areas", "postcodes"):
+    there = build.db.conn.execute(f"select exists (select 1 from {table})").fetchone()[0]
+    if part and (table in ("small_areas", "postcodes") or not there):
         return False
     raise SourceError(f"{where}: {cell} is not in {table}, so it joins nothing.")
 

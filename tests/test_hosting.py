@@ -143,6 +143,16 @@ def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold
     assert db.execute("select rows from publications where id = 'asthma_clinics'").fetchone() == (4,)
 
 
+@pytest.mark.usefixtures("few_postcodes")
+def test_a_build_without_the_directory_leaves_out_what_joins_it(hosted, mirror, tmp_path):
+    told = {"columns": {"postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"}}, "key": None}
+    offer(hosted, told, "postcode\nSW1A 1AA\n")
+    output = tmp_path / "census.db"
+    arguments = ["--full", "--mirror", str(mirror), "--output", str(output), "--skip", "postcode_directory"]
+    assert build_db.main(arguments) == 0
+    assert sqlite3.connect(output).execute("select count(*) from asthma_clinics").fetchone() == (0,)
+
+
 def line(*cells: str) -> str:
     return f"{HEADER}\n00123,E09000033,17,3.50,2001-02-03\n{','.join(cells)}\n"
 
@@ -159,6 +169,10 @@ def line(*cells: str) -> str:
         (line("1", "", "1.0", "1", ""), "line 3, column children: expected integer, found '1.0'"),
         (line("1", "", "007", "1", ""), "line 3, column children: expected integer, found '007'"),
         (line("1", "", "9" * 30, "1", ""), "line 3, column children: expected integer"),
+        (line("1", "", "-0", "1", ""), "line 3, column children: expected integer"),
+        (line("1", "", "1", "0.12345678901234567890", ""), "line 3, column wait: expected number"),
+        (line("1", "", "1", "9" * 400, ""), "line 3, column wait: expected number"),
+        (line("1", "", "1", "1", "20010203"), "line 3, column opened: expected date, found '20010203'"),
         (line("1", "", "1", "1e5", ""), "line 3, column wait: expected number, found '1e5'"),
         (line("1", "", "1", "NaN", ""), "line 3, column wait: expected number, found 'NaN'"),
         (line("1", "", "1", "1", "3/2/2001"), "line 3, column opened: expected date, found '3/2/2001'"),
