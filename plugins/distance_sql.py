@@ -20,6 +20,7 @@ def distance_m(latitude_1, longitude_1, latitude_2, longitude_2) -> float | None
     """Metres between two points in degrees, by the haversine formula."""
     try:
         a, b, c, d = (radians(float(x)) for x in (latitude_1, longitude_1, latitude_2, longitude_2))
-    except (TypeError, ValueError):
+        inside = sin((c - a) / 2) ** 2 + cos(a) * cos(c) * sin((d - b) / 2) ** 2
+    except (TypeError, ValueError):  # no number, or infinite
         return None
-    return 2 * EARTH_M * asin(min(1, sqrt(sin((c - a) / 2) ** 2 + cos(a) * cos(c) * sin((d - b) / 2) ** 2)))
+    return 2 * EARTH_M * asin(min(1, sqrt(max(0, inside))))

@@ -12,7 +12,10 @@ from datasette.utils.asgi import NotFound, Response, asgi_send_file
 from sources import downloads
 from sources.database import ATTRIBUTIONS
 
-NONE = "There are no downloads beside this database: build_db.py makes them with a census.db."
+NONE = (
+    "There are no downloads beside this database: build_db.py makes them with a census.db."
+    " After a new build, restart the server."
+)
 
 
 @hookimpl

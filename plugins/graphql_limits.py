@@ -95,6 +95,8 @@ def limited(limits: dict[str, int] | None, prepare):
                 text = f"The query took longer than {limits['time_limit_ms']} ms; ask for less."
                 return await refuse(send, 503, text)
             for message in messages:
+                if message.get("status") == 500:  # datasette-graphql's answer to any mistake in a query
+                    message = {**message, "status": 400}
                 await send(message)
             return None
 
@@ -156,7 +158,9 @@ def cost(query: str, variables: dict, most: int) -> int:
                 number = variables.get(value.name.value) if isinstance(value, VariableNode) else None
                 if isinstance(value, IntValueNode):
                     number = int(value.value)
-                return min(number, MOST_ROWS) if isinstance(number, int) and number > 0 else MOST_ROWS
+                if isinstance(number, int) and not 1 <= number <= MOST_ROWS:
+                    raise ValueError(f"first must be 1 to {MOST_ROWS:,}")
+                return number if isinstance(number, int) else MOST_ROWS
         return 10  # datasette-graphql's own
 
     for definition in document.definitions:

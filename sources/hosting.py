@@ -123,7 +123,7 @@ def described(path: Path) -> dict:
     if unknown := sorted(set(told) - {*REQUIRED, *OPTIONAL}):
         refuse(f"unknown entry {', '.join(unknown)}.")
     for entry in REQUIRED:
-        if not told.get(entry):
+        if not told.get(entry) or not str(told[entry]).strip():
             refuse(f"{entry} is missing.")
         if entry != "columns" and not isinstance(told[entry], str):
             refuse(f"{entry} must be a text.")
@@ -153,7 +153,7 @@ def described(path: Path) -> dict:
 
 def usable(name: str) -> bool:
     """Whether `name` may name a table or column in anyone's SQL, without quotes."""
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name in ("rowid", "oid"):
         return False
     try:
         sqlite3.connect(":memory:").execute(f"create table {name} ({name})")
@@ -167,6 +167,8 @@ def describe(metadata: dict, folder: Path = FOLDER) -> dict:
     tables = metadata["databases"]["census"]["tables"]
     for publication in data_sets(folder):
         told = described(folder / f"{publication.id}.yml")
+        if publication.id in metadata["databases"]["census"].get("queries", {}):
+            raise SourceError(f"{folder / publication.id}.yml: there is a query {publication.id}, at the same address.")
         tables[publication.id] = {
             "title": told["title"],
             "description": told["description"],

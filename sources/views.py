@@ -15,7 +15,7 @@ VIEWS = {
             when directory is null then
               ' cannot be looked up: this database was built without the ONS Postcode Directory.'
             when scope = 'extract' then
-              ' is not in the ' || directory || '. This database is an extract with the postcodes of '
+              ' is not in this database, which is an extract of the ' || directory || ': it has the postcodes of '
               || authorities || ' only.'
             else ' is not in the ' || directory || '.'
           end as not_in_directory,

@@ -208,6 +208,8 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, cap
     [
         *(({entry: None}, f"{entry} is missing") for entry in hosting.REQUIRED),
         ({"licence": ["CC BY"]}, "licence must be a text"),
+        ({"licence": "  "}, "licence is missing"),
+        ({"columns": {"rowid": {"type": "text", "description": "x"}}}, "column 'rowid': a name has"),
         ({"licence_url": "creative commons"}, "licence_url must be an address"),
         ({"owner": "me"}, "unknown entry owner"),
         ({"columns": ["clinic"]}, "columns must be entries"),
@@ -243,6 +245,7 @@ def test_a_file_that_belongs_to_nothing_is_named(hosted, tmp_path, capsys):
     for name, message in [
         ("postcodes", "there is a table postcodes already"),
         ("edition_notes", "there is a table edition_notes already"),
+        ("imd_by_postcode", "there is a query imd_by_postcode, at the same address"),
         ("sqlite_master", "its name becomes a table's"),
         ("Clinics", "its name becomes a table's"),
     ]:

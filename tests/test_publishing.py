@@ -328,6 +328,17 @@ def test_a_preflight_request_is_answered(extract_site):
     assert "content-type" in answer.headers["access-control-allow-headers"].lower()
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
+@pytest.mark.parametrize(
+    "path", ["/census/imd_by_postcode.json?postcode=SW1A+1AA", "/census/postcodes", "/download", "/"]
+)
+def test_a_method_that_does_not_read_is_not_allowed(extract_site, method, path):
+    answer = asyncio.run(extract_site.client.request(method, path))
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
 # GraphQL
 
 
@@ -379,6 +390,13 @@ BOMB = "{ ...a } " + " ".join(
         ({"json": {"query": NESTED.replace("1000", "$n"), "variables": {"n": 1000}}}, 400, "could cost more"),
         ({"json": {"query": BOMB}}, 400, "could cost more"),
         ({"json": {"query": "{ postcodes { nodes { " * 6}}, 400, "Syntax Error"),
+        (
+            {"json": {"query": "{ postcodes(first: 100000000) { nodes { postcode } } }"}},
+            400,
+            "first must be 1 to 1,000",
+        ),
+        ({"json": {"query": "{ postcodes(first: -1) { nodes { postcode } } }"}}, 400, "first must be 1 to 1,000"),
+        ({"json": {"query": "{ nothing { nodes { postcode } } }"}}, 400, "Cannot query field 'nothing'"),
     ],
 )
 def test_graphql_beyond_its_limits_is_refused_with_a_reason(extract_site, options, status, message):

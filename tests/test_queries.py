@@ -460,9 +460,12 @@ def test_an_authority_that_is_not_clear_says_why(site, authority, index, message
     assert row["part"] is None
 
 
-def test_an_authority_of_an_extract_without_areas_says_so(extract_site):
-    row = one(extract_site, "deprivation_in_local_authority", authority="Leeds")
-    assert row["message"] == "No figures for the areas of Leeds are in this database, which is an extract."
+@pytest.mark.parametrize("authority", ["Leeds", "Shropshire", "Buckinghamshire", "Brent"])
+def test_an_authority_that_an_extract_holds_in_part_has_no_figures_and_says_so(extract_site, authority):
+    row = one(extract_site, "deprivation_in_local_authority", authority=authority)
+    assert row["message"].startswith("This database is an extract of Westminster, Camden")
+    assert row["message"].endswith(f"it does not hold every area of {authority}.")
+    assert (row["part"], row["share"], row["areas"]) == (None, None, None)
 
 
 # Near a point
@@ -503,8 +506,8 @@ def test_buckingham_palace_is_nearest_to_itself(site):
     [
         ("", "", "Give a point"),
         ("51.5", "", "Give a point"),
-        ("north", "0", "'north' is not a latitude from 49 to 61.5."),
-        ("51.5", "1,5", "'1,5' is not a longitude from -9 to 2.5."),
+        ("north", "0", "'north' is not a latitude: a number from 49 to 61.5"),
+        ("51.5", "1,5", "'1,5' is not a longitude: a number from -9 to 2.5"),
         ("-51.5", "0", "is not a latitude"),
         ("1e400", "0", "is not a latitude"),
         ("9" * 10_000, "0", "is not a latitude"),
@@ -649,3 +652,4 @@ def test_distance_m_is_right_to_half_a_per_cent(sql_of_extract):
     assert ask_sql(51, 0, 51, 0) == 0
     assert ask_sql(51, 0, None, 0) is None
     assert ask_sql(51, 0, "north", 0) is None
+    assert ask_sql(float("inf"), 0, 0, 0) is None

@@ -128,7 +128,8 @@ def test_a_retired_postcode_without_an_area_says_both(extract_site, extract_db):
 def test_an_unknown_postcode_of_an_extract_is_told_that_it_is_one(extract_site):
     row = imd(extract_site, "M1 1AE")
     assert row["status"] == "unknown"
-    assert "This database is an extract with the postcodes of Westminster, Camden" in row["message"]
+    assert "is not in this database, which is an extract of the ONS Postcode Directory, November 2025" in row["message"]
+    assert "it has the postcodes of Westminster, Camden" in row["message"]
     assert row["edition"].endswith("(extract)")
 
 

@@ -1,0 +1,35 @@
+"""Only methods that read: GET, HEAD and OPTIONS, and POST where GraphQL takes its queries. Any other is answered 405.
+
+Datasette itself answers a POST to a query or table with an error of its own (500).
+"""
+
+import json
+
+from datasette import hookimpl
+
+READING = ("GET", "HEAD", "OPTIONS")
+ALSO_POST = ("/graphql",)
+
+
+@hookimpl
+def asgi_wrapper():
+    return read_only
+
+
+def read_only(app):
+    """The ASGI application `app` behind a gate for methods."""
+
+    async def wrapped(scope, receive, send):
+        if scope["type"] != "http":
+            return await app(scope, receive, send)
+        path = scope["path"]
+        posted = any(path == prefix or path.startswith(prefix + "/") for prefix in ALSO_POST)
+        allowed = (*READING, "POST") if posted else READING
+        if scope["method"] in allowed:
+            return await app(scope, receive, send)
+        body = json.dumps({"ok": False, "error": f"{scope['method']} is not allowed here", "status": 405}).encode()
+        headers = [(b"content-type", b"application/json; charset=utf-8"), (b"allow", ", ".join(allowed).encode())]
+        await send({"type": "http.response.start", "status": 405, "headers": headers})
+        return await send({"type": "http.response.body", "body": body})
+
+    return wrapped
