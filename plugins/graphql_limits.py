@@ -16,7 +16,7 @@ import datasette_graphql
 from datasette import hookimpl
 from datasette.plugins import pm
 from datasette_graphql.utils import schema_for_database_via_cache
-from graphql import GraphQLError, parse
+from graphql import GraphQLError, get_introspection_query, parse
 from graphql.language import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, IntValueNode, VariableNode
 
 PATH = "/graphql"
@@ -110,7 +110,10 @@ def query_of(query_string: bytes, body: bytes) -> tuple[str, dict]:
     if body:
         asked = json.loads(body)
     else:
-        asked = {name: values[-1] for name, values in parse_qs(query_string.decode("latin-1")).items()}
+        given = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+        if doubled := [name for name, values in given.items() if len(values) > 1]:
+            raise ValueError(f"{', '.join(doubled)} is there twice")
+        asked = {name: values[0] for name, values in given.items()}
         asked["variables"] = json.loads(asked.get("variables") or "{}")
     if not isinstance(asked, dict):
         raise ValueError('the body must be a JSON object: {"query": "{ … }"}')
@@ -141,7 +144,9 @@ def cost(query: str, variables: dict, most: int) -> int:
             elif not isinstance(field, FieldNode):
                 count(field, rows, inside)
             elif field.name.value.startswith("__"):
-                total += 1  # what GraphQL says of itself is asked of no table
+                total += rows
+                if field.selection_set and not introspection_paths(field, fragments) <= STANDARD:
+                    raise ValueError("introspection beyond the standard query is not answered")
             elif not field.selection_set or field.name.value in INSIDE_A_LIST:
                 total += rows
                 count(field, rows, inside)
@@ -167,6 +172,47 @@ def cost(query: str, variables: dict, most: int) -> int:
         if not isinstance(definition, FragmentDefinitionNode):
             count(definition, 1, ())
     return total
+
+
+def introspection_paths(field: FieldNode, fragments: dict) -> set[tuple[str, ...]]:
+    """The paths of fields below `field` (__schema or __type). Raises ValueError for aliases and for far too many.
+
+    Without aliases a field that is asked for again is answered once, so a subset of the standard query costs no more.
+    """
+    paths, steps = set(), 0
+
+    def walk(node, path: tuple[str, ...], inside: tuple[str, ...]) -> None:
+        nonlocal steps
+        for found in node.selection_set.selections if node.selection_set else ():
+            steps += 1
+            if steps > 2000:
+                raise ValueError("introspection beyond the standard query is not answered")
+            if isinstance(found, FragmentSpreadNode):
+                name = found.name.value
+                if name in fragments and name not in inside:
+                    walk(fragments[name], path, (*inside, name))
+            elif not isinstance(found, FieldNode):
+                walk(found, path, inside)
+            elif found.alias:
+                raise ValueError("introspection with aliases is not answered")
+            elif found.name.value != "__typename":
+                paths.add((*path, found.name.value))
+                walk(found, (*path, found.name.value), inside)
+
+    walk(field, ("types",) if field.name.value == "__type" else (), ())
+    return paths
+
+
+def _standard() -> set[tuple[str, ...]]:
+    options = ("descriptions", "specified_by_url", "directive_is_repeatable", "schema_description")
+    text = get_introspection_query(**dict.fromkeys((*options, "input_value_deprecation"), True))
+    document = parse(text, no_location=True)
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    [operation] = [d for d in document.definitions if not isinstance(d, FragmentDefinitionNode)]
+    return introspection_paths(operation.selection_set.selections[0], fragments)
+
+
+STANDARD = _standard()
 
 
 async def refuse(send, status: int, problem: str) -> None:

@@ -95,8 +95,12 @@ def all_tables(publications: list[Publication]) -> dict[str, Table]:
 
     Raises SourceError where two publications have a table of one name.
     """
-    tables = {t.name: t for t in OWN_TABLES}
+    tables, ids = {t.name: t for t in OWN_TABLES}, set()
     for publication in publications:
+        for file in publication.files:
+            if file.id in ids:
+                raise SourceError(f"{publication.hosted or publication.id}: there is a publication {file.id} already.")
+            ids.add(file.id)
         for table in publication.tables:
             if table.name in tables or table.name in VIEWS:
                 raise SourceError(f"{publication.hosted or publication.id}: there is a table {table.name} already.")

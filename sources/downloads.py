@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from sources.unnamed import unnamed
 FOLDER = "downloads"
 FORMATS = ("csv", "json")
 MANIFEST = "manifest.json"
+OURS = re.compile(r"manifest\.json|[a-z0-9_]+\.(csv|json)\.gz")
 BATCH = 20_000
 LEVEL = 6  # of gzip: 9 takes three times as long for one part in a hundred
 
@@ -64,9 +66,10 @@ def written(connection: sqlite3.Connection, tables: dict[str, Table], folder: Pa
 
 
 def remove_others(folder: Path) -> None:
-    """Removes the folders of other builds beside `folder`."""
+    """Removes the folders of other builds beside `folder`: those named as ours that hold our files and no others."""
     for other in folder.parent.iterdir():
-        if other != folder:
+        named = re.fullmatch("[0-9a-f]{16}", other.name) and other.is_dir() and not other.is_symlink()
+        if other != folder and named and all(OURS.fullmatch(file.name) for file in other.iterdir()):
             shutil.rmtree(other, ignore_errors=True)
 
 

@@ -25,6 +25,7 @@ from sources.publication import Licence, Publication, SourceError, SourceFile, T
 FOLDER = Path(__file__).parent / "hosted"
 MARK = "="
 NAME = re.compile(r"[a-z][a-z0-9_]{1,59}")
+SPECIAL = ("rowid", "oid", "current_date", "current_time", "current_timestamp", "true", "false")
 NAMING = "2 to 60 small letters, digits and underscores, a letter first, and no word of SQL"
 REQUIRED = ("title", "description", "source", "source_url", "licence", "licence_url", "attribution", "columns")
 OPTIONAL = ("publisher", "edition", "conditions", "key")
@@ -125,7 +126,8 @@ def described(path: Path) -> dict:
     for entry in REQUIRED:
         if not told.get(entry) or not str(told[entry]).strip():
             refuse(f"{entry} is missing.")
-        if entry != "columns" and not isinstance(told[entry], str):
+    for entry in set(told) - {"columns", "key"}:
+        if not isinstance(told[entry], str):
             refuse(f"{entry} must be a text.")
     for entry in ("source_url", "licence_url"):
         if not re.fullmatch(r"https?://\S+", told[entry]):
@@ -137,23 +139,23 @@ def described(path: Path) -> dict:
             refuse(f"column {column!r}: a name has {NAMING}.")
         if not isinstance(says, dict) or not says.get("description"):
             refuse(f"column {column} has no description.")
-        if says.get("type") not in TYPES:
+        if str(says.get("type")) not in TYPES:
             refuse(f"column {column}: type must be one of {', '.join(TYPES)}, found {says.get('type')!r}.")
         if unknown := sorted(set(says) - {"type", "description", "joins"}):
             refuse(f"column {column}: unknown entry {', '.join(unknown)}.")
-        if says.get("joins") not in (None, *JOINS):
+        if str(says.get("joins")) not in ("None", *JOINS):
             refuse(f"column {column}: joins must be one of {', '.join(JOINS)}, found {says['joins']!r}.")
         if says.get("joins") and says["type"] != "text":
             refuse(f"column {column}: a column that joins is of type text.")
     key = told.get("key") or []
-    if not isinstance(key, list) or set(key) - set(told["columns"]):
+    if not isinstance(key, list) or {str(column) for column in key} - set(told["columns"]):
         refuse("key must be a list of columns.")
     return told
 
 
 def usable(name: str) -> bool:
     """Whether `name` may name a table or column in anyone's SQL, without quotes."""
-    if not NAME.fullmatch(name) or name in ("rowid", "oid"):
+    if not NAME.fullmatch(name) or name in SPECIAL or name.startswith("idx_"):
         return False
     try:
         sqlite3.connect(":memory:").execute(f"create table {name} ({name})")
@@ -195,7 +197,7 @@ def load(build, path: Path) -> int:
     file = path.with_suffix(".csv")
     lines, cells = read(file, list(columns))
     _compare(file, list(columns), cells, through_csvs_to_sqlite(file.stem, list(columns), cells))
-    [part] = build.db.conn.execute("select scope = 'extract' or left_out is not null from edition").fetchone()
+    [part] = build.db.conn.execute("select scope = 'extract' from edition").fetchone()
     kept, seen = [], {}
     for line, row in zip(lines, cells, strict=True):
         values, held = [], True
@@ -226,7 +228,7 @@ def _joined(build, table: str, cell: str, where: str, part: bool) -> bool:
     if build.db.conn.execute(f"select 1 from {table} where {JOINS[table]} = ?", (cell,)).fetchone():
         return True
     there = build.db.conn.execute(f"select exists (select 1 from {table})").fetchone()[0]
-    if part and (table in ("small_areas", "postcodes") or not there):
+    if (part and table in ("small_areas", "postcodes")) or not there:
         return False
     raise SourceError(f"{where}: {cell} is not in {table}, so it joins nothing.")
 

@@ -213,10 +213,17 @@ def test_what_a_killed_build_left_is_removed_by_the_next_and_nothing_else(tmp_pa
     for name in (".census.db.123", ".indices.csv.gz.123", ".manifest.json.9", ".notes.json.5", ".census.db.mine"):
         (tmp_path / name).write_text("")
     (tmp_path / "downloads" / "0123456789abcdef").mkdir(parents=True)
+    (tmp_path / "downloads" / "0123456789abcdef" / "indices.csv.gz").write_text("")
+    for name in ("photos", "fedcba9876543210"):
+        (tmp_path / "downloads" / name).mkdir()
+        (tmp_path / "downloads" / name / "a.jpg").write_text("mine")
     assert command("--output", tmp_path / "census.db").returncode == 0
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"census.db", "inspect-data.json", "downloads", ".notes.json.5", ".census.db.mine"}
-    [folder] = (tmp_path / "downloads").iterdir()
+    folders = {path.name: path for path in (tmp_path / "downloads").iterdir()}
+    for name in ("photos", "fedcba9876543210"):
+        assert (folders.pop(name) / "a.jpg").read_text() == "mine"
+    [folder] = folders.values()
     assert folder.name in command("--check", tmp_path / "census.db").stdout
 
 

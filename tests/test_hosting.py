@@ -222,6 +222,10 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, cap
             "column clinic: joins must be one of small_areas, local_authorities, postcodes, indices, found 'hospitals'",
         ),
         ({"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}}, "is of type text"),
+        ({"publisher": ["x"]}, "publisher must be a text"),
+        ({"columns": {"clinic": {"type": ["text"], "description": "x"}}}, "column clinic: type must be one of"),
+        ({"columns": {"current_date": {"type": "text", "description": "x"}}}, "and no word of SQL"),
+        ({"key": [["clinic"]]}, "key must be a list of columns"),
         ({"key": ["hospital"]}, "key must be a list of columns"),
     ],
 )
@@ -246,6 +250,8 @@ def test_a_file_that_belongs_to_nothing_is_named(hosted, tmp_path, capsys):
         ("postcodes", "there is a table postcodes already"),
         ("edition_notes", "there is a table edition_notes already"),
         ("imd_by_postcode", "there is a query imd_by_postcode, at the same address"),
+        ("postcode_directory", "there is a publication postcode_directory already"),
+        ("idx_postcodes_cell", "its name becomes a table's"),
         ("sqlite_master", "its name becomes a table's"),
         ("Clinics", "its name becomes a table's"),
     ]:

@@ -395,6 +395,12 @@ BOMB = "{ ...a } " + " ".join(
             400,
             "first must be 1 to 1,000",
         ),
+        ({"json": {"query": "{ __schema { a: types { name } b: types { name } } }"}}, 400, "with aliases"),
+        (
+            {"json": {"query": "{ __schema { types { fields { type { fields { name } } } } } }"}},
+            400,
+            "the standard query",
+        ),
         ({"json": {"query": "{ postcodes(first: -1) { nodes { postcode } } }"}}, 400, "first must be 1 to 1,000"),
         ({"json": {"query": "{ nothing { nodes { postcode } } }"}}, 400, "Cannot query field 'nothing'"),
     ],
@@ -402,6 +408,11 @@ BOMB = "{ ...a } " + " ".join(
 def test_graphql_beyond_its_limits_is_refused_with_a_reason(extract_site, options, status, message):
     answer = post(extract_site, "/graphql", **options)
     assert (answer.status_code, message in answer.json()["errors"][0]["message"]) == (status, True), answer.text[:300]
+
+
+def test_graphql_asked_twice_in_one_address_is_refused(extract_site):
+    answer = get(extract_site, "/graphql?query=%7Bindices%7Bnodes%7Bid%7D%7D%7D&query=%7B__typename%7D")
+    assert (answer.status_code, "query is there twice" in answer.text) == (400, True)
 
 
 def test_graphql_of_no_database_is_not_found(extract_site):

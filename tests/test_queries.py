@@ -448,7 +448,9 @@ def test_an_authority_s_deciles_and_extremes_are_those_of_its_areas(site, db, au
     [
         ("", "", "Give the code or the name"),
         ("Atlantis", "", "is no name or code"),
-        ("shire", "", "may be one of"),
+        ("shire", "", "it may be East Riding of Yorkshire"),
+        ("London", "", "No authority has the code or name 'London'; it may be City of London (E09000001)"),
+        ("Hampshire", "", "it may be East Hampshire (E07000085)"),
         ("x" * 10_000, "", "it has 10000 characters"),
         ("Cardiff", "england_2019", "'england_2019' is not an index of Wales, which has wales_2019."),
         ("Cardiff", "i" * 10_000, "is not an index of Wales"),
@@ -493,6 +495,17 @@ def test_the_nearest_postcodes_are_the_nearest(site, db):
                 is None
             )
             assert row["decile"] is None or row["decile"] in range(1, 11)
+
+
+@pytest.mark.parametrize("point", [(57.36453, -6.89218), (60.63087, -1.30836), (58.33481, -4.90375), (57.6, -5.5)])
+def test_where_postcodes_are_sparse_none_that_is_nearer_is_left_out(full_site, full_build, point):
+    db = sqlite3.connect(f"file:{full_build.path}?mode=ro", uri=True)
+    live = db.execute("select latitude, longitude from postcodes where terminated is null and latitude is not null")
+    near = sorted(distance(*point, *place) for place in live if abs(place[0] - point[0]) < 0.3)
+    rows = ask(full_site, "nearest_postcodes", latitude=point[0], longitude=point[1])
+    found = [row["metres"] for row in rows if row["metres"] is not None]
+    assert found == pytest.approx(near[: len(found)], abs=2)
+    assert len(found) == 20 or near[len(found)] > 8_400
 
 
 def test_buckingham_palace_is_nearest_to_itself(site):
