@@ -32,16 +32,23 @@ def menu_links(datasette):
     return [{"href": datasette.urls.path("/download"), "label": "Downloads"}]
 
 
-async def files_of(datasette) -> tuple[Path | None, list[dict]]:
-    """The folder of this database's files, and for each table: name, title, rows, licence, attributions, files."""
+async def manifest(datasette) -> tuple[Path | None, dict]:
+    """The folder of this database's files, and its manifest, as `sources.downloads.listed` gives it."""
     census = datasette.databases.get("census")
     if census is None or census.path is None:
-        return None, []
+        return None, {}
     [digest] = (await census.execute("select digest from edition")).first()
+    path = Path(census.path)
+    return downloads.folder_of(path, digest), downloads.listed(path, digest)
+
+
+async def described(datasette) -> list[dict]:
+    """For each table: name, title, rows, licence, attributions, files."""
     tables = []
-    for name, table in downloads.listed(Path(census.path), digest).items():
+    _, listed = await manifest(datasette)
+    for name, table in listed.items():
         told = datasette.table_metadata("census", name)
-        attributions = await census.execute(ATTRIBUTIONS, {"table": name})
+        attributions = await datasette.get_database("census").execute(ATTRIBUTIONS, {"table": name})
         tables.append(
             {
                 "table": name,
@@ -50,21 +57,21 @@ async def files_of(datasette) -> tuple[Path | None, list[dict]]:
                 "licence": told.get("license"),
                 "licence_url": told.get("license_url"),
                 "attributions": [row[0] for row in attributions.rows],
-                "files": [{"name": file, **described} for file, described in table["files"].items()],
+                "files": [{"name": file, **facts} for file, facts in table["files"].items()],
             }
         )
-    return downloads.folder_of(Path(census.path), digest), tables
+    return tables
 
 
 async def page(datasette, request):
-    _, tables = await files_of(datasette)
+    tables = await described(datasette)
     census = datasette.databases.get("census")
     context = {"tables": tables, "no_downloads": NONE, "whole": census and not census.is_mutable and census.size}
     return Response.html(await datasette.render_template("downloads.html", context, request=request))
 
 
 async def listing(datasette, request):
-    _, tables = await files_of(datasette)
+    tables = await described(datasette)
     for table in tables:
         for file in table["files"]:
             file["url"] = datasette.absolute_url(request, datasette.urls.path(f"/download/{file['name']}"))
@@ -72,17 +79,18 @@ async def listing(datasette, request):
 
 
 async def download(datasette, request, send):
-    folder, tables = await files_of(datasette)
+    folder, listed = await manifest(datasette)
     name = request.url_vars["file"]
-    found = [(table, file) for table in tables for file in table["files"] if file["name"] == name]
-    if not found:
-        raise NotFound(f"There is no download {name}; /download lists them." if tables else NONE)
-    [(table, file)] = found
+    table = name.split(".")[0]
+    file = listed.get(table, {}).get("files", {}).get(name)
+    if file is None:
+        raise NotFound(f"There is no download {name}; /download lists them." if listed else NONE)
     etag = f'"{file["sha256"]}"'
+    licence_url = datasette.table_metadata("census", table).get("license_url")
     headers = {
         "etag": etag,
         "cache-control": "public, max-age=3600",
-        "link": f'<{table["licence_url"]}>; rel="license"',
+        "link": f'<{licence_url}>; rel="license"',
     }
     if etag in request.headers.get("if-none-match", ""):
         return await Response("", status=304, headers=headers).asgi_send(send)

@@ -19,7 +19,6 @@ from datasette_graphql.utils import schema_for_database_via_cache
 from graphql import GraphQLError, get_introspection_query, parse
 from graphql.language import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, IntValueNode, VariableNode
 
-PATH = "/graphql"
 LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
 MOST_ROWS = 1000  # what Datasette gives at once
 LOOKUP = 20
@@ -37,24 +36,25 @@ def asgi_wrapper(datasette):
     limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}
     if not _config(datasette).get("enabled", True):
         limits = None
-    return limited(limits, lambda name: schema_for_database_via_cache(datasette, database=name))
+    path = _config(datasette).get("path", "/graphql")  # datasette-graphql's own setting
+    return limited(path, limits, lambda name: schema_for_database_via_cache(datasette, database=name))
 
 
 def _config(datasette) -> dict:
     return datasette.plugin_config("datasette-graphql") or {}
 
 
-def limited(limits: dict[str, int] | None, prepare):
+def limited(graphql: str, limits: dict[str, int] | None, prepare):
     """An ASGI wrapper that answers 413, 400 or 503 to a GraphQL request that is too large, malformed or slow.
 
-    limits: as LIMITS; with None, GraphQL is off and answers 404.
+    graphql: the path that GraphQL answers at. limits: as LIMITS; with None, GraphQL is off and answers 404.
     prepare: makes the schema of a database, which takes half a second once and is no request's fault.
     """
 
     def wrap(app):
         async def wrapped(scope, receive, send):
             path = scope.get("path", "")
-            if scope["type"] == "http" and (path == PATH or path.startswith(PATH + "/")):
+            if scope["type"] == "http" and (path == graphql or path.startswith(graphql + "/")):
                 await answer(scope, receive, send)
             else:
                 await app(scope, receive, send)
@@ -80,7 +80,7 @@ def limited(limits: dict[str, int] | None, prepare):
                     send, 400, f"The query could cost more than {limits['max_cost']:,}; ask for fewer rows or tables."
                 )
             with contextlib.suppress(KeyError):  # no such database: Datasette says so
-                await prepare(scope["path"].removeprefix(PATH).strip("/").removesuffix(".graphql") or None)
+                await prepare(scope["path"].removeprefix(graphql).strip("/").removesuffix(".graphql") or None)
             messages = []
 
             async def receive_whole():

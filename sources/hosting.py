@@ -97,7 +97,7 @@ def _data_set(path: Path) -> Publication:
         edition=str(told.get("edition") or ""),
         page=told["source_url"],
         files=(file,),
-        load=lambda build: build.counted(file, load(build, path)),
+        load=lambda build: build.counted(file, load(build, path, told)),
         hosted=path.with_suffix(".csv"),
         tables=(table,),
         fills=(name,),
@@ -157,10 +157,11 @@ def usable(name: str) -> bool:
     """Whether `name` may name a table or column in anyone's SQL, without quotes."""
     if not NAME.fullmatch(name) or name in SPECIAL or name.startswith("idx_"):
         return False
-    try:
-        sqlite3.connect(":memory:").execute(f"create table {name} ({name})")
-    except sqlite3.OperationalError:
-        return False
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute(f"create table {name} ({name})")
+        except sqlite3.OperationalError:
+            return False
     return True
 
 
@@ -185,14 +186,13 @@ def describe(metadata: dict, folder: Path = FOLDER) -> dict:
     return metadata
 
 
-def load(build, path: Path) -> int:
-    """Fills the table of the data set whose YAML is `path`; returns the number of rows read.
+def load(build, path: Path, told: dict) -> int:
+    """Fills the table of the data set whose YAML is `path` and says `told`; returns the number of rows read.
 
     Rows that join an area or a postcode which an extract does not hold are left out, as in every table; so are rows
     that join a publication which was left out of the build.
     Raises SourceError with file, line and column for what cannot be read, is not of its type, or joins nothing.
     """
-    told = described(path)
     columns, key = told["columns"], told.get("key") or []
     file = path.with_suffix(".csv")
     lines, cells = read(file, list(columns))

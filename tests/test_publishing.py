@@ -415,6 +415,13 @@ def test_graphql_asked_twice_in_one_address_is_refused(extract_site):
     assert (answer.status_code, "query is there twice" in answer.text) == (400, True)
 
 
+def test_graphql_at_another_path_has_the_same_limits(extract_db, tmp_path):
+    datasette_graphql.utils._schema_cache.clear()
+    folder = with_setting(site_of(extract_db, tmp_path), "    enabled: true ", "    path: /gql\n    enabled: true ")
+    answer = get(datasette_of(folder), "/gql", params={"query": NESTED})
+    assert (answer.status_code, "could cost more" in answer.text) == (400, True)
+
+
 def test_graphql_of_no_database_is_not_found(extract_site):
     assert post(extract_site, "/graphql/nothing", json={"query": "{ a }"}).status_code == 404
 
