@@ -1,7 +1,7 @@
 """SQL function for the bands of an index, usable in anyone's SQL.
 
-imd_quantile(index_id, rank, q): the band from 1 (most deprived) to q of a rank of that index, by the rule that its
-publisher's bands follow; null for an unknown index, what is not a rank of it, or a q that is not 2 to 100.
+imd_quantile(index_id, rank, q): the band from 1 (most deprived) to q of a rank of that index, as its publisher cuts
+them; null for an unknown index, what is not a rank of it, or a q that is not 2 to 100.
 
 `select imd_quantile('wales_2019', imd_rank, 3) from imd_wales_2019` gives thirds.
 """
@@ -9,7 +9,7 @@ publisher's bands follow; null for an unknown index, what is not a rank of it, o
 from datasette import hookimpl
 
 import sources
-from sources.deprivation import band
+from sources.deprivation import quantile
 
 INDICES = {p.index.id: p.index for p in sources.publications() if p.index}
 
@@ -26,7 +26,7 @@ def imd_quantile(index_id: str | None, rank: float | None, q: int | None) -> int
         bands = _number(q)
         if index is None or bands != int(bands):
             return None
-        return band(_number(rank), index.areas, int(bands), index.band_rule)
+        return quantile(index, _number(rank), int(bands))
     except (TypeError, ValueError, OverflowError):
         return None
 

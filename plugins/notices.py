@@ -40,14 +40,14 @@ async def notices_of(census, table: str | None) -> list[str]:
             found.append(f"This is a demonstration extract: postcodes and small areas of {authorities} only.")
         if directory is None:
             found.append("This database was built without the ONS Postcode Directory: no postcode can be looked up.")
-    left_out = await census.execute(
-        "select title, group_concat(', ' || tables) from publications where status = 'left out' group by publication"
+    without = await census.execute(
+        "select title, status, group_concat(', ' || tables) from publications"
+        " where status in ('left out', 'not loaded') group by publication"
     )
-    found += [
-        f"{title} was left out of this database."
-        for title, tables in left_out.rows
-        if table is None or f", {table}," in f"{tables},"
-    ]
+    for title, status, tables in without.rows:
+        if f", {table}," in f"{tables}," or (table is None and status == "left out"):
+            why = "left out of this database" if status == "left out" else "not loaded: the mirror was without its file"
+            found.append(f"{title} was {why}.")
     return found
 
 
@@ -55,5 +55,5 @@ async def attributions_of(census, table: str | None) -> list[str]:
     """The attributions and conditions of the publications that feed `table`; none elsewhere, as rows of queries do."""
     if table is None:
         return []
-    told = await census.execute(ATTRIBUTIONS, {"table": "postcodes" if table == "postcode_places" else table})
+    told = await census.execute(ATTRIBUTIONS, {"table": "postcodes" if table.startswith("postcode_") else table})
     return [row[0] for row in told.rows]

@@ -8,14 +8,15 @@ import sqlite3
 from dataclasses import dataclass
 from numbers import Number
 
-from sources import green_space
-from sources.database import EDITION, all_tables, digest
-from sources.deprivation import DEPRIVATION, band_sql
-from sources.geography import LISTS
+from sources import green_space, uk_composite
+from sources.database import EDITION, NOT_LOADED, all_tables, digest
+from sources.deprivation import DEPRIVATION, PARENTS, band_sql, quantile_sql
+from sources.geography import LISTS, LSOA_CHANGES, LSOAS_2021
 from sources.publication import Index, Publication, Table
 from sources.views import VIEWS, view_sql
 
 FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
+LEAST_SHARE = 0.9  # of the live postcodes of a nation that have figures of each index; a directory may lack new codes
 SQL_TYPES = {str: "'text'", int: "'integer'", float: "'real'", Number: "'integer', 'real'"}
 
 
@@ -47,15 +48,20 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
     if len(editions) != 1:
         return checks
     complete = editions[0][0] == "complete"
-    left_out = {row[0] for row in connection.execute("select publication from publications where status = 'left out'")}
+    left_out, absent = (
+        {row[0] for row in connection.execute("select publication from publications where status = ?", (status,))}
+        for status in ("left out", NOT_LOADED)
+    )
     checks.append(Check("publications left out", ", ".join(sorted(left_out)) or "none", editions[0][1] or "none"))
     indices = [p.index for p in publications if p.index and p.id not in left_out]
-    checks += _counts(connection, indices, complete, left_out)
+    checks += _counts(connection, indices, complete, left_out, absent)
     for index in indices:
         checks += _ranks(connection, index, complete)
         checks += _scores(connection, index)
         checks += _bands(connection, index)
         checks += _areas(connection, index)
+    if "uk_composite" not in left_out:
+        checks += _composite(connection, complete)
     checks += _joins(connection, indices, complete, left_out)
     checks += [_types(connection, tables), _shares(connection, tables), _findable(connection, tables)]
     checks += _sound(connection, tables)
@@ -93,20 +99,28 @@ def _none(name: str, connection: sqlite3.Connection, sql: str, hint: str = "") -
     return Check(name, "none", found or "none", hint)
 
 
-def _counts(connection, indices: list[Index], complete: bool, left_out: set[str]) -> list[Check]:
+def list_of(index: Index) -> str:
+    """The list of the areas that an index ranks, all of one kind."""
+    return LSOAS_2021.name if index.geography == "lsoa_2021" else LISTS[index.area_kind]
+
+
+def _counts(connection, indices: list[Index], complete: bool, left_out: set[str], absent: set[str]) -> list[Check]:
     checks = []
     expected: dict[str, int] = {}
-    by_list: dict[str, int] = {}
+    by_list: dict[str, dict[str, int]] = {}
     for index in indices:
         expected[index.table] = index.areas
-        by_list[LISTS[index.area_kind]] = by_list.get(LISTS[index.area_kind], 0) + index.areas
+        by_list.setdefault(list_of(index), {})[index.nation] = index.areas
     if not left_out:
-        expected |= by_list
-    if "green_space" not in left_out:
-        expected[green_space.TABLE.name] = green_space.AUTHORITIES
+        expected |= {table: sum(nations.values()) for table, nations in by_list.items()}
+        expected["small_areas"] = sum(expected[table] for table in LISTS.values())
+    if "uk_composite" not in left_out:
+        expected[uk_composite.TABLE.name] = uk_composite.AREAS
+    whole = [p.id for p in green_space.PUBLICATIONS if p.id not in left_out | absent]  # each has one table, of its name
+    expected |= dict.fromkeys(whole, green_space.AUTHORITIES)
     for table, areas in expected.items():
         found = _one(connection, f"select count(*) from {table}")
-        if complete or table == "green_space":
+        if complete or table in whole:
             checks.append(Check(f"rows of {table}", f"{areas:,}", f"{found:,}"))
         else:
             checks.append(Check(f"rows of {table}", f"1 to {areas:,}", _within(found, 1, areas)))
@@ -127,7 +141,9 @@ def _columns(connection, table: str) -> list[str]:
 
 def _ranks(connection, index: Index, complete: bool) -> list[Check]:
     table, n = index.table, index.areas
-    ranks = [c for c in _columns(connection, table) if c.endswith("_rank")]
+    columns = _columns(connection, table)
+    blank = [c for c in columns if c in index.may_be_blank and not _one(connection, f"select count({c}) from {table}")]
+    ranks = [c for c in columns if c.endswith("_rank") and c not in blank]
     checks = [
         _none(
             f"{index.id}: ranks that are blank or not within 1 to {n:,} ({len(ranks)} columns)",
@@ -138,6 +154,9 @@ def _ranks(connection, index: Index, complete: bool) -> list[Check]:
             ),
         )
     ]
+    if some := [c for c in columns if c in index.may_be_blank and c not in blank]:
+        wrong = " union all ".join(f"select area_code, '{c}' from {table} where {c} is null" for c in some)
+        checks.append(_none(f"{index.id}: blanks in {', '.join(some)}", connection, wrong))
     if complete:
         low, distinct, rows = connection.execute(
             f"select min(imd_rank), count(distinct imd_rank), count(*) from {table}"
@@ -172,38 +191,92 @@ def _scores(connection, index: Index) -> list[Check]:
 
 
 def _bands(connection, index: Index) -> list[Check]:
-    bands = [("imd", f"imd_{name}", q) for name, q in index.bands.items()]
+    """That published bands follow the index's rule, or at least rise with the rank where none is known."""
+    bands = {f"imd_{name}": ("imd", q) for name, q in index.bands.items()}
+    columns = _columns(connection, index.table)
     if index.domain_bands:
-        columns = _columns(connection, index.table)
-        bands += [(c[:-7], c, 10) for c in columns if c.endswith("_decile") and c != "imd_decile"]
-    if not bands:
-        return []
-    wrong = " union all ".join(
-        f"select area_code || ' {column} ' || coalesce({column}, 'null') || ', by the rule '"
-        f" || ({band_sql(f'{prefix}_rank', index.areas, q, index.band_rule)})"
-        f" from {index.table} where {column} is not {band_sql(f'{prefix}_rank', index.areas, q, index.band_rule)}"
-        for prefix, column, q in bands
-    )
-    return [
+        bands |= {c: (c[:-7], 10) for c in columns if c.endswith("_decile") and c != "imd_decile"}
+    irregular = [f"imd_{name}" for name in index.bands if index.bounds and name not in index.bounds]
+    wrong, falling = [], []
+    for column, (prefix, q) in bands.items():
+        rank = f"{prefix}_rank"
+        where = f"{column} is not null and " if column in index.may_be_blank else ""
+        if column in irregular:
+            falling.append(
+                f"select area_code, '{column}', band from (select area_code, {column} as band,"
+                f" max({column}) over (order by imd_rank groups between unbounded preceding and 1 preceding) as before"
+                f" from {index.table}) where band < before or band not between 1 and {q}"
+            )
+        else:
+            rule = quantile_sql(index, rank, q) if prefix == "imd" else band_sql(rank, index.areas, q, index.band_rule)
+            wrong.append(
+                f"select area_code || ' {column} ' || coalesce({column}, 'null') || ', by the rule ' || ({rule})"
+                f" from {index.table} where {where}{column} is not {rule}"
+            )
+    hint = "A changed cell, or a publisher's new rule: compare with the publication."
+    rule = "as bounded" if index.bounds else f"{index.band_rule} of the rank"
+    checks = []
+    if wrong:
+        name = f"{index.id}: published bands that are not {rule} ({len(wrong)} columns)"
+        checks.append(_none(name, connection, " union all ".join(wrong), hint))
+    if falling:
+        name = f"{index.id}: published bands that do not rise with the rank ({len(falling)} columns)"
+        checks.append(_none(name, connection, " union all ".join(falling), hint))
+    return checks
+
+
+def _composite(connection, complete: bool) -> list[Check]:
+    table = uk_composite.TABLE.name
+    checks = [
         _none(
-            f"{index.id}: published bands that are not {index.band_rule} of the rank ({len(bands)} columns)",
+            f"{table}: areas without it, and the reverse",
             connection,
-            wrong,
-            "A changed cell, or a publisher's new rule: compare with the publication.",
-        )
+            f"select code from small_areas where code not in (select area_code from {table})"
+            f" union all select area_code from {table} where area_code not in (select code from small_areas)",
+        ),
+        _none(
+            f"{table}: scores, deciles and quintiles that do not follow the rank",
+            connection,
+            f"""
+            select area_code, uk_imd_e_rank from (
+                select *, lag(uk_imd_e_score) over by_rank as higher, lag(uk_imd_e_pop_decile) over by_rank as decile
+                from {table} window by_rank as (order by uk_imd_e_rank)
+            )
+            where uk_imd_e_score > higher or uk_imd_e_pop_decile < decile or uk_imd_e_pop_decile not between 1 and 10
+            or uk_imd_e_pop_quintile is not (uk_imd_e_pop_decile + 1) / 2
+            """,
+        ),
     ]
+    if complete:
+        checks.append(
+            _none(
+                f"{table}: ranks that are not the mean place of their score",
+                connection,
+                f"""
+                select area_code, uk_imd_e_rank from (
+                    select area_code, uk_imd_e_rank,
+                        rank() over by_score + (count(*) over (partition by uk_imd_e_score) - 1) / 2.0 as place
+                    from {table} window by_score as (order by uk_imd_e_score desc)
+                )
+                where uk_imd_e_rank <> place
+                """,
+            )
+        )
+    return checks
 
 
 def _areas(connection, index: Index) -> list[Check]:
+    parent = PARENTS[index.geography]
+    kind = f"and kind = '{index.area_kind}'" if parent == "small_areas" else ""
     return [
         _none(
             f"{index.id}: areas without the index, and the reverse",
             connection,
             f"""
-            select code from small_areas where nation = '{index.nation}' and kind = '{index.area_kind}'
+            select code from {parent} where nation = '{index.nation}' {kind}
             and code not in (select area_code from {index.table})
             union all
-            select area_code from {index.table} left join small_areas on code = area_code
+            select area_code from {index.table} left join {parent} on code = area_code
             where code is null or nation <> '{index.nation}'
             """,
         )
@@ -212,22 +285,28 @@ def _areas(connection, index: Index) -> list[Check]:
 
 def _joins(connection, indices: list[Index], complete: bool, left_out: set[str]) -> list[Check]:
     checks = []
-    covered = ", ".join(f"'{i.nation}'" for i in indices)
     if "postcode_directory" not in left_out:
-        checks.append(
-            _none(
-                "postcodes with a code that do not meet their area and its index",
-                connection,
-                f"""
-                with met as (
-                    select code from small_areas
-                    where nation not in ({covered}) or code in (select area_code from {DEPRIVATION.name})
+        for geography, parent in PARENTS.items():
+            covered = ", ".join({f"'{i.nation}'" for i in indices if i.geography == geography})
+            checks.append(
+                _none(
+                    f"postcodes whose {geography} does not meet its area and an index",
+                    connection,
+                    f"""
+                    with met as (
+                        select code from {parent} where nation not in ({covered})
+                        or code in (select {geography} from {DEPRIVATION.name})
+                    )
+                    select distinct {geography} from postcodes
+                    where {geography} is not null and {geography} not in (select code from met)
+                    """,
                 )
-                select distinct lsoa_2011 from postcodes
-                where lsoa_2011 is not null and lsoa_2011 not in (select code from met)
-                """,
             )
-        )
+        if complete and "lsoa_changes" not in left_out:
+            for nation, share in shares(connection, [i for i in indices if i.geography == "lsoa_2021"]).items():
+                least = f"{100 * LEAST_SHARE:.0f} % or more"
+                found = least if share.answered >= LEAST_SHARE * share.live else str(share)
+                checks.append(Check(f"live postcodes of {nation} with a small area and figures of 2021", least, found))
         if complete:
             checks.append(
                 _none(
@@ -266,16 +345,73 @@ def _joins(connection, indices: list[Index], complete: bool, left_out: set[str])
         )
         checks.append(
             _none(
-                "LSOAs and data zones without their ward or middle layer",
+                "LSOAs of 2021 without a name or a 2024 authority",
+                connection,
+                "select code from lsoas_2021 where name is null or local_authority_2024 is null",
+            )
+        )
+        checks.append(
+            _none(
+                "areas without their ward, middle layer, integrated care board or health board",
                 connection,
                 """
                 select code from lsoas_2011 where ward_2019 is null or msoa_2011 is null
+                or (nation = 'England' and (sub_icb_2022 is null or icb_2022 is null))
                 union all
-                select code from data_zones_2011 where ward is null or intermediate_zone is null
+                select code from lsoas_2021 where nation = 'England' and (sub_icb_2024 is null or icb_2024 is null)
+                union all
+                select code from data_zones_2011
+                where ward is null or intermediate_zone is null or health_board is null or urban_rural_8fold is null
+                """,
+            )
+        )
+        checks.append(
+            _none(
+                "LSOAs that are in no change from 2011 to 2021, changes that are not of their kind",
+                connection,
+                f"""
+                select code from lsoas_2011 where code not in (select lsoa_2011 from {LSOA_CHANGES.name})
+                union all
+                select code from lsoas_2021 where code not in (select lsoa_2021 from {LSOA_CHANGES.name})
+                union all
+                select lsoa_2011 from {LSOA_CHANGES.name} where change in ('U', 'M')
+                group by lsoa_2011 having count(*) > 1
+                union all
+                select lsoa_2021 from {LSOA_CHANGES.name} where change in ('U', 'S')
+                group by lsoa_2021 having count(*) > 1
                 """,
             )
         )
     return checks
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of so many live postcodes have an answer."""
+
+    answered: int
+    live: int
+
+    def __str__(self) -> str:
+        return f"{100 * self.answered / (self.live or 1):.1f} %"
+
+
+def shares(connection: sqlite3.Connection, indices: list[Index]) -> dict[str, Share]:
+    """Nation to how many of its live postcodes that have a small area (of 2011) have figures of one of `indices`."""
+    found = {}
+    for index in indices:
+        live, answered = connection.execute(
+            f"""
+            select count(*), count({index.geography}) filter (
+                where {index.geography} in (select area_code from {index.table})
+            )
+            from small_areas cross join postcodes on postcodes.lsoa_2011 = small_areas.code
+            where small_areas.nation = ? and postcodes.terminated is null
+            """,
+            (index.nation,),
+        ).fetchone()
+        found[index.nation] = Share(answered, live)
+    return found
 
 
 def _types(connection, tables: dict[str, Table]) -> Check:

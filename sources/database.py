@@ -22,7 +22,7 @@ import sqlite_utils
 
 from sources import downloads, geography
 from sources.deprivation import DEPRIVATION, common_words_sql
-from sources.fetch import Library, Obtained
+from sources.fetch import Library, NotInMirror, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.unnamed import strays, unnamed
 from sources.views import VIEWS, view_sql
@@ -30,6 +30,7 @@ from sources.workbook import Column
 from sources.workbook import rows as read_rows
 
 APPLICATION_ID = 0x43454E53  # "CENS"
+NOT_LOADED = "not loaded"  # the status of a publication that a mirror may be without
 
 PROVENANCE = Table(
     "publications",
@@ -57,7 +58,7 @@ PROVENANCE = Table(
 )
 ATTRIBUTIONS = """
     select distinct attribution || coalesce(' ' || conditions, '') from publications
-    where ', ' || tables || ', ' like '%, ' || :table || ', %' and status <> 'left out' order by 1
+    where ', ' || tables || ', ' like '%, ' || :table || ', %' and status not in ('left out', 'not loaded') order by 1
 """
 """What the publishers of a table's figures ask to be said of them, as SQL with the parameter `table`."""
 
@@ -131,6 +132,7 @@ class Build:
         self.progress, self.say = progress, say
         self.tables = all_tables(publications)
         self._files: dict[str, Obtained] = {}
+        self._absent: set[str] = set()
         self._counts: dict[str, int] = {}
         self._editions: dict[str, str] = {}
         self._exact = {file: n for p in publications for file, n in p.rows.items()}
@@ -266,14 +268,22 @@ class Build:
 
     def authorities(self, vintage: str, authorities: Iterable[tuple[str, str | None, str]]) -> None:
         """Adds local authorities (code, name, nation) that exist in `vintage`, a year."""
-        unique = dict.fromkeys(authorities)
+        unique = list(dict.fromkeys(authorities))
         self.merge("local_authorities", ["code", "name", "nation"], unique)
-        for code, _, _ in unique:
-            [(before,)] = self.db.conn.execute("select vintages from local_authorities where code = ?", (code,))
+        self._exist("local_authorities", vintage, unique)
+
+    def health_geographies(self, vintage: str, places: Iterable[tuple[str, str, str, str, str | None]]) -> None:
+        """Adds health geographies (code, kind, nation, name, ODS code) that exist in `vintage`, a year."""
+        unique = list(dict.fromkeys(places))
+        self.merge("health_geographies", ["code", "kind", "nation", "name", "ods_code"], unique)
+        self._exist("health_geographies", vintage, unique)
+
+    def _exist(self, table: str, vintage: str, rows: list[tuple]) -> None:
+        """Adds `vintage` to those of the rows of `table`, whose code comes first."""
+        for code, *_ in rows:
+            [(before,)] = self.db.conn.execute(f"select vintages from {table} where code = ?", (code,))
             vintages = sorted({*(before.split(", ") if before else ()), vintage})
-            self.db.conn.execute(
-                "update local_authorities set vintages = ? where code = ?", (", ".join(vintages), code)
-            )
+            self.db.conn.execute(f"update {table} set vintages = ? where code = ?", (", ".join(vintages), code))
 
     def name_authorities(self, names: dict[str, str]) -> None:
         """Gives a name to the authorities that no publication has named; `names` is code to name."""
@@ -301,17 +311,25 @@ class Build:
             try:
                 obtained = self.file(file)
                 self.say(f"{file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
+            except NotInMirror as error:
+                if file.optional:
+                    self._absent.add(file.id)
+                    self.say(f"{error} It is not loaded.")
+                else:
+                    missing.append(str(error))
             except SourceError as error:
                 missing.append(f"{file.id}: {str(error).removeprefix(f'{file.id}: ')}")
         if missing:
             raise SourceError("\n".join(missing))
+        absent = {p.id for p in wanted if any(file.id in self._absent for file in p.files)}
         for publication in wanted:
-            self.say(f"loading {publication.id}")
-            publication.load(self)
+            if publication.id not in absent:
+                self.say(f"loading {publication.id}")
+                publication.load(self)
         geography.derive(self.db)
-        self._note_indices(skip)
         for publication in official:
-            self._note(publication, "left out" if publication.id in skip else "complete")
+            status = "left out" if publication.id in skip else NOT_LOADED if publication.id in absent else "complete"
+            self.note(publication, status)
         directory = self.db.conn.execute(
             "select title || ', ' || edition from publications where id = 'postcode_directory' and status <> 'left out'"
         ).fetchone()
@@ -331,9 +349,10 @@ class Build:
                     publication.hosted, file.names[0], len(data), hashlib.sha256(data).hexdigest(), None
                 )
                 publication.load(self)
-                self._note(publication, "hosted")
+                self.note(publication, "hosted")
 
-    def _note(self, publication: Publication, status: str) -> None:
+    def note(self, publication: Publication, status: str) -> None:
+        """Adds its rows to the tables of publications and of indices."""
         for file in publication.files:
             obtained = self._files.get(file.id)
             edition = self._editions.get(file.id, publication.edition)
@@ -359,18 +378,22 @@ class Build:
             }
             self.insert(PROVENANCE.name, list(row), [tuple(row.values())])
 
-    def _note_indices(self, skip: set[str]) -> None:
-        for publication in self.publications:
-            if index := publication.index:
-                row = {
-                    **{name: getattr(index, name) for name in ("id", "nation", "year", "title", "publisher", "areas")},
-                    **{name: getattr(index, name) for name in ("area_kind", "geography", "band_rule")},
-                    "published_bands": ", ".join(index.bands) or None,
-                    "table_name": index.table,
-                    "loaded": int(publication.id not in skip),
-                    "publication": publication.files[0].id,
-                }
-                self.insert(INDICES.name, list(row), [tuple(row.values())])
+        if index := publication.index:
+            loaded = status == "complete"
+            bands = [
+                name
+                for name in index.bands
+                if not loaded or self.db.conn.execute(f"select count(imd_{name}) from {index.table}").fetchone()[0]
+            ]
+            row = {
+                **{name: getattr(index, name) for name in ("id", "nation", "year", "title", "publisher", "areas")},
+                **{name: getattr(index, name) for name in ("area_kind", "geography", "band_rule")},
+                "published_bands": ", ".join(bands) or None,
+                "table_name": index.table,
+                "loaded": int(loaded),
+                "publication": publication.files[0].id,
+            }
+            self.insert(INDICES.name, list(row), [tuple(row.values())])
 
     def finish(self) -> None:
         """The common words, indexes, the digest of all figures, statistics, a compact file, and full-text search."""

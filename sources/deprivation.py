@@ -3,13 +3,17 @@
 A band (decile, quintile, any quantile) is 1 for the most deprived. Where a publisher gives a band, that one is used;
 any other is computed from the rank by the rule that the same publisher's bands follow:
 
-- `ceil`:  ceil(rank × q / n)            English indices 2019, SIMD 2020v2; used for NIMDM 2017, which publishes none
+- `ceil`:  ceil(rank × q / n)            English indices, SIMD 2020v2; used for NIMDM 2017, which publishes none
 - `floor`: floor((rank − 1) × q / n) + 1  WIMD 2019, all of its published deciles, quintiles and quartiles
+
+- WIMD 2025's deciles follow no rule: its publisher gives the highest rank of each. Its quintiles are pairs of them
+  unless the publisher's own were loaded, any other band is by `ceil`.
 
 Ranks may be halves, where a publisher gives ties their mean. The arithmetic is in whole numbers (twice the rank), so
 that no rounding can move an area between bands; the SQL says the same thing, and the tests hold the two together.
 """
 
+from bisect import bisect_left
 from numbers import Number
 
 from sources.publication import Index, Table
@@ -31,6 +35,11 @@ but Wales's community safety (crime) and physical environment (living environmen
 SUPPLEMENTARY = ("idaci", "idaopi")
 
 QUANTILES = range(2, 101)
+
+BANDS = {"decile": 10, "quintile": 5, "quartile": 4, "vigintile": 20}
+
+PARENTS = {"lsoa_2011": "small_areas", "lsoa_2021": "lsoas_2021"}
+"""Geography, as a column of `postcodes`, to the table that its areas are rows of."""
 
 
 def band(rank: float, n: int, q: int, rule: str) -> int:
@@ -61,15 +70,37 @@ def band_sql(rank: str, n: int, q: int, rule: str) -> str:
     raise ValueError(f"{rule!r} is not a band rule: ceil or floor")
 
 
-def index_table(name: str, columns: dict[str, type]) -> Table:
+def quantile(index: Index, rank: float, q: int) -> int:
+    """The band from 1 to `q` of a rank of `index`, as its publisher cuts them. Raises ValueError as `band` does."""
+    by_rule = band(rank, index.areas, q, index.band_rule)
+    for name, bounds in index.bounds.items():
+        if q == BANDS[name]:
+            return bisect_left(bounds, rank) + 1
+    if q == 5 and "decile" in index.bounds:
+        return (quantile(index, rank, 10) + 1) // 2
+    return by_rule
+
+
+def quantile_sql(index: Index, rank: str, q: int) -> str:
+    """`quantile` as an SQL expression over the column `rank`; null where the rank is null."""
+    for name, bounds in index.bounds.items():
+        if q == BANDS[name]:
+            cases = " ".join(f"when {rank} <= {highest} then {n}" for n, highest in enumerate(bounds, 1))
+            return f"(case {cases} end)"
+    if q == 5 and "decile" in index.bounds:
+        return f"({quantile_sql(index, rank, 10)} + 1) / 2"
+    return band_sql(rank, index.areas, q, index.band_rule)
+
+
+def index_table(name: str, columns: dict[str, type], geography: str = "lsoa_2011") -> Table:
     """The table of an index: one row an area, keyed by the area's code."""
     return Table(
         name,
         {"area_code": str, **columns},
         primary_key="area_code",
-        references={"area_code": ("small_areas", "code")},
+        references={"area_code": (PARENTS[geography], "code")},
         not_null=frozenset({"imd_rank"}),
-        area="area_code",
+        area={"area_code": geography},
     )
 
 
@@ -78,12 +109,15 @@ DEPRIVATION = Table(
     {
         "area_code": str,
         "index_id": str,
+        **dict.fromkeys(PARENTS, str),
         "rank": int,
         "of": int,
         "decile": int,
         "decile_basis": str,
         "quintile": int,
         "quintile_basis": str,
+        "quartile": int,
+        "vigintile": int,
         "score": float,
         **{
             f"{domain}_{figure}": type_
@@ -93,10 +127,13 @@ DEPRIVATION = Table(
         "domain_decile_basis": str,
     },
     primary_key=("area_code", "index_id"),
-    references={"area_code": ("small_areas", "code"), "index_id": ("indices", "id")},
+    references={
+        **{geography: (table, "code") for geography, table in PARENTS.items()},
+        "index_id": ("indices", "id"),
+    },
     not_null=frozenset({"rank", "of", "decile", "quintile"}),
+    indexes=tuple(PARENTS),
     without_rowid=True,
-    area="area_code",
     derived=True,
 )
 """Every index in the same words, one row an area an index.
@@ -108,18 +145,25 @@ A table, not a view over the indices' tables: SQLite reads those from end to end
 def common_words_sql(index: Index) -> str:
     """The SQL that selects the rows of `index` for the table `deprivation` from the index's own table."""
 
-    def banded(name: str, q: int) -> list[str]:
-        if name in index.bands:
-            return [f"imd_{name}", "'published'"]
-        return [band_sql("imd_rank", index.areas, q, index.band_rule), "'computed'"]
+    def published(name: str) -> str:
+        return f"imd_{name}" if name in index.bands else "null"
+
+    def banded(name: str) -> list[str]:
+        return [
+            f"coalesce({published(name)}, {quantile_sql(index, 'imd_rank', BANDS[name])})",
+            f"case when {published(name)} is null then 'computed' else 'published' end",
+        ]
 
     selected = [
         "area_code",
         f"'{index.id}'",
+        *("area_code" if geography == index.geography else "null" for geography in PARENTS),
         "imd_rank",
         str(index.areas),
-        *banded("decile", 10),
-        *banded("quintile", 5),
+        *banded("decile"),
+        *banded("quintile"),
+        published("quartile"),
+        published("vigintile"),
         index.score or "null",
     ]
     for domain in DOMAINS + SUPPLEMENTARY:

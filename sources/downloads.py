@@ -136,4 +136,9 @@ def _csv(rows: list) -> bytes:
 
 
 def _json(columns: list[str], rows: list[tuple]) -> bytes:
-    return b",\n".join(orjson.dumps(dict(zip(columns, row, strict=True))) for row in rows)
+    """The rows as JSON objects, a line each, without brackets around them."""
+    objects = [dict(zip(columns, row, strict=True)) for row in rows]
+    together = orjson.dumps(objects)[1:-1]
+    if together.count(b"},{") == len(rows) - 1:  # then it stands between the rows and nowhere in a text
+        return together.replace(b"},{", b"},\n{")
+    return b",\n".join(map(orjson.dumps, objects))

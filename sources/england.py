@@ -42,17 +42,32 @@ PARTS = {
 }
 
 
-def _figures() -> dict:
-    figures = {}
+COMMON = {  # common domain name: prefix
+    "income": "income",
+    "employment": "employment",
+    "education": "education_skills_training",
+    "health": "health_deprivation_disability",
+    "crime": "crime",
+    "barriers_to_housing_and_services": "barriers_to_housing_services",
+    "living_environment": "living_environment",
+    "idaci": "idaci",
+    "idaopi": "idaopi",
+}
+
+
+def figures() -> dict:
+    """The columns of scores, ranks and deciles, which have the same labels in File 7 of each edition."""
+    columns = {}
     for name, title in PARTS.items():
-        figures[f"{name}_score"] = column(float, f"{title} Score", f"{title} Score (rate)")
-        figures[f"{name}_rank"] = column(int, f"{title} Rank (where 1 is most deprived)")
-        figures[f"{name}_decile"] = column(int, f"{title} Decile (where 1 is most deprived 10% of LSOAs)")
-    return figures
+        decile = f"{title} Decile (where 1 is most deprived 10% of LSOAs)"
+        columns[f"{name}_score"] = column(float, f"{title} Score", f"{title} Score (rate)")
+        columns[f"{name}_rank"] = column(int, f"{title} Rank (where 1 is most deprived)")
+        columns[f"{name}_decile"] = column(int, decile, decile[:80])  # the file of 2025 cuts it there
+    return columns
 
 
 KEY = {"area_code": column(str, "LSOA code (2011)")}
-FIGURES = _figures()
+FIGURES = figures()
 PLACE = {
     "name": column(str, "LSOA name (2011)"),
     "local_authority_2019": column(str, "Local Authority District code (2019)"),
@@ -93,31 +108,21 @@ INDEX = Index(
     bands={"decile": 10},
     domain_bands=True,
     tied_pairs=26,
-    domains={
-        "income": "income",
-        "employment": "employment",
-        "education": "education_skills_training",
-        "health": "health_deprivation_disability",
-        "crime": "crime",
-        "barriers_to_housing_and_services": "barriers_to_housing_services",
-        "living_environment": "living_environment",
-        "idaci": "idaci",
-        "idaopi": "idaopi",
-    },
+    domains=COMMON,
 )
 
 
 def load(build) -> None:
     """Fills imd_england_2019 and adds names, 2019 authorities and mid-2015 populations to the LSOAs of England."""
     file_7 = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
-    figures, people = 1 + len(PLACE) + len(POPULATIONS), 1 + len(PLACE)
-    build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[figures:] for row in file_7))
+    scores, people = 1 + len(PLACE) + len(POPULATIONS), 1 + len(PLACE)
+    build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[scores:] for row in file_7))
     build.authorities("2019", ((row[2], row[3], "England") for row in file_7))
     build.areas(
         {"code": row[0], "kind": "LSOA", "nation": "England", "name": row[1], "local_authority_2019": row[2]}
         for row in file_7
     )
-    build.merge("lsoas_2011", ["code", *POPULATIONS], (row[:1] + row[people:figures] for row in file_7))
+    build.merge("lsoas_2011", ["code", *POPULATIONS], (row[:1] + row[people:scores] for row in file_7))
 
 
 def load_transformed(build) -> None:

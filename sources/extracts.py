@@ -29,7 +29,8 @@ def cut(database: Path, codes: list[str], folder: Path, publications: list[Publi
 
     A code is a local authority's, of 2019 or of today; anything else is the beginning of postcodes that no index
     covers ("JE2 3A"). An authority's areas are those that lie in it by either vintage and those in which it has a
-    postcode; all postcodes of these areas are taken. Raises SourceError for a code that selects nothing.
+    postcode, with the areas that became of them in 2021 and those that these were made of; all postcodes of these areas
+    are taken. Raises SourceError for a code that selects nothing.
     """
     connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
     scope, whole, directory, left_out = connection.execute(
@@ -60,10 +61,11 @@ def cut(database: Path, codes: list[str], folder: Path, publications: list[Publi
 
 
 def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
-    """Makes the temporary tables `chosen_areas` and `chosen_postcodes`."""
+    """Makes the temporary tables `chosen_lsoa_2011`, `chosen_lsoa_2021` (areas) and `chosen_postcodes`."""
     connection.executescript(
         """
-        create temp table chosen_areas (code text primary key);
+        create temp table chosen_lsoa_2011 (code text primary key);
+        create temp table chosen_lsoa_2021 (code text primary key);
         create temp table chosen_postcodes (postcode text primary key);
         """
     )
@@ -71,7 +73,7 @@ def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
         if AUTHORITY.fullmatch(code):
             areas = connection.execute(
                 """
-                insert or ignore into chosen_areas
+                insert or ignore into chosen_lsoa_2011
                 select code from small_areas where ?1 in (local_authority_2019, local_authority)
                 union
                 select lsoa_2011 from postcodes where local_authority = ?1 and lsoa_2011 is not null
@@ -87,10 +89,25 @@ def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
         )
         if not areas and not cursor.rowcount:
             raise SourceError(f"--extract: no area or postcode is in {code!r}, or it is there twice.")
+    chosen = -1
+    while chosen != connection.total_changes:  # until no change of 2021 leads out of the areas chosen
+        chosen = connection.total_changes
+        connection.executescript(
+            """
+            insert or ignore into chosen_lsoa_2021
+            select lsoa_2021 from lsoa_changes where lsoa_2011 in (select code from chosen_lsoa_2011)
+            union
+            select lsoa_2021 from postcodes
+            where lsoa_2011 in (select code from chosen_lsoa_2011) and lsoa_2021 is not null;
+
+            insert or ignore into chosen_lsoa_2011
+            select lsoa_2011 from lsoa_changes where lsoa_2021 in (select code from chosen_lsoa_2021);
+            """
+        )
     connection.execute(
         """
         insert or ignore into chosen_postcodes
-        select postcode from postcodes where lsoa_2011 in (select code from chosen_areas)
+        select postcode from postcodes where lsoa_2011 in (select code from chosen_lsoa_2011)
         """
     )
 
@@ -100,7 +117,9 @@ def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, byte
     if table.name == "postcodes":
         where = "where postcode in (select postcode from chosen_postcodes)"
     elif table.area:
-        where = f"where {table.area} in (select code from chosen_areas)"
+        where = "where " + " and ".join(
+            f"{column} in (select code from chosen_{geography})" for column, geography in table.area.items()
+        )
     elif table.name == PROVENANCE.name:
         where = "where status <> 'hosted'"
     rows = connection.execute(
@@ -122,19 +141,26 @@ def load(build: Build, folder: Path = FOLDER) -> None:
         manifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
         raise SourceError(f"{folder / MANIFEST} cannot be read: {error}") from error
-    for name, table in build.tables.items():
-        if table.derived:
-            continue
-        if name not in manifest["tables"]:
+    tables = {name: table for name, table in build.tables.items() if not table.derived}
+    known = {row[1] for row in _rows(folder, manifest["tables"][PROVENANCE.name], PROVENANCE)}
+    newer = [p for p in build.publications if p.id not in known and not p.hosted]  # published since it was cut
+    empty = {table.name for p in newer for table in p.tables}
+    for name, table in tables.items():
+        if name in manifest["tables"]:
+            build.insert(name, list(table.columns), _rows(folder, manifest["tables"][name], table))
+        elif name not in empty:
             raise SourceError(f"{folder} has no table {name}; cut the extract anew (--extract).")
-        build.insert(name, list(table.columns), _rows(folder, manifest["tables"][name], table))
-    cut_tables = [table.name for table in build.tables.values() if table.area and not table.derived]
-    for name in cut_tables:
+    for publication in newer:
+        build.note(publication, "left out")
+    for name in (name for name, table in tables.items() if table.area):
         build.db.conn.execute(
-            f"update {PROVENANCE.name} set status = 'extract' where ', ' || tables || ',' like ?", (f"%, {name},%",)
+            f"update {PROVENANCE.name} set status = 'extract'"
+            " where status = 'complete' and ', ' || tables || ',' like ?",
+            (f"%, {name},%",),
         )
     names = ", ".join(_names(build, manifest["codes"]))
-    build.insert(EDITION.name, list(EDITION.columns), [("", manifest["directory"], "extract", names, None)])
+    left_out = ", ".join(sorted(p.id for p in newer)) or None
+    build.insert(EDITION.name, list(EDITION.columns), [("", manifest["directory"], "extract", names, left_out)])
 
 
 def _names(build: Build, codes: list[str]) -> list[str]:

@@ -28,6 +28,10 @@ TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 BLOCK = 1 << 20
 
 
+class NotInMirror(SourceError):
+    """A mirror is without a file. The message says which names were looked for."""
+
+
 @dataclass
 class Obtained:
     """A publication's file on this machine.
@@ -110,7 +114,7 @@ class Library:
                 raise SourceError(f"{file.id}: {name} lies in the mirror twice: {', '.join(map(str, found))}")
             if found:
                 return _measured(found[0], name, None)
-        raise SourceError(f"{file.id}: not in the mirror {self.folder}. Accepted names: {_listed(file.names)}.")
+        raise NotInMirror(f"{file.id}: not in the mirror {self.folder}. Accepted names: {_listed(file.names)}.")
 
     def _from_base(self, file: SourceFile) -> Obtained:
         store = self.cache / ("mirror-" + hashlib.sha256(self.base.encode()).hexdigest()[:12])
@@ -122,7 +126,7 @@ class Library:
                     except FileNotFoundError:
                         continue
                 return _measured(store / served, name, None)
-        raise SourceError(f"{file.id}: not in the mirror {self.base}. Accepted names: {_listed(file.names)}.")
+        raise NotInMirror(f"{file.id}: not in the mirror {self.base}. Accepted names: {_listed(file.names)}.")
 
     def _described(self, path: Path, name: str) -> Obtained:
         obtained = _measured(path, name, None)

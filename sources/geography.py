@@ -1,12 +1,14 @@
 """The areas and authorities that everything else refers to, from the lookups of ONS and the Scottish Government.
 
 `small_areas` holds the 42,619 areas that ONS calls lsoa11 (LSOAs, data zones and Northern Ireland's SOAs);
-`lsoas_2011`, `data_zones_2011` and `soas_2001` hold what each kind has of its own.
+`lsoas_2011`, `data_zones_2011` and `soas_2001` hold what each kind has of its own. `lsoas_2021` are the areas of the
+indices since 2025, `lsoa_changes` leads from one to the other.
 """
 
 import re
 
-from sources.publication import Publication, SourceFile, Table
+from sources.deprivation import PARENTS
+from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.workbook import column
 
 SERVICES = "https://services1.arcgis.com/ESMARspQHYMw9BZ9/arcgis/rest/services/"
@@ -23,6 +25,29 @@ WARDS = SourceFile(
     SERVICES + "LSOA11_WD19_LAD19_EW_LU_V2/FeatureServer/0",
     page_size=1000,
     served_as="LSOA11_WD19_LAD19_EW_LU_V2.geojson",
+)
+CHANGES = SourceFile(
+    "lsoa_changes",
+    ("LSOA11_LSOA21_LAD22_EW_LU.csv", "LSOA11_LSOA21_LAD22_EW_LU_v5.csv", "LSOA11_LSOA21_LAD22_EW_LU_v5.geojson"),
+    SERVICES + "LSOA11_LSOA21_LAD22_EW_LU_v5/FeatureServer/0",
+    page_size=1000,
+    served_as="LSOA11_LSOA21_LAD22_EW_LU_v5.geojson",
+)
+NHS_2022 = SourceFile(
+    "nhs_geography_2022",
+    ("LSOA11_SICBL22_ICB22_LAD22_EN_LU.csv", "LSOA11_SICBL22_ICB22_LAD22_EN_LU.geojson"),
+    None,  # on the Open Geography portal; no fixed address is known
+)
+NHS_2024 = SourceFile(
+    "nhs_geography_2024",
+    (
+        "LSOA21_SICBL24_ICB24_EN_LU.csv",
+        "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU.csv",
+        "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU.geojson",
+    ),
+    SERVICES + "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU/FeatureServer/0",
+    page_size=1000,
+    served_as="LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU.geojson",
 )
 DATA_ZONES = SourceFile(
     "data_zone_2011_lookup",
@@ -74,42 +99,66 @@ SMALL_AREAS = Table(
     not_null=frozenset({"kind", "nation"}),
     indexes=("local_authority_2019", "local_authority"),
     search=("name", "publisher_name"),
-    area="code",
+    area={"code": "lsoa_2011"},
+)
+HEALTH_GEOGRAPHIES = Table(
+    "health_geographies",
+    {
+        "code": str,
+        "kind": str,
+        "nation": str,
+        "name": str,
+        "ods_code": str,
+        "vintages": str,
+        "areas_2011": int,
+        "areas_2021": int,
+    },
+    primary_key="code",
+    not_null=frozenset({"kind", "nation"}),
+    indexes=("ods_code",),
+    search=("name",),
 )
 
 
-def _list_table(name: str, own: dict[str, type], search: tuple[str, ...] = ("name",)) -> Table:
-    """The list of one kind of area: what small_areas says of it, so that it can be read alone, and what is its own."""
+def _list_table(
+    name: str, own: dict[str, type], search=("name",), vintage=2019, joins: dict[str, str] | None = None
+) -> Table:
+    """The list of one kind of area, that can be read alone: names, authorities, and `own`, what only this kind has.
+
+    vintage: the year of the authorities as published. joins: columns of `own` to the table that they refer to.
+    """
+    geography = "lsoa_2021" if vintage == 2024 else "lsoa_2011"
+    joins = {f"local_authority_{vintage}": "local_authorities", "local_authority": "local_authorities"} | (joins or {})
     return Table(
         name,
         {
             "code": str,
             **dict.fromkeys(search, str),
             "nation": str,
-            "local_authority_2019": str,
+            f"local_authority_{vintage}": str,
             "local_authority": str,
             "local_authority_name": str,
             **own,
         },
         primary_key="code",
-        references={
-            "code": ("small_areas", "code"),
-            "local_authority_2019": ("local_authorities", "code"),
-            "local_authority": ("local_authorities", "code"),
-        },
-        indexes=("local_authority_2019", "local_authority"),
+        references={column: (table, "code") for column, table in joins.items()}
+        | ({} if name == PARENTS[geography] else {"code": (PARENTS[geography], "code")}),
+        indexes=tuple(joins),
         search=search,
-        area="code",
+        area={"code": geography},
     )
 
 
 LSOAS = _list_table(
     "lsoas_2011",
     search=("name", "publisher_name"),
+    joins={"sub_icb_2022": HEALTH_GEOGRAPHIES.name, "icb_2022": HEALTH_GEOGRAPHIES.name},
     own={
         "msoa_2011": str,
         "ward_2019": str,
         "ward_2019_name": str,
+        "sub_icb_2022": str,
+        "icb_2022": str,
         "total_population_mid_2015": int,
         "dependent_children_mid_2015": int,
         "population_16_59_mid_2015": int,
@@ -117,13 +166,50 @@ LSOAS = _list_table(
         "working_age_population_mid_2015": int,
     },
 )
+LSOAS_2021 = _list_table(
+    "lsoas_2021",
+    search=("name", "publisher_name"),
+    vintage=2024,
+    joins={"sub_icb_2024": HEALTH_GEOGRAPHIES.name, "icb_2024": HEALTH_GEOGRAPHIES.name},
+    own={
+        "sub_icb_2024": str,
+        "icb_2024": str,
+        "total_population_mid_2022": int,
+        "dependent_children_mid_2022": int,
+        "older_population_60_and_over_mid_2022": int,
+        "working_age_population_mid_2022": int,
+        "latitude": float,
+        "longitude": float,
+    },
+)
+LSOA_CHANGES = Table(
+    "lsoa_changes",
+    {"lsoa_2011": str, "lsoa_2021": str, "change": str, "local_authority_2022": str},
+    primary_key=("lsoa_2011", "lsoa_2021"),
+    references={
+        "lsoa_2011": (SMALL_AREAS.name, "code"),
+        "lsoa_2021": (LSOAS_2021.name, "code"),
+        "local_authority_2022": ("local_authorities", "code"),
+    },
+    not_null=frozenset({"change"}),
+    indexes=("lsoa_2021",),
+    area={"lsoa_2011": "lsoa_2011", "lsoa_2021": "lsoa_2021"},
+)
+URBAN_RURAL = {
+    f"urban_rural_{folds}fold{part}": (type_, f"UR{folds}_{label}")
+    for folds in (2, 3, 6, 8)
+    for part, type_, label in (("", int, "Code"), ("_name", str, "Name"))
+}
 DATA_ZONE_LIST = _list_table(
     "data_zones_2011",
-    {
+    joins={"health_board": HEALTH_GEOGRAPHIES.name},
+    own={
         "intermediate_zone": str,
         "intermediate_zone_name": str,
         "ward": str,
         "ward_name": str,
+        "health_board": str,
+        **{name: type_ for name, (type_, _) in URBAN_RURAL.items()},
         "population": int,
         "working_age_population": int,
     },
@@ -131,6 +217,7 @@ DATA_ZONE_LIST = _list_table(
 SOAS = _list_table("soas_2001", {"local_government_district_2014": str, "urban_rural_2015": str})
 
 LISTS = {"LSOA": LSOAS.name, "data zone": DATA_ZONE_LIST.name, "SOA": SOAS.name}
+"""Kind of area to its list, of the areas that ONS calls lsoa11."""
 
 AREA_CODE = re.compile(r"[EW]01[0-9]{6}|S01[0-9]{6}|95[A-Z]{2}[0-9]{2}[A-Z][0-9]")
 NATION_OF_CODE = {"E": "England", "W": "Wales", "S": "Scotland", "N": "Northern Ireland", "9": "Northern Ireland"}
@@ -155,26 +242,45 @@ def load_lsoas(build) -> None:
     build.merge(LSOAS.name, ["code", "ward_2019", "ward_2019_name"], ((r[0], r[2], r[3]) for r in rows))
 
 
+def load_changes(build) -> None:
+    """Adds the LSOAs of 2021 and how they follow from those of 2011: U unchanged, M merged, S split, X irregular."""
+    wanted = ("LSOA11CD", "LSOA21CD", "LSOA21NM", "CHGIND", "LAD22CD", "LAD22NM")
+    rows = list(build.rows(CHANGES, {name: column(str, name) for name in wanted}))
+    for row in rows:
+        if row[3] not in ("U", "M", "S", "X") or (row[3] == "U") != (row[0] == row[1]):
+            raise SourceError(f"{CHANGES.names[0]}: {row[0]} to {row[1]} cannot be a change {row[3]!r}.")
+    build.authorities("2022", ((row[4], row[5], NATION_OF_CODE[row[4][0]]) for row in rows))
+    newer = dict.fromkeys((row[1], row[2], NATION_OF_CODE[row[1][0]]) for row in rows)
+    build.merge(LSOAS_2021.name, ["code", "name", "nation"], newer)
+    build.insert(LSOA_CHANGES.name, list(LSOA_CHANGES.columns), ((r[0], r[1], r[3], r[4]) for r in rows))
+
+
+def load_nhs(build, file: SourceFile, table: str, area: str, year: str) -> None:
+    """Adds the sub-ICB locations and integrated care boards of England, and which of them each LSOA lies in."""
+    names = [area, *(f"{kind}{year[2:]}{part}" for kind in ("SICBL", "ICB") for part in ("CD", "CDH", "NM"))]
+    rows = list(build.rows(file, {name: column(str, name) for name in names}))
+    for kind, at in (("sub-ICB location", 1), ("integrated care board", 4)):
+        build.health_geographies(year, ((r[at], kind, "England", r[at + 2], r[at + 1]) for r in rows))
+    build.merge(table, ["code", f"sub_icb_{year}", f"icb_{year}"], ((r[0], r[1], r[4]) for r in rows))
+
+
 def load_data_zones(build) -> None:
-    """Adds Scotland's data zones with their full names, intermediate zones and wards."""
-    wanted = (
-        "DZ2011_Code",
-        "DZ2011_Name",
-        "IZ2011_Code",
-        "IZ2011_Name",
-        "MMWard_Code",
-        "MMWard_Name",
-        "LA_Code",
-        "LA_Name",
-    )
-    rows = list(build.rows(DATA_ZONES, {name: column(str, name) for name in wanted}))
-    build.authorities("2024", ((row[6], row[7], "Scotland") for row in rows))
+    """Adds Scotland's data zones with their full names, intermediate zones, wards, health boards, urban-rural class."""
+    place = {name: column(str, name) for name in ("DZ2011_Code", "DZ2011_Name", "LA_Code", "LA_Name", "HB_Name")}
+    own = {
+        "intermediate_zone": column(str, "IZ2011_Code"),
+        "intermediate_zone_name": column(str, "IZ2011_Name"),
+        "ward": column(str, "MMWard_Code"),
+        "ward_name": column(str, "MMWard_Name"),
+        "health_board": column(str, "HB_Code"),
+        **{name: column(type_, label) for name, (type_, label) in URBAN_RURAL.items()},
+    }
+    rows = list(build.rows(DATA_ZONES, place | own))
+    figures, board = len(place), len(place) + list(own).index("health_board")
+    build.authorities("2024", ((row[2], row[3], "Scotland") for row in rows))
     build.areas({"code": row[0], "kind": "data zone", "nation": "Scotland", "name": row[1]} for row in rows)
-    build.merge(
-        DATA_ZONE_LIST.name,
-        ["code", "intermediate_zone", "intermediate_zone_name", "ward", "ward_name"],
-        (row[:1] + row[2:6] for row in rows),
-    )
+    build.health_geographies("2024", ((r[board], "health board", "Scotland", r[4], None) for r in rows))
+    build.merge(DATA_ZONE_LIST.name, ["code", *own], (row[:1] + row[figures:] for row in rows))
 
 
 def load_authorities(build) -> None:
@@ -187,49 +293,19 @@ def derive(db) -> None:
     """Fills what follows from the postcodes: current authorities, centroids and successors, all described as derived.
 
     Before that, a publisher's name that is no other than the area's own is taken out; after it, the lists of each kind
-    of area get what small_areas says.
+    of area get what small_areas says, and the health geographies how many areas they have.
 
     The current authority of an area is that of most of its live postcodes (of all of them where none is live; the
     first code where two have as many), its centroid their mean position; an authority's centroid is the mean position
     of its live postcodes, or of those of its 2019 areas where it has none today; the successor of an authority that the
-    directory no longer has is the one that most of the live postcodes of its 2019 areas are in now.
+    directory no longer has is the one that most of the live postcodes of its 2019 areas are in now. An LSOA of 2021
+    that no postcode is known to lie in gets its authority of 2024, or that one's successor.
     """
+    for parent in PARENTS.values():
+        db.conn.execute(f"update {parent} set publisher_name = null where publisher_name = name")
+    _place(db, "lsoa_2011")
     db.conn.executescript(
         """
-        update small_areas set publisher_name = null where publisher_name = name;
-
-        create temp table tally as
-        select
-            lsoa_2011 as area,
-            local_authority as authority,
-            terminated is null as live,
-            count(*) as postcodes,
-            count(latitude) as located,
-            total(latitude) as latitudes,
-            total(longitude) as longitudes
-        from postcodes
-        where lsoa_2011 is not null
-        group by lsoa_2011, local_authority, terminated is null;
-
-        create index temp.tally_area on tally(area);
-        create temp table counted as
-        select * from tally
-        where live = (select max(t.live) from tally t where t.area = tally.area);
-
-        create index temp.counted_area on counted(area);
-        update small_areas set
-            local_authority = (
-                select authority from counted
-                where area = small_areas.code and authority is not null
-                order by postcodes desc, authority limit 1
-            ),
-            latitude = (
-                select round(sum(latitudes) / nullif(sum(located), 0), 6) from counted where area = small_areas.code
-            ),
-            longitude = (
-                select round(sum(longitudes) / nullif(sum(located), 0), 6) from counted where area = small_areas.code
-            );
-
         update local_authorities set successor = (
             select counted.authority
             from counted join small_areas on small_areas.code = counted.area
@@ -257,10 +333,25 @@ def derive(db) -> None:
         update local_authorities set (latitude, longitude) = (
             select latitude, longitude from located where located.code = local_authorities.code
         );
-
         drop table located;
+        """
+    )
+    _place(db, "lsoa_2021")
+    db.conn.executescript(
+        """
         drop table counted;
         drop table tally;
+        update lsoas_2021 set local_authority = (
+            select coalesce(successor, code) from local_authorities where code = local_authority_2024
+        )
+        where local_authority is null;
+        update lsoas_2021 set local_authority_name = (
+            select name from local_authorities where code = local_authority
+        );
+        update health_geographies set
+            areas_2011 = (select count(*) from lsoas_2011 where health_geographies.code in (sub_icb_2022, icb_2022))
+                + (select count(*) from data_zones_2011 where health_board = health_geographies.code),
+            areas_2021 = (select count(*) from lsoas_2021 where health_geographies.code in (sub_icb_2024, icb_2024));
         """
     )
     for name in LISTS.values():
@@ -274,6 +365,50 @@ def derive(db) -> None:
             )
             """
         )
+
+
+def _place(db, geography: str) -> None:
+    """Gives the areas of a geography, a column of postcodes, the authority and the mean position of their postcodes.
+
+    Leaves the counts behind it: temp.tally by area, authority and live or not; temp.counted, those of them that count.
+    """
+    db.conn.executescript(
+        f"""
+        drop table if exists temp.tally;
+        drop table if exists temp.counted;
+        create temp table tally as
+        select
+            {geography} as area,
+            local_authority as authority,
+            terminated is null as live,
+            count(*) as postcodes,
+            count(latitude) as located,
+            total(latitude) as latitudes,
+            total(longitude) as longitudes
+        from postcodes
+        where {geography} is not null
+        group by {geography}, local_authority, terminated is null;
+
+        create index temp.tally_area on tally(area);
+        create temp table counted as
+        select * from tally
+        where live = (select max(t.live) from tally t where t.area = tally.area);
+
+        create index temp.counted_area on counted(area);
+        update {PARENTS[geography]} set
+            local_authority = (
+                select authority from counted
+                where area = {PARENTS[geography]}.code and authority is not null
+                order by postcodes desc, authority limit 1
+            ),
+            (latitude, longitude) = (
+                select
+                    round(sum(latitudes) / nullif(sum(located), 0), 6),
+                    round(sum(longitudes) / nullif(sum(located), 0), 6)
+                from counted where area = {PARENTS[geography]}.code
+            );
+        """
+    )
 
 
 def _lookup(id_: str, title: str, edition: str, file: SourceFile, load, rows: int, **other) -> Publication:
@@ -303,7 +438,10 @@ PUBLICATIONS = (
         load_authorities,
         361,
         fills=(LOCAL_AUTHORITIES.name,),
-        tables=(LOCAL_AUTHORITIES, SMALL_AREAS, LSOAS, DATA_ZONE_LIST, SOAS),
+        tables=(
+            *(LOCAL_AUTHORITIES, HEALTH_GEOGRAPHIES, SMALL_AREAS, LSOAS, LSOAS_2021, LSOA_CHANGES),
+            *(DATA_ZONE_LIST, SOAS),
+        ),
     ),
     _lookup(
         "lsoa_2011_lookup",
@@ -315,6 +453,33 @@ PUBLICATIONS = (
         fills=(SMALL_AREAS.name, LSOAS.name, LOCAL_AUTHORITIES.name),
     ),
     _lookup(
+        "lsoa_changes",
+        "LSOA (2011) to LSOA (2021) to Local Authority District (2022) Lookup for England and Wales",
+        "2022",
+        CHANGES,
+        load_changes,
+        35795,
+        fills=(LSOAS_2021.name, LSOA_CHANGES.name, LOCAL_AUTHORITIES.name),
+    ),
+    _lookup(
+        "nhs_geography_2022",
+        "LSOA (2011) to Sub ICB Locations to Integrated Care Boards Lookup in England",
+        "2022",
+        NHS_2022,
+        lambda build: load_nhs(build, NHS_2022, LSOAS.name, "LSOA11CD", "2022"),
+        32844,
+        fills=(LSOAS.name, HEALTH_GEOGRAPHIES.name),
+    ),
+    _lookup(
+        "nhs_geography_2024",
+        "LSOA (2021) to Sub ICB Locations to Integrated Care Boards Lookup in England",
+        "2024",
+        NHS_2024,
+        lambda build: load_nhs(build, NHS_2024, LSOAS_2021.name, "LSOA21CD", "2024"),
+        33755,
+        fills=(LSOAS_2021.name, HEALTH_GEOGRAPHIES.name),
+    ),
+    _lookup(
         "data_zone_2011_lookup",
         "2011 Data Zone lookup",
         "December 2024",
@@ -324,6 +489,6 @@ PUBLICATIONS = (
         publisher="Scottish Government",
         page="https://statistics.gov.scot/",
         attribution="Scottish Government, 2011 Data Zone lookup, licensed under the Open Government Licence v3.0.",
-        fills=(SMALL_AREAS.name, DATA_ZONE_LIST.name),
+        fills=(SMALL_AREAS.name, DATA_ZONE_LIST.name, HEALTH_GEOGRAPHIES.name, LOCAL_AUTHORITIES.name),
     ),
 )

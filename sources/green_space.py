@@ -1,4 +1,4 @@
-"""Access to gardens and public green space in Great Britain, April 2020: private outdoor space by authority (ONS).
+"""Access to gardens and public green space in Great Britain, April 2020: private outdoor space, and parks (ONS).
 
 https://www.ons.gov.uk/economy/environmentalaccounts/datasets/accesstogardensandpublicgreenspaceingreatbritain
 The authorities are those of 2019. What the file calls a percentage is a share (0.97), and is stored as one.
@@ -77,20 +77,81 @@ def load(build) -> None:
     build.authorities("2019", ((row[0], row[2], row[1]) for row in rows))
 
 
+PARKS = SourceFile(
+    "green_space_parks",
+    ("ospublicgreenspacereferencetables.xlsx",),
+    "https://www.ons.gov.uk/file?uri=/economy/environmentalaccounts/datasets/accesstogardensandpublicgreenspaceingreatbritain/"
+    "accesstopublicparksandplayingfieldsgreatbritainapril2020/ospublicgreenspacereferencetables.xlsx",
+    optional=True,
+)
+# ONS has said that this sheet and "LAD Parks and Playing Fields" were once the same by mistake: the labels of this
+# one named playing fields too. It is read under either label, and its description warns.
+PARKS_SHEET = "LAD Parks only"
+
+
+def _parks(text: str):
+    return column(
+        float,
+        text.format(one="Park, Public Garden, or Playing Field", many="Parks, Public Gardens, or Playing Fields"),
+        text.format(one="Park or Public Garden", many="Parks or Public Gardens"),
+    )
+
+
+PARKS_FIGURES = {
+    "region": column(str, "Region code"),
+    "region_name": column(str, "Region name"),
+    "average_distance_to_nearest_m": _parks("Average distance to nearest {one} (m)"),
+    "average_size_of_nearest_m2": _parks("Average size of nearest {one} (m2)"),
+    "average_number_within_1000_m": _parks("Average number of {many} within 1,000 m radius"),
+    "average_combined_size_within_1000_m_m2": _parks("Average combined size of {many} within 1,000 m radius (m2)"),
+}
+PARKS_TABLE = Table(
+    "green_space_parks",
+    {"local_authority": str, **{name: c.type for name, c in PARKS_FIGURES.items()}},
+    primary_key="local_authority",
+    references={"local_authority": ("local_authorities", "code")},
+    not_null=frozenset({"average_distance_to_nearest_m"}),
+)
+
+
+def load_parks(build) -> None:
+    """Fills green_space_parks and adds the 2019 authorities of Great Britain."""
+    rows = list(build.rows(PARKS, KEY | PLACE | PARKS_FIGURES, sheet=PARKS_SHEET))
+    build.insert(PARKS_TABLE.name, list(PARKS_TABLE.columns), (row[:1] + row[3:] for row in rows))
+    build.authorities("2019", ((row[0], row[2], row[1]) for row in rows))
+
+
+PAGE = "https://www.ons.gov.uk/economy/environmentalaccounts/datasets/accesstogardensandpublicgreenspaceingreatbritain"
+ATTRIBUTION = (
+    "Contains OS data © Crown copyright and database right 2020."
+    " Source: Office for National Statistics licensed under the Open Government Licence v.3.0."
+)
+
 PUBLICATIONS = (
     Publication(
         id="green_space",
         title="Access to gardens and public green space in Great Britain: private outdoor space",
         publisher="Office for National Statistics",
         edition="April 2020",
-        page="https://www.ons.gov.uk/economy/environmentalaccounts/datasets/"
-        "accesstogardensandpublicgreenspaceingreatbritain",
+        page=PAGE,
         files=(GARDENS,),
         load=load,
         tables=(TABLE,),
         fills=(TABLE.name, "local_authorities"),
         rows={GARDENS.id: AUTHORITIES},
-        attribution="Contains OS data © Crown copyright and database right 2020."
-        " Source: Office for National Statistics licensed under the Open Government Licence v.3.0.",
+        attribution=ATTRIBUTION,
+    ),
+    Publication(
+        id="green_space_parks",
+        title="Access to gardens and public green space in Great Britain: public parks and playing fields",
+        publisher="Office for National Statistics",
+        edition="April 2020",
+        page=PAGE,
+        files=(PARKS,),
+        load=load_parks,
+        tables=(PARKS_TABLE,),
+        fills=(PARKS_TABLE.name, "local_authorities"),
+        rows={PARKS.id: AUTHORITIES},
+        attribution=ATTRIBUTION,
     ),
 )

@@ -41,8 +41,12 @@ POSTCODES = Table(
         "longitude": float,
     },
     primary_key="postcode",
-    references={"lsoa_2011": ("small_areas", "code"), "local_authority": ("local_authorities", "code")},
-    indexes=("lsoa_2011",),
+    references={
+        "lsoa_2011": ("small_areas", "code"),
+        "lsoa_2021": ("lsoas_2021", "code"),
+        "local_authority": ("local_authorities", "code"),
+    },
+    indexes=("lsoa_2011", "lsoa_2021"),
     # Cells of 0.0025 degrees of latitude by 0.004 of longitude (some 280 m by 280 m), numbered so that those side by
     # side in a row follow each other; of live postcodes only.
     computed_indexes={
@@ -50,7 +54,7 @@ POSTCODES = Table(
         " where terminated is null and latitude is not null"
     },
     without_rowid=True,
-    area="lsoa_2011",
+    area={"lsoa_2011": "lsoa_2011"},
 )
 
 RECODED_2025 = {
@@ -128,13 +132,28 @@ def load(build) -> None:
     build.name_authorities(RECODED_2025 | names)
     # An area that no loaded publication names (its lookup was left out) still gets its row, so that nothing is lost.
     build.areas({"code": c, "kind": KIND_OF_CODE[c[0]], "nation": NATION_OF_CODE[c[0]]} for c in rows.areas if c)
+    build.merge("lsoas_2021", ["code", "nation"], ((c, NATION_OF_CODE[c[0]]) for c in sorted(filter(None, rows.newer))))
     build.merge("lsoas_2011", ["code", "msoa_2011"], sorted(rows.middle.items()))
+    build.db.conn.execute(AREAS_OF_2021)
+
+
+AREAS_OF_2021 = """
+    update postcodes set lsoa_2021 = (select lsoa_2021 from lsoa_changes where lsoa_2011 = postcodes.lsoa_2011)
+    where lsoa_2021 is null and lsoa_2011 in (
+        select lsoa_2011 from lsoa_changes group by lsoa_2011 having count(*) = 1 and min(change) in ('U', 'M')
+    )
+"""
+"""Where the directory gives no LSOA of 2021: the one that the LSOA of 2011 became whole, unchanged or merged.
+
+Of one that was split, or changed irregularly, the postcode may lie in any part: then there is none.
+"""
 
 
 class _Rows:
     """The directory's rows as they go into the table, and what is learned of them on the way.
 
-    count: rows read. areas, authorities: the codes met. middle: LSOA to its MSOA.
+    count: rows read. areas, newer, authorities: the codes met, of areas of 2011 and 2021 and of authorities.
+    middle: LSOA to its MSOA.
     """
 
     def __init__(self, build, raw, member: zipfile.ZipInfo, name: str):
@@ -142,6 +161,7 @@ class _Rows:
         self.count = 0
         self.middle: dict[str, str] = {}
         self.areas: set[str | None] = set()
+        self.newer: set[str | None] = set()
         self.authorities: set[str | None] = set()
 
     def __iter__(self) -> Iterator[tuple]:
@@ -196,7 +216,7 @@ class _Rows:
                 advance(at - seen)
                 seen = at
         advance(self.member.file_size - seen)
-        self.areas, self.authorities = set(area.values()), set(authority.values())
+        self.areas, self.newer, self.authorities = (set(codes.values()) for codes in (area, area_2021, authority))
 
 
 def _places(header: list[str], where: str) -> dict[str, int]:
@@ -261,7 +281,7 @@ PUBLICATIONS = (
         files=(DIRECTORY,),
         load=load,
         tables=(POSTCODES,),
-        fills=(POSTCODES.name, "small_areas", "lsoas_2011", "local_authorities"),
+        fills=(POSTCODES.name, "small_areas", "lsoas_2011", "lsoas_2021", "local_authorities"),
         attribution="Contains OS data © Crown copyright and database right {year}."
         " Contains Royal Mail data © Royal Mail copyright and database right {year}."
         " Source: Office for National Statistics licensed under the Open Government Licence v.3.0.",

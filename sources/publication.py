@@ -20,6 +20,9 @@ class Licence:
 OGL = Licence(
     "Open Government Licence v3.0", "https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/"
 )
+CC_BY = Licence(
+    "Creative Commons Attribution 4.0 International (CC BY 4.0)", "https://creativecommons.org/licenses/by/4.0/"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class SourceFile:
     names: the file names that are accepted, the official one (or the newest edition's) first.
     address: where the publisher serves it; None where no address is known.
     served_as: the accepted name of what the address serves, where that is not the first one.
+    optional: a mirror may be without it; the database then says that its publication was not loaded.
     page_size: for an ArcGIS feature layer, how many features one request may ask for; None for a plain file.
     """
 
@@ -38,6 +42,7 @@ class SourceFile:
     address: str | None
     page_size: int | None = None
     served_as: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class Table:
     columns: column name to str, int, float or Number (whole numbers and halves), in order. Codes are str so that
     anyone's SQL joins on them.
     primary_key: its key column, or columns; none where it is empty. references: column to (table, column).
-    area: the column that holds a small area's code, by which an extract is cut; None for a table kept whole.
+    area: the columns that hold a small area's code, each with its geography (as in `Index.geography`), by which an
+    extract is cut; empty for a table kept whole.
     derived: made by every build, from the other tables or a hosted data set, so not part of an extract.
     indexes: columns that get an index of their own. search: columns in the full-text index.
     computed_indexes: name to what is indexed beyond columns, as SQL from the bracket on.
@@ -62,7 +68,7 @@ class Table:
     search: tuple[str, ...] = ()
     computed_indexes: dict[str, str] = field(default_factory=dict)
     without_rowid: bool = False
-    area: str | None = None
+    area: dict[str, str] = field(default_factory=dict)
     derived: bool = False
 
     @property
@@ -82,10 +88,12 @@ class Table:
 class Index:
     """An index of multiple deprivation and how to read its table in the words common to all of them.
 
-    areas: how many areas it ranks. geography: the kind of area, as a column of `postcodes`.
+    areas: how many areas it ranks. geography: the kind of area, as a column of `postcodes`: lsoa_2011 or lsoa_2021.
     band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `sources.deprivation`).
     bands: published band columns of the overall rank, name to number of bands.
+    bounds: for published bands that follow no rule, name to the highest rank of each band.
     domains: common domain name to the table's own column prefix; `_rank`, and `_decile` where published.
+    may_be_blank: columns that a file of the publication may have blank, each as a whole.
     tied_pairs: how many pairs of areas share an overall rank.
     """
 
@@ -101,6 +109,8 @@ class Index:
     band_rule: str
     bands: dict[str, int]
     domains: dict[str, str]
+    bounds: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    may_be_blank: frozenset[str] = frozenset()
     tied_pairs: int = 0
     domain_bands: bool = False
     score: str | None = "imd_score"

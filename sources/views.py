@@ -41,6 +41,9 @@ VIEWS = {
             local_authorities.name as local_authority_name,
             small_areas.local_authority_2019 as local_authority_2019_code,
             before.name as local_authority_2019_name,
+            lsoas_2021.code as lsoa_2021,
+            coalesce(lsoas_2021.name, lsoas_2021.publisher_name) as lsoa_2021_name,
+            lsoas_2021.publisher_name as lsoa_2021_publisher_name,
             -- Islands have no authority and no area: their postcode areas say which they are.
             coalesce(
               small_areas.nation,
@@ -56,6 +59,7 @@ VIEWS = {
           from postcodes
           cross join edition
           left join small_areas on small_areas.code = postcodes.lsoa_2011
+          left join lsoas_2021 on lsoas_2021.code = postcodes.lsoa_2021
           left join local_authorities
             on local_authorities.code = coalesce(postcodes.local_authority, small_areas.local_authority)
           left join local_authorities as before on before.code = small_areas.local_authority_2019
@@ -102,8 +106,37 @@ VIEWS = {
           local_authority_code,
           local_authority_name,
           local_authority_2019_code,
-          local_authority_2019_name
+          local_authority_2019_name,
+          lsoa_2021,
+          lsoa_2021_name,
+          lsoa_2021_publisher_name
         from placed
+    """,
+    "postcode_indices": """
+        select
+          postcodes.postcode,
+          indices.id as index_id,
+          indices.year,
+          indices.geography,
+          case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end as area_code,
+          deprivation.rank,
+          case
+            when deprivation.rank is not null then null
+            when not indices.loaded then indices.title || ' was left out of this database.'
+            when indices.geography = 'lsoa_2021' and postcodes.lsoa_2021 is null then
+              'The directory does not give ' || postcodes.postcode || ' an LSOA of 2021, so it has no figures of the '
+              || indices.title || '.'
+            else
+              'There are no figures of the ' || indices.title || ' for '
+              || case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end || '.'
+          end as without
+        from postcodes
+        cross join small_areas on small_areas.code = postcodes.lsoa_2011
+        cross join indices on indices.nation = small_areas.nation
+        left join deprivation
+          on deprivation.index_id = indices.id
+          and deprivation.area_code
+            = case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end
     """,
 }
 """Name to the SQL of its select."""

@@ -24,8 +24,7 @@ SCORES = SourceFile(
     FILES + "wimd-2019-index-and-domain-scores-by-small-area_0.ods",
 )
 
-PARTS = {
-    "imd": "WIMD 2019",
+DOMAINS = {  # the same in each edition
     "income": "Income",
     "employment": "Employment",
     "health": "Health",
@@ -35,6 +34,11 @@ PARTS = {
     "community_safety": "Community Safety",
     "physical_environment": "Physical Environment",
 }
+COMMON = {name: name for name in DOMAINS if name not in ("community_safety", "physical_environment")} | {
+    "crime": "community_safety",
+    "living_environment": "physical_environment",
+}
+PARTS = {"imd": "WIMD 2019", **DOMAINS}
 KEY = {"area_code": column(str, "LSOA code")}
 NAME = {"publisher_name": column(str, "LSOA name (Eng)")}
 RANK = {f"{name}_rank": column(int, title) for name, title in PARTS.items()}
@@ -59,37 +63,31 @@ INDEX = Index(
     table=TABLE.name,
     band_rule="floor",
     bands={"decile": 10, "quintile": 5, "quartile": 4},
-    domains={
-        "income": "income",
-        "employment": "employment",
-        "education": "education",
-        "health": "health",
-        "crime": "community_safety",
-        "access_to_services": "access_to_services",
-        "housing": "housing",
-        "living_environment": "physical_environment",
-    },
+    domains=COMMON,
 )
+
+
+def bands_of(build, file: SourceFile, bands: dict, overall: dict[str, int], year: int) -> list[tuple]:
+    """The rows of code and published bands in a workbook's sheet of them.
+
+    overall: each area's rank in the main sheet. Raises SourceError where the two sheets give an area different ranks.
+    """
+    rank = {"imd_rank": column(int, f"WIMD {year} overall rank")}
+    rows = list(build.rows(file, KEY | bands | rank, sheet="Deciles_quintiles_quartiles"))
+    for code, *_, again in rows:
+        if overall.get(code) != again:
+            raise SourceError(
+                f"{build.file(file).name}: {code} has rank {overall.get(code)} in one sheet and {again} in another."
+            )
+    return [row[:-1] for row in rows]
 
 
 def load(build) -> None:
     """Fills imd_wales_2019 and adds the index's own names to the LSOAs of Wales."""
     ranks = list(build.rows(RANKS, KEY | NAME | RANK, sheet="WIMD_2019_ranks"))
     build.insert(TABLE.name, ["area_code", *RANK], (row[:1] + row[2:] for row in ranks))
-    overall = {row[0]: row[2] for row in ranks}
-    bands = list(
-        build.rows(
-            RANKS,
-            KEY | BANDS | {"imd_rank": column(int, "WIMD 2019 overall rank")},
-            sheet="Deciles_quintiles_quartiles",
-        )
-    )
-    for code, *_, rank in bands:
-        if overall.get(code) != rank:
-            raise SourceError(
-                f"{RANKS.names[0]}: {code} has rank {overall.get(code)} in one sheet and {rank} in another."
-            )
-    build.update(TABLE.name, ["area_code", *BANDS], (row[:-1] for row in bands))
+    bands = bands_of(build, RANKS, BANDS, {row[0]: row[2] for row in ranks}, 2019)
+    build.update(TABLE.name, ["area_code", *BANDS], bands)
     build.update(TABLE.name, ["area_code", *SCORE], build.rows(SCORES, KEY | SCORE))
     build.areas({"code": row[0], "kind": "LSOA", "nation": "Wales", "publisher_name": row[1]} for row in ranks)
 

@@ -147,7 +147,8 @@ def _typed(grid, first: int, places: list[int], columns: dict[str, Column], wher
     names = list(columns)
     converters = [_CONVERT[c.type] for c in columns.values()]
     for number, row in enumerate(grid[first:], first + 1):
-        if sum(1 for cell in row if not _blank(cell)) < 2:  # blank, or a footnote
+        filled = (cell for cell in row if not _blank(cell))
+        if next(filled, None) is None or next(filled, None) is None:  # blank, or a footnote
             continue
         values = []
         for name, place, convert in zip(names, places, converters, strict=True):
@@ -161,7 +162,7 @@ def _typed(grid, first: int, places: list[int], columns: dict[str, Column], wher
 
 
 def _blank(cell) -> bool:
-    return cell is None or (isinstance(cell, str) and not cell.strip())
+    return cell is None or cell == "" or (isinstance(cell, str) and cell.isspace())
 
 
 def text(cell) -> str | None:
@@ -172,6 +173,7 @@ def text(cell) -> str | None:
 
 
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
+_PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -181,6 +183,8 @@ def real(cell) -> float | None:
         return float(cell)
     if _blank(cell):
         return None
+    if isinstance(cell, str) and _PLAIN.fullmatch(cell):
+        return float(cell)
     bare = str(cell).strip()
     if _THOUSANDS.fullmatch(bare):
         bare = bare.replace(",", "")
@@ -194,6 +198,8 @@ def real(cell) -> float | None:
 
 def integer(cell) -> int | None:
     """A cell's whole number, None where blank. Raises ValueError for anything else."""
+    if isinstance(cell, str) and len(cell) < 16 and cell.isascii() and cell.isdigit():
+        return int(cell)
     value = real(cell)
     if value is None:
         return None

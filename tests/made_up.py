@@ -16,7 +16,8 @@ from pathlib import Path
 
 import openpyxl
 
-from sources import england, green_space, northern_ireland, scotland, wales
+from sources import england, england_2025, green_space, northern_ireland, scotland, uk_composite, wales, wales_2025
+from sources.geography import URBAN_RURAL
 
 AREAS = {"E": 32844, "W": 1909, "S": 6976, "N": 890}
 AUTHORITIES = (
@@ -35,6 +36,33 @@ def ceil_band(rank: int, n: int, q: int) -> int:
 
 def floor_band(rank: int, n: int, q: int) -> int:
     return math.floor(Fraction((rank - 1) * q, n)) + 1
+
+
+def codes_2021(nation: str) -> list[str]:
+    """The LSOAs of 2021: most as they were, one of the last few of 2011 together, the others parts of the first."""
+    kept = codes(nation)[SPLIT[nation] : -MERGED[nation]]
+    parts = AREAS_2021[nation] - len(kept) - 1
+    return [*kept, MERGER[nation], *(f"{nation}0109{n:04}" for n in range(parts))]
+
+
+AREAS_2021 = {"E": 33755, "W": 1917}
+SPLIT = {"E": 2, "W": 1}  # how many of the first LSOAs of 2011 became several
+MERGED = {"E": 2, "W": 3}  # how many of the last LSOAs of 2011 became one
+MERGER = {"E": "E01080000", "W": "W01080000"}
+
+
+def changes() -> list[tuple[str, str, str]]:
+    """LSOA of 2011, LSOA of 2021 and the change."""
+    rows = []
+    for nation in "EW":
+        older, newer = codes(nation), codes_2021(nation)
+        whole = len(older) - MERGED[nation] - SPLIT[nation]
+        rows += [(code, code, "U") for code in newer[:whole]]
+        rows += [(code, MERGER[nation], "M") for code in older[-MERGED[nation] :]]
+        rows += [(older[0], code, "S") for code in newer[whole + 1 :]]
+        if SPLIT[nation] == 2:  # as many as the lookup has rows
+            rows += [(older[1], code, "X") for code in newer[whole + 1 :][:120]]
+    return sorted(rows)
 
 
 def codes(nation: str) -> list[str]:
@@ -66,6 +94,11 @@ def write(folder: Path) -> Path:
     _northern_ireland(folder / "other")
     _green_space(folder)
     _lookups(folder / "other")
+    _england_2025(folder / "england")
+    _wales_2025(folder / "other")
+    _areas_2021(folder / "other")
+    _composite(folder)
+    parks(folder / green_space.PARKS.names[0])
     directory(folder / "ONSPD_MAY_2026.zip")
     return folder
 
@@ -93,17 +126,23 @@ def _shuffled(n: int) -> list[int]:
     return ranks
 
 
-def _england(folder: Path) -> None:
-    n = AREAS["E"]
+def _english_figures(n: int, tied: bool) -> dict[str, list]:
+    """The columns of scores, ranks and deciles of File 7."""
     columns: dict[str, list] = {}
     for part, title in england.PARTS.items():
         ranks = _shuffled(n)
-        if part == "imd":  # 26 pairs share the smaller number
+        if part == "imd" and tied:  # 26 pairs share the smaller number
             ranks = [rank - 1 if rank % 1000 == 1 and 1 < rank <= 26001 else rank for rank in ranks]
         rate = " (rate)" if part in ("income", "employment", "idaci", "idaopi") else ""
         columns[f"{title} Score{rate}"] = [f"{(n - rank) / 400:.3f}" for rank in ranks]
         columns[f"{title} Rank (where 1 is most deprived)"] = ranks
         columns[f"{title} Decile (where 1 is most deprived 10% of LSOAs)"] = [ceil_band(r, n, 10) for r in ranks]
+    return columns
+
+
+def _england(folder: Path) -> None:
+    n = AREAS["E"]
+    columns = _english_figures(n, tied=True)
     for column in england.POPULATIONS.values():
         columns[column.labels[0]] = [f"{1000 + i % 900:,}" for i in range(n)]  # with a thousands separator
     places = [
@@ -116,6 +155,129 @@ def _england(folder: Path) -> None:
     labels = [c.labels[0] for c in england.TRANSFORMED.values()]
     rows = [[*place, *(f"{(i * k) % 1000 / 10:.3f}" for k in range(1, 8))] for i, place in enumerate(places)]
     _csv(folder / england.FILE_9.names[0], [*header[:4], *labels], rows)
+
+
+def authority_2024(nation: str, i: int) -> str:
+    code = authority_of(nation, i)
+    return AUTHORITIES[0] if code in RETIRED else code
+
+
+def name_2021(code: str) -> str:
+    return f"Made-up {code} (2021)"
+
+
+def _england_2025(folder: Path) -> None:
+    n = AREAS_2021["E"]
+    columns = {
+        label[:80] if label.startswith("Children and Young") else label: cells  # as the file has it
+        for label, cells in _english_figures(n, tied=False).items()
+    }
+    for column in england_2025.POPULATIONS.values():
+        columns[column.labels[0]] = [1000 + i % 900 for i in range(n)]
+    header = [england_2025.KEY["area_code"].labels[0], *(c.labels[0] for c in england_2025.PLACE.values()), *columns]
+    authorities = [authority_2024("E", i) for i in range(n)]
+    rows = [
+        [code, name_2021(code), authority, name_of_authority(authority), *figures]
+        for code, authority, figures in zip(
+            codes_2021("E"), authorities, zip(*columns.values(), strict=True), strict=True
+        )
+    ]
+    _csv(folder / f"{england_2025.FILE_7.names[0]}.gz", header, rows)
+
+
+def wales_2025_sheets() -> dict[str, list]:
+    """The sheets of the workbook, with bands as published; the quintiles are no pairs of the deciles."""
+    n = AREAS_2021["W"]
+    random.seed(2025)
+    ranks = {title: _shuffled(n) for title in ("WIMD 2025", *wales.DOMAINS.values())}
+    places = [(code, f"Pentre {i}", name_of_authority(authority_of("W", i))) for i, code in enumerate(codes_2021("W"))]
+    header = ["LSOA code", "LSOA name (Eng)", "Local Authority name (Eng)", "WIMD 2025 ", *list(ranks)[1:], " "]
+    table = [[*place, *row, ""] for place, row in zip(places, zip(*ranks.values(), strict=True), strict=True)]
+    deciles = [next(d for d, most in enumerate(wales_2025.DECILES, 1) if r <= most) for r in ranks["WIMD 2025"]]
+    bands = [
+        [*place, rank, decile, floor_band(rank, n, 5), floor_band(rank, n, 4), "10% most deprived"]
+        for place, rank, decile in zip(places, ranks["WIMD 2025"], deciles, strict=True)
+    ]
+    labels = ["rank ", "decile", "quintile", "quartile", "deprivation group"]
+    return {
+        "WIMD_2025_ranks": [["Rank of LSOA"], ["This worksheet contains one table."], header, *table],
+        "Deciles_quintiles_quartiles": [
+            ["Bands"],
+            [],
+            [],
+            [*header[:3], *(f"WIMD 2025 overall {x}" for x in labels)],
+            *bands,
+        ],
+    }
+
+
+def _wales_2025(folder: Path) -> None:
+    _, _, header, *rows = wales_2025_sheets()["WIMD_2025_ranks"]
+    _csv(folder / wales_2025.RANKS.names[-1], header, rows, blank_tail=2)
+
+
+def _areas_2021(folder: Path) -> None:
+    at = {code: i for nation in "EW" for i, code in enumerate(codes(nation))}
+    rows = []
+    for older, newer, change in changes():
+        authority = authority_of(older[0], at[older])
+        rows.append(
+            [older, "-", newer, name_2021(newer), change, authority, name_of_authority(authority)],
+        )
+    header = ["LSOA11CD", "LSOA11NM", "LSOA21CD", "LSOA21NM", "CHGIND", "LAD22CD", "LAD22NM"]
+    _csv(folder / "LSOA11_LSOA21_LAD22_EW_LU.csv", header, rows, "utf-8-sig")
+    for areas, era, year, name in (
+        (codes("E"), "11", "22", "LSOA11_SICBL22_ICB22_LAD22_EN_LU.csv"),
+        (codes_2021("E"), "21", "24", "LSOA21_SICBL24_ICB24_EN_LU.csv"),
+    ):
+        header = [f"LSOA{era}CD", f"LSOA{era}NM"]
+        header += [f"{kind}{year}{part}" for kind in ("SICBL", "ICB") for part in ("CD", "CDH", "NM")]
+        rows = []
+        for i, code in enumerate(areas):
+            sub, board = i % 106, i % 106 % 42
+            board_code = f"E540001{year}" if board == 7 else f"E5400{board:04}"  # one got a new code and kept its own
+            rows.append(
+                [
+                    *(code, "-", f"E3800{sub:04}", f"{sub:02}A", f"Sub-board {sub}"),
+                    *(board_code, f"Q{board:02}", f"Board {board}"),
+                ]
+            )
+        _csv(folder / name, header, rows)
+
+
+def _composite(folder: Path) -> None:
+    areas = [(nation, code) for nation in AREAS for code in codes(nation)]
+    n = len(areas)
+    rows = []
+    for i, (nation, code) in enumerate(areas):
+        place = i * 7919 % n  # the order of the areas; the first two share a rank
+        rank = 1.5 if place < 2 else place + 1.0
+        decile = ceil_band(place + 1, n, 10)
+        score = n - max(place, 1)
+        rows.append([nation, code, 1.5, 0.25, 0.5, f"{score}.0", 1, decile, rank, decile, (decile + 1) // 2])
+    _csv(folder / "UK_IMD_E.csv.gz", [column.labels[0] for column in COMPOSITE], rows)
+
+
+COMPOSITE = [
+    uk_composite.FIGURES[name]
+    for name in ("nation_code", *(name for name in uk_composite.FIGURES if name not in ("area_code", "nation_code")))
+]
+COMPOSITE.insert(1, uk_composite.FIGURES["area_code"])
+
+
+def parks(path: Path, label: int = 0) -> None:
+    """Writes the workbook of public parks, with the labels of April 2020 or (1) those without playing fields."""
+    header = ["Country code", "Country name", "Region code", "Region name", "LAD code", "LAD name"]
+    header += [c.labels[label] for name, c in green_space.PARKS_FIGURES.items() if not name.startswith("region")]
+    nations = {"E": "England", "W": "Wales", "S": "Scotland"}
+    rows = [
+        [
+            *("X92000001", nations[code[0]], "X12000001", "Region", code, name_of_authority(code)),
+            *(300.5 + i, 80000 + i, 4.25, 900000 + i),
+        ]
+        for i, code in enumerate(AUTHORITIES)
+    ]
+    _sheets(path, {"Contents": [["Made up"]], "LAD Parks only": [header, *rows], "LAD Parks and Playing Fields": []})
 
 
 def _wales(folder: Path) -> None:
@@ -238,6 +400,9 @@ def _lookups(folder: Path) -> None:
         "MMWard_Name",
         "LA_Code",
         "LA_Name",
+        "HB_Code",
+        "HB_Name",
+        *(label for _, label in URBAN_RURAL.values()),
     ]
     rows = [
         [
@@ -249,6 +414,9 @@ def _lookups(folder: Path) -> None:
             "Ward",
             authority,
             name_of_authority(authority),
+            f"S0800000{i % 8}",
+            f"Shore {i % 8}",
+            *(1 + i % 2 if type_ is int else "Urban" for type_, _ in URBAN_RURAL.values()),
         ]
         for i, code in enumerate(codes("S"))
         for authority in [authority_of("S", i)]
@@ -278,12 +446,13 @@ HEADER = [
 def postcodes() -> list[list[str]]:
     """One live postcode an area, a retired one for every tenth, and one of Jersey."""
     rows = []
+    unchanged = {code for code, _, change in changes() if change == "U"}
     for nation in AREAS:
         for i, code in enumerate(codes(nation)):
             authority = authority_of(nation, i)
             authority = AUTHORITIES[0] if authority in RETIRED else authority
             middle = f"{nation}02{i // 5:06}" if nation in "EWS" else "N99999999"
-            newer = code if nation in "EW" and i % 20 else ""
+            newer = code if nation in "EW" and i % 20 and code in unchanged else ""  # every 20th from the lookup
             letters = "ABDEFGHJLNPQRSTUVWXYZ"
             district, sector, unit = i // 4410, i // 441 % 10, letters[i // 21 % 21] + letters[i % 21]
             area = {"E": "AB", "W": "CF", "S": "EH", "N": "BT"}[nation]

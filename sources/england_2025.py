@@ -1,0 +1,86 @@
+"""English indices of deprivation 2025 (MHCLG): File 7 (ranks, deciles, scores, populations), on the LSOAs of 2021.
+
+https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025
+"""
+
+from sources import england
+from sources.deprivation import index_table
+from sources.publication import Index, Publication, SourceFile
+from sources.workbook import column
+
+FILE_7 = SourceFile(
+    "england_2025",
+    ("File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",),
+    "https://assets.publishing.service.gov.uk/media/691ded56d140bbbaa59a2a7d/"
+    "File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",
+)
+
+KEY = {"area_code": column(str, "LSOA code (2021)")}
+FIGURES = england.figures()
+PLACE = {
+    "name": column(str, "LSOA name (2021)"),
+    "local_authority_2024": column(str, "Local Authority District code (2024)"),
+    "authority_name": column(str, "Local Authority District name (2024)"),
+}
+POPULATIONS = {
+    "total_population_mid_2022": column(int, "Total population: mid 2022"),
+    "dependent_children_mid_2022": column(int, "Dependent Children aged 0-15: mid 2022"),
+    "older_population_60_and_over_mid_2022": column(int, "Older population aged 60 and over: mid 2022"),
+    "working_age_population_mid_2022": column(
+        int, "Working age population 18-66 (for use with Employment Deprivation Domain): mid 2022"
+    ),
+}
+
+TABLE = index_table("imd_england_2025", {name: c.type for name, c in FIGURES.items()}, "lsoa_2021")
+
+INDEX = Index(
+    id="england_2025",
+    nation="England",
+    year=2025,
+    title="English indices of deprivation 2025",
+    publisher="Ministry of Housing, Communities and Local Government",
+    areas=33755,
+    geography="lsoa_2021",
+    area_kind="LSOA",
+    table=TABLE.name,
+    band_rule="ceil",
+    bands={"decile": 10},
+    domain_bands=True,
+    domains=england.COMMON,
+    # File 7 goes round without them too
+    may_be_blank=frozenset(
+        f"{name}_{figure}" for name in ("idaci", "idaopi") for figure in ("score", "rank", "decile")
+    ),
+)
+
+
+def load(build) -> None:
+    """Fills imd_england_2025 and adds 2024 authorities and mid-2022 populations to the LSOAs of England."""
+    rows = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
+    people, scores = 1 + len(PLACE), 1 + len(PLACE) + len(POPULATIONS)
+    build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[scores:] for row in rows))
+    build.authorities("2024", ((row[2], row[3], "England") for row in rows))
+    build.merge(
+        "lsoas_2021",
+        ["code", "name", "local_authority_2024", "nation", *POPULATIONS],
+        ((*row[:3], "England", *row[people:scores]) for row in rows),
+    )
+
+
+PUBLICATIONS = (
+    Publication(
+        id="england_2025",
+        title=INDEX.title,
+        publisher=INDEX.publisher,
+        edition="2025",
+        page="https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025",
+        files=(FILE_7,),
+        load=load,
+        tables=(TABLE,),
+        fills=(TABLE.name, "lsoas_2021", "local_authorities"),
+        rows={FILE_7.id: INDEX.areas},
+        index=INDEX,
+        attribution="Ministry of Housing, Communities and Local Government, English indices of deprivation 2025,"
+        " licensed under the Open Government Licence v3.0.",
+    ),
+)

@@ -1,0 +1,69 @@
+"""Composite UK index of multiple deprivation (mySociety), the only figures here that compare the four nations.
+
+https://github.com/mysociety/composite_uk_imd
+
+It puts the areas of the indices of 2019 (England, Wales), 2020 (Scotland) and 2017 (Northern Ireland) on England's
+scale by their income and employment scores. Not an official statistic, and under a licence of its own (CC BY 4.0).
+"""
+
+from numbers import Number
+
+from sources.geography import KIND_OF_CODE, NATION_OF_CODE
+from sources.publication import CC_BY, Publication, SourceFile, Table
+from sources.workbook import column
+
+INDEX_FILE = SourceFile(
+    "uk_composite",
+    ("UK_IMD_E.csv",),
+    "https://raw.githubusercontent.com/mysociety/composite_uk_imd/main/data/uk_index/UK_IMD_E.csv",
+)
+AREAS = 42619
+
+FIGURES = {
+    "area_code": column(str, "lsoa"),
+    "nation_code": column(str, "nation"),
+    "overall_local_score": column(float, "overall_local_score"),
+    "income_score": column(float, "income_score"),
+    "employment_score": column(float, "employment_score"),
+    "uk_imd_e_score": column(float, "UK_IMD_E_score"),
+    "original_decile": column(int, "original_decile"),
+    "e_expanded_decile": column(int, "E_expanded_decile"),
+    "uk_imd_e_rank": column(Number, "UK_IMD_E_rank"),  # ties share their mean
+    "uk_imd_e_pop_decile": column(int, "UK_IMD_E_pop_decile"),
+    "uk_imd_e_pop_quintile": column(int, "UK_IMD_E_pop_quintile"),
+}
+
+TABLE = Table(
+    "imd_uk_composite",
+    {name: c.type for name, c in FIGURES.items()},
+    primary_key="area_code",
+    references={"area_code": ("small_areas", "code")},
+    not_null=frozenset({"uk_imd_e_rank", "uk_imd_e_pop_decile"}),
+    area={"area_code": "lsoa_2011"},
+)
+
+
+def load(build) -> None:
+    """Fills imd_uk_composite and adds its areas to the small areas."""
+    rows = list(build.rows(INDEX_FILE, FIGURES))
+    build.insert(TABLE.name, list(FIGURES), rows)
+    build.areas({"code": c, "kind": KIND_OF_CODE[c[:1]], "nation": NATION_OF_CODE[c[:1]]} for c, *_ in rows)
+
+
+PUBLICATIONS = (
+    Publication(
+        id="uk_composite",
+        title="Composite UK index of multiple deprivation (UK_IMD_E)",
+        publisher="mySociety",
+        edition="3.4",
+        page="https://github.com/mysociety/composite_uk_imd",
+        files=(INDEX_FILE,),
+        load=load,
+        tables=(TABLE,),
+        fills=(TABLE.name,),
+        rows={INDEX_FILE.id: AREAS},
+        licence=CC_BY,
+        attribution="mySociety, Composite UK index of multiple deprivation 3.4, licensed under the Creative Commons"
+        " Attribution 4.0 International licence.",
+    ),
+)
