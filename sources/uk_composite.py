@@ -47,7 +47,8 @@ def load(build) -> None:
     """Fills imd_uk_composite and adds its areas to the small areas."""
     rows = list(build.rows(INDEX_FILE, FIGURES))
     build.insert(TABLE.name, list(FIGURES), rows)
-    build.areas({"code": c, "kind": KIND_OF_CODE[c[:1]], "nation": NATION_OF_CODE[c[:1]]} for c, *_ in rows)
+    firsts = [(code, (code or "")[:1]) for code, *_ in rows]
+    build.areas({"code": c, "kind": KIND_OF_CODE.get(f), "nation": NATION_OF_CODE.get(f)} for c, f in firsts)
 
 
 PUBLICATIONS = (

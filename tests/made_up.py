@@ -12,6 +12,7 @@ import math
 import random
 import zipfile
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import openpyxl
@@ -38,6 +39,7 @@ def floor_band(rank: int, n: int, q: int) -> int:
     return math.floor(Fraction((rank - 1) * q, n)) + 1
 
 
+@cache
 def codes_2021(nation: str) -> list[str]:
     """The LSOAs of 2021: most as they were, one of the last few of 2011 together, the others parts of the first."""
     kept = codes(nation)[SPLIT[nation] : -MERGED[nation]]
@@ -51,6 +53,7 @@ MERGED = {"E": 2, "W": 3}  # how many of the last LSOAs of 2011 became one
 MERGER = {"E": "E01080000", "W": "W01080000"}
 
 
+@cache
 def changes() -> list[tuple[str, str, str]]:
     """LSOA of 2011, LSOA of 2021 and the change."""
     rows = []
@@ -65,6 +68,7 @@ def changes() -> list[tuple[str, str, str]]:
     return sorted(rows)
 
 
+@cache
 def codes(nation: str) -> list[str]:
     n = AREAS[nation]
     if nation == "N":
@@ -461,6 +465,8 @@ def postcodes() -> list[list[str]]:
                 *(((f"{area}{district + 20}", "201006"),) if not i % 10 else ()),
             ):
                 postcode = f"{outward} {sector}{unit}"
+                if ended and code == "E01000001":
+                    newer = "E01090005"  # the directory knows in which part of the split area it lay
                 rows.append(
                     [
                         postcode.replace(" ", ""),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sources
-from sources.deprivation import QUANTILES, band, band_sql
+from sources.deprivation import QUANTILES, band, band_sql, quantile, quantile_sql
 
 INDICES = [p.index for p in sources.publications() if p.index]
 ranked = st.integers(1, 40_000).flatmap(lambda n: st.tuples(st.integers(2, 2 * n).map(lambda r: r / 2), st.just(n)))
@@ -40,6 +40,34 @@ def test_sql_and_python_give_every_rank_the_same_band(index, q):
     for rule in ("ceil", "floor"):
         for rank, found in connection.execute(f"select rank, {band_sql('rank', n, q, rule)} from ranks"):
             assert found == band(rank, n, q, rule)
+
+
+@pytest.mark.parametrize("index", INDICES, ids=lambda index: index.id)
+@pytest.mark.parametrize("q", [2, 4, 5, 7, 10, 20, 100])
+def test_sql_and_python_give_every_rank_of_an_index_the_same_quantile(index, q):
+    connection = sqlite3.connect(":memory:")
+    connection.execute("create table ranks (rank)")
+    connection.executemany("insert into ranks values (?)", [(r,) for r in range(1, index.areas + 1)])
+    before = 1
+    for rank, found in connection.execute(f"select rank, {quantile_sql(index, 'rank', q)} from ranks order by rank"):
+        assert found == quantile(index, rank, q)
+        assert before <= found <= before + 1
+        before = found
+    assert before == q
+    assert connection.execute(f"select {quantile_sql(index, 'null', q)}").fetchone() == (None,)
+    with pytest.raises(ValueError, match="is not a rank"):
+        quantile(index, index.areas + 1, q)
+
+
+def test_wales_2025_has_the_deciles_that_its_publisher_gives_and_quintiles_of_two_each():
+    [index] = [index for index in INDICES if index.id == "wales_2025"]
+    most = (191, 382, 574, 766, 958, 1149, 1341, 1533, 1724, 1917)
+    for decile, highest in enumerate(most, 1):
+        assert quantile(index, highest, 10) == decile
+        assert highest == 1917 or quantile(index, highest + 1, 10) == decile + 1
+        assert quantile(index, highest, 5) == ceil(decile / 2)
+    assert quantile(index, 383, 10) == 3, "where the usual rule says 2"
+    assert quantile(index, 480, 4) == ceil(Fraction(480 * 4, 1917)) == 2
 
 
 @pytest.mark.parametrize("q", [4, 5, 10])

@@ -16,7 +16,7 @@ from fractions import Fraction
 import pytest
 import python_calamine
 
-from sources import england, green_space, northern_ireland, wales
+from sources import england, green_space, northern_ireland, uk_composite, wales
 from sources.geography import LISTS
 from tests.test_site import imd
 
@@ -95,6 +95,104 @@ def test_wales_2019_cell_for_cell(full, real_mirror):
     assert_cell_for_cell(full, "imd_wales_2019", columns, {r[0]: [number(c) for c in r[3:12]] for r in rows})
 
 
+def test_england_2025_cell_for_cell(full, real_mirror):
+    header, *rows = text_of(real_mirror, "File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv")
+    assert len(rows) == 33755
+    # In the file: score, rank, decile of IMD, seven domains, IDACI, IDAOPI and six sub-domains; then four populations.
+    columns = [f"{part}_{figure}" for part in england.PARTS for figure in ("score", "rank", "decile")]
+    assert len(columns) == len(header) - 8 == 48
+    expected = {r[0]: [number(c) for c in r[4:52]] for r in rows}
+    assert_cell_for_cell(full, "imd_england_2025", columns, expected)
+    columns = ["total_population", "dependent_children", "older_population_60_and_over", "working_age_population"]
+    found = full.execute(
+        f"select code, {', '.join(f'{c}_mid_2022' for c in columns)} from lsoas_2021 where nation = 'England'"
+    )
+    assert {r[0]: list(r[1:]) for r in found} == {r[0]: [number(c) for c in r[52:56]] for r in rows}
+    names = "imd_score, imd_rank, imd_decile, living_environment_decile"
+    one = full.execute(f"select {names} from imd_england_2025 where area_code = 'E01000001'").fetchone()
+    assert one == (8.742, 26525, 8, 1)
+
+
+def test_wales_2025_cell_for_cell(full, real_mirror):
+    _, *rows = text_of(real_mirror, "wimd-2025-index-and-domain-ranks-by-small-area.csv")
+    rows = [r for r in rows if r[0]]
+    assert len(rows) == 1917
+    # In the file: overall, then the eight domains.
+    columns = [f"{part}_rank" for part in ("imd", "income", "employment", "health", "education")]
+    columns += [f"{part}_rank" for part in ("access_to_services", "housing", "community_safety")]
+    columns.append("physical_environment_rank")
+    assert_cell_for_cell(full, "imd_wales_2025", columns, {r[0]: [number(c) for c in r[3:12]] for r in rows})
+    most = (191, 382, 574, 766, 958, 1149, 1341, 1533, 1724, 1917)
+    deciles = {r[0]: [1 + sum(int(r[3]) > highest for highest in most)] for r in rows}
+    assert_cell_for_cell(full, "imd_wales_2025", ["imd_decile"], deciles)
+    names = dict(full.execute("select code, coalesce(publisher_name, name) from lsoas_2021 where nation = 'Wales'"))
+    assert names == {r[0]: r[1] for r in rows}
+    authorities = full.execute(
+        "select lsoas_2021.code, local_authorities.name from lsoas_2021"
+        " join local_authorities on local_authorities.code = local_authority_2024 where lsoas_2021.nation = 'Wales'"
+    )
+    assert dict(authorities) == {r[0]: r[2] for r in rows}
+
+
+def test_the_composite_cell_for_cell(full, real_mirror):
+    header, *rows = text_of(real_mirror, "UK_IMD_E.csv")
+    assert len(rows) == 42619
+    columns = [label.lower() for label in header[2:]]
+    assert set(columns) | {"area_code", "nation_code"} == set(uk_composite.TABLE.columns)
+    expected = {r[1]: [number(c) for c in r[2:]] for r in rows}
+    assert_cell_for_cell(full, "imd_uk_composite", columns, expected)
+    nations = dict(full.execute("select area_code, nation_code from imd_uk_composite"))
+    assert nations == {r[1]: r[0] for r in rows}
+    halves = full.execute("select count(*) from imd_uk_composite where typeof(uk_imd_e_rank) = 'real'").fetchone()[0]
+    assert halves == sum(number(r[8]) % 1 == 0.5 for r in rows) == 12_484
+
+
+def test_areas_of_2021_and_their_changes_are_the_lookups_s(full, real_mirror):
+    _, *rows = text_of(real_mirror, "LSOA11_LSOA21_LAD22_EW_LU.csv")
+    found = full.execute("select lsoa_2011, lsoa_2021, change, local_authority_2022 from lsoa_changes").fetchall()
+    assert sorted(found) == sorted((r[0], r[2], r[4], r[5]) for r in rows)
+    names = dict(full.execute("select code, name from lsoas_2021"))
+    assert names == {r[2]: r[3] for r in rows}
+    assert len(names) == 35_672
+    _, *rows = text_of(real_mirror, "File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv")
+    found = full.execute("select code, name, local_authority_2024 from lsoas_2021 where nation = 'England'")
+    assert sorted(found) == sorted((r[0], r[1], r[2]) for r in rows)
+
+
+@pytest.mark.parametrize(
+    "file, table, year",
+    [
+        ("LSOA11_SICBL22_ICB22_LAD22_EN_LU.csv", "lsoas_2011", "2022"),
+        ("LSOA21_SICBL24_ICB24_EN_LU.csv", "lsoas_2021", "2024"),
+    ],
+)
+def test_health_geographies_of_england_are_the_lookups_s(full, real_mirror, file, table, year):
+    _, *rows = text_of(real_mirror, file)
+    found = full.execute(f"select code, sub_icb_{year}, icb_{year} from {table} where nation = 'England'")
+    assert sorted(found) == sorted((r[0], r[2], r[5]) for r in rows)
+    told = {r[0]: r for r in full.execute("select code, kind, name, ods_code, vintages from health_geographies")}
+    for row in rows:
+        for at, kind in ((2, "sub-ICB location"), (5, "integrated care board")):
+            assert told[row[at]][1:4] == (kind, row[at + 2], row[at + 1])
+            assert year in told[row[at]][4]
+    counted = f"areas_{table[-4:]}"
+    boards = dict(full.execute(f"select code, {counted} from health_geographies where kind <> 'health board'"))
+    for code, areas in boards.items():
+        assert areas == sum(code in (r[2], r[5]) for r in rows)
+
+
+def test_health_boards_and_urban_rural_classes_are_the_lookup_s(full, real_mirror):
+    header, *rows = text_of(real_mirror, "scottish_dz_lookup.csv", "cp1252")
+    labels = ["DZ2011_Code", "HB_Code", *(f"UR{n}_{part}" for n in (2, 3, 6, 8) for part in ("Code", "Name"))]
+    columns = ["code", "health_board", *(f"urban_rural_{n}fold{end}" for n in (2, 3, 6, 8) for end in ("", "_name"))]
+    places = [header.index(label) for label in labels]
+    found = full.execute(f"select {', '.join(columns)} from data_zones_2011")
+    assert sorted(tuple(map(str, row)) for row in found) == sorted(tuple(r[i] for i in places) for r in rows)
+    names = dict(full.execute("select code, name from health_geographies where kind = 'health board'"))
+    assert names == {r[header.index("HB_Code")]: r[header.index("HB_Name")] for r in rows}
+    assert len(names) == 14
+
+
 def test_scotland_2020_cell_for_cell(full, real_mirror):
     _, *rows = text_of(real_mirror, "SIMD+2020v2.csv")
     assert len(rows) == 6976
@@ -171,6 +269,11 @@ def test_green_space_cell_for_cell(full, real_mirror):
 
 
 def test_every_postcode_is_the_directory_s(full, real_mirror):
+    """And its LSOA of 2021 the directory's, or where that has none what an unchanged or merged LSOA of 2011 became."""
+    _, *changes = text_of(real_mirror, "LSOA11_LSOA21_LAD22_EW_LU.csv")
+    became = {r[0]: r[2] for r in changes if r[4] in ("U", "M")}
+    assert len(became) == sum(r[4] in ("U", "M") for r in changes)
+    live_with_area = answered = 0
     [path] = real_mirror.rglob("ONSPD_NOV_2025.zip")
     found = full.execute("select * from postcodes order by postcode")
     rows = live = undated = islands = 0
@@ -180,6 +283,7 @@ def test_every_postcode_is_the_directory_s(full, real_mirror):
                 None if row[c] in ("", "L99999999", "M99999999") else row[c]
                 for c in ("lsoa11cd", "lsoa21cd", "lad25cd")
             ]
+            codes[1] = codes[1] or became.get(codes[0])
             nowhere = row["lat"] == "100.0"
             expected = (
                 row["pcds"],
@@ -190,9 +294,18 @@ def test_every_postcode_is_the_directory_s(full, real_mirror):
             assert next(found) == expected
             rows += 1
             live += not row["doterm"]
+            if not row["doterm"] and codes[0] and codes[0][0] in "EW":
+                live_with_area += 1
+                answered += codes[1] is not None
             undated += not row["dointr"] and codes[0] is None
             islands += row["lsoa11cd"] in ("L99999999", "M99999999")
     assert next(found, None) is None
+    assert (live_with_area, answered) == (1_565_925, 1_486_946)
+    newer = full.execute(
+        "select count(*) from postcodes join deprivation on area_code = postcodes.lsoa_2021"
+        " join indices on id = index_id where year = 2025 and terminated is null and postcodes.lsoa_2011 is not null"
+    )
+    assert newer.fetchone() == (answered,), "each has a figure of 2025, and only one"
     assert (rows, live, undated, islands) == (2_720_556, 1_831_739, 44_316, 13_064)
 
 
@@ -239,6 +352,9 @@ def test_counts_are_the_published_ones(full):
     assert counted == {"England": 32844, "Wales": 1909, "Scotland": 6976, "Northern Ireland": 890}
     assert full.execute("select count(distinct imd_rank) from imd_england_2019").fetchone() == (32818,)
     assert full.execute("select count(*) from lsoas_2011").fetchone() == (34753,)
+    newer = dict(full.execute("select nation, count(*) from lsoas_2021 group by 1"))
+    assert newer == {"England": 33755, "Wales": 1917}
+    assert full.execute("select count(distinct imd_rank) from imd_england_2025").fetchone() == (33755,)
     unnamed = full.execute("select code from local_authorities where name is null").fetchall()
     assert unnamed == []
     assert full.execute("select name from local_authorities where code = 'E08000038'").fetchone() == ("Barnsley",)
@@ -251,6 +367,8 @@ def test_every_band_is_the_published_one_or_the_rule_s(full):
         "england_2019": dict(full.execute("select area_code, imd_decile from imd_england_2019")),
         "wales_2019": dict(full.execute("select area_code, imd_decile from imd_wales_2019")),
         "scotland_2020": dict(full.execute("select area_code, imd_decile from imd_scotland_2020")),
+        "england_2025": dict(full.execute("select area_code, imd_decile from imd_england_2025")),
+        "wales_2025": dict(full.execute("select area_code, imd_decile from imd_wales_2025")),
     }
     quintiles = {
         "wales_2019": dict(full.execute("select area_code, imd_quintile from imd_wales_2019")),
@@ -260,12 +378,13 @@ def test_every_band_is_the_published_one_or_the_rule_s(full):
         'select index_id, area_code, rank, "of", decile, decile_basis, quintile, quintile_basis, income_rank,'
         " income_decile, band_rule from deprivation join indices on id = index_id"
     ).fetchall()
-    assert len(rows) == 42619
+    assert len(rows) == 42619 + 33755 + 1917
     for index, area, rank, n, decile, basis, quintile, quintile_basis, income, income_decile, rule in rows:
         assert basis == ("published" if index in published else "computed")
         assert quintile_basis == ("published" if index in quintiles else "computed")
         assert decile == published.get(index, {}).get(area, rules[rule](Fraction(rank), n, 10))
-        assert quintile == quintiles.get(index, {}).get(area, rules[rule](Fraction(rank), n, 5))
+        by_rule = math.ceil(decile / 2) if index == "wales_2025" else rules[rule](Fraction(rank), n, 5)
+        assert quintile == quintiles.get(index, {}).get(area, by_rule)
         assert income_decile == rules[rule](Fraction(income), n, 10)
 
 
@@ -312,8 +431,14 @@ def test_successors_and_current_authorities_of_reorganised_areas(full):
 def test_the_build_is_within_its_bounds(full_build):
     print(f"{full_build.seconds:.0f} s, {full_build.peak / MIB:.0f} MiB, {full_build.path.stat().st_size / 1e6:.0f} MB")
     assert full_build.peak < 1536 * MIB
-    assert full_build.path.stat().st_size <= 390e6
+    assert full_build.path.stat().st_size <= 480e6
     assert "2,720,556 postcodes, 1,831,739 of them live, in 42,619 small areas" in full_build.printed
+    assert (
+        "1,486,946 of 1,565,925 live postcodes of England and Wales with a small area have figures"
+        in full_build.printed
+    )
+    assert "(95.0 %)" in full_build.printed
+    assert "public parks and playing fields (April 2020): not loaded" in full_build.printed
 
 
 def test_the_extract_is_a_true_part_of_the_whole(full, extract_db):
@@ -324,7 +449,7 @@ def test_the_extract_is_a_true_part_of_the_whole(full, extract_db):
     ):
         rows = part.execute(f"select * from {table}").fetchall()
         whole = set(full.execute(f"select * from {table}"))
-        assert rows, table
+        assert rows or not whole, table
         assert set(rows) <= whole, table
     for code in ("E09000033", "E09000007", "W06000015", "S12000013", "N09000006"):
         count = "select count(*) from postcodes where local_authority = ?"
@@ -333,15 +458,25 @@ def test_the_extract_is_a_true_part_of_the_whole(full, extract_db):
 
 def test_five_hundred_postcodes_of_each_kind_answer_as_the_tables_say(full, full_site):
     query = """
-        select postcode, terminated, lsoa_2011, nation, rank from postcodes
-        left join small_areas on code = lsoa_2011 left join deprivation on area_code = lsoa_2011
+        select postcode, terminated, postcodes.lsoa_2011, postcodes.lsoa_2021, nation, older.rank, newer.rank
+        from postcodes
+        left join small_areas on code = postcodes.lsoa_2011
+        left join deprivation as older on older.area_code = postcodes.lsoa_2011 and older.index_id not like '%2025'
+        left join deprivation as newer on newer.area_code = postcodes.lsoa_2021 and newer.index_id like '%2025'
         where substr(postcode, -2) = ? order by postcode limit 500
     """
-    for postcode, terminated, area, nation, rank in full.execute(query, ("AA",)):
+    for postcode, terminated, area, area_2021, nation, older, newer in full.execute(query, ("AA",)):
         row = imd(full_site, postcode.lower().replace(" ", ""))
         status = "not_covered" if area is None else "terminated" if terminated else "found"
-        assert (row["status"], row["area_code"], row["rank"]) == (status, area, rank)
+        expected = (status, area_2021, newer) if newer else (status, area, older)
+        assert (row["status"], row["area_code"], row["rank"]) == expected
         assert nation is None or row["nation"] == nation
+        if nation in ("England", "Wales"):
+            row = imd(full_site, postcode, "2019")
+            assert (row["area_code"], row["rank"], row["year"]) == (area, older, 2019)
+            row = imd(full_site, postcode, "2025")
+            assert (row["area_code"], row["rank"], row["year"]) == (area_2021, newer, 2025)
+            assert ("does not give" in (row["message"] or "")) is (newer is None)
 
 
 def test_full_text_search_finds_names_of_both_kinds(full_site):

@@ -146,6 +146,13 @@ def test_every_table_is_listed_with_size_rows_licence_and_attribution(site, db, 
     assert any("Land & Property Services" in line for line in listing["postcodes"]["attributions"])
 
 
+def test_the_rows_of_a_download_stand_a_line_each_whatever_is_in_them():
+    for text in ("plain", 'a"},{"b', "},{", "line\nbreak"):
+        rows = [(1, text), (2, None), (3, "end")]
+        lines = downloads._json(["a", "b"], rows).split(b",\n")
+        assert [tuple(json.loads(line).values()) for line in lines] == rows
+
+
 def test_every_download_is_its_table_row_for_row(site, db, listing):
     for name, table in listing.items():
         if name == "postcodes" and table["rows"] > 1_000_000:

@@ -189,7 +189,352 @@ def test_a_quantile_is_never_of_another_index_than_the_named_one(extract_site, i
     assert (row["index_id"], row["rank"], row["data_quantile"], row["data_quantile_basis"]) == (None,) * 4
 
 
+# Editions
+
+
+@pytest.fixture
+def split(db) -> dict:
+    """A live postcode of England whose LSOA of 2011 was split: the mirror's directory gives it none of 2021."""
+    return dict(
+        db.execute(
+            "select postcode, postcodes.lsoa_2011, rank, decile from postcodes"
+            " join deprivation on area_code = postcodes.lsoa_2011 and index_id = 'england_2019'"
+            " where terminated is null and postcodes.lsoa_2021 is null limit 1"
+        ).fetchone()
+    )
+
+
+@pytest.fixture
+def merged(db) -> dict:
+    """A live postcode of England whose LSOA of 2011 was merged with others in 2021."""
+    return dict(
+        db.execute(
+            "select postcode, postcodes.lsoa_2011, postcodes.lsoa_2021 from lsoa_changes"
+            " join postcodes on postcodes.lsoa_2011 = lsoa_changes.lsoa_2011"
+            " where change = 'M' and terminated is null and postcodes.lsoa_2011 like 'E%' limit 1"
+        ).fetchone()
+    )
+
+
+@pytest.mark.parametrize("query", ["imd_by_postcode", "imd_quantile_by_postcode"])
+@pytest.mark.parametrize("index", ["", "latest", " LATEST "])
+def test_only_an_index_without_a_name_falls_back_and_says_so(site, split, query, index):
+    row = one(site, query, postcode=split["postcode"], quantile="10", index=index)
+    assert (row["status"], row["index_id"], row["year"]) == ("found", "england_2019", 2019)
+    assert (row["area_code"], row["rank"], row["of"]) == (split["lsoa_2011"], split["rank"], 32844)
+    assert row["decile" if "decile" in row else "data_quantile"] == split["decile"]
+    assert row["message"] == (
+        f"The directory does not give {split['postcode']} an LSOA of 2021, so it has no figures of the English"
+        " indices of deprivation 2025. These figures are those of england_2019."
+    )
+
+
+@pytest.mark.parametrize("query", ["imd_by_postcode", "imd_quantile_by_postcode"])
+@pytest.mark.parametrize("index", ["england_2025", "2025", "ENGLAND_2025"])
+def test_a_named_index_without_figures_for_the_postcode_has_none(site, split, query, index):
+    row = one(site, query, postcode=split["postcode"], quantile="10", index=index)
+    assert (row["status"], row["index_id"], row["year"], row["of"]) == ("found", "england_2025", 2025, 33755)
+    assert row["message"].endswith("so it has no figures of the English indices of deprivation 2025.")
+    figures = [row[c] for c in row if re.search("(?<!composite_)(rank|decile|quintile|basis)$|data_quantile", c)]
+    assert len(figures) > 2
+    assert set(figures) | {row["area_code"]} == {None}
+
+
+@pytest.mark.parametrize("index", ["england_2019", "2019"])
+def test_the_older_edition_is_answered_by_its_name_alone(site, index):
+    row = one(site, "imd_by_postcode", postcode="SW1A 1AA", index=index)
+    assert (row["message"], row["index_id"], row["rank"], row["of"]) == (None, "england_2019", 24862, 32844)
+
+
+def test_each_edition_answers_on_its_own_areas(site, db, merged):
+    for index, geography, areas in (
+        ("england_2019", "lsoa_2011", "small_areas"),
+        ("england_2025", "lsoa_2021", "lsoas_2021"),
+    ):
+        row = one(site, "imd_by_postcode", postcode=merged["postcode"], index=index)
+        rank, name = db.execute(
+            f"select rank, name from deprivation join {areas} on code = area_code where area_code = ? and index_id = ?",
+            (merged[geography], index),
+        ).fetchone()
+        assert (row["area_code"], row["area_name"], row["rank"]) == (merged[geography], name, rank)
+        assert (row["lsoa_2011"], row["lsoa_2021"]) == (merged["lsoa_2011"], merged["lsoa_2021"])
+        assert row["message"] is None
+
+
+@pytest.mark.parametrize("nation", NATIONS)
+def test_the_composite_stands_apart_under_its_own_licence(site, db, nation):
+    row = one(site, "imd_by_postcode", postcode=NATIONS[nation])
+    published = db.execute(
+        "select uk_imd_e_rank, uk_imd_e_pop_decile from imd_uk_composite where area_code = ?", (row["lsoa_2011"],)
+    ).fetchone()
+    assert (row["uk_composite_rank"], row["uk_composite_decile"]) == tuple(published)
+    assert row["uk_composite_licence"] == "Creative Commons Attribution 4.0 International (CC BY 4.0)"
+    assert "mySociety" in row["uk_composite_attribution"]
+    assert "mySociety" not in row["attribution"]
+    columns = list(row)
+    assert columns.index("idaci_rank") < columns.index("idaopi_rank") < columns.index("uk_composite_rank")
+
+
+def test_a_postcode_without_figures_has_no_composite(site):
+    row = one(site, "imd_by_postcode", postcode="JE2 3AB")
+    assert {row[c] for c in row if c.startswith("uk_composite")} == {None}
+
+
+def test_two_editions_stand_side_by_side_with_their_warning(site):
+    row = one(site, "compare_editions", postcode="CF14 3LX")
+    assert [row[c] for c in ("newer_index_id", "newer_rank", "newer_of", "newer_decile")] == [
+        "wales_2025",
+        1479,
+        1917,
+        8,
+    ]
+    assert [row[c] for c in ("older_index_id", "older_rank", "older_of", "older_decile")] == [
+        "wales_2019",
+        1362,
+        1909,
+        8,
+    ]
+    assert (row["status"], row["message"], row["lsoa_2011"], row["change"]) == ("found", None, "W01001758", "U")
+    assert "do not measure change" in row["warning"]
+    for year in ("2019", "2025"):
+        single = one(site, "imd_by_postcode", postcode="CF14 3LX", index=year)
+        which = "newer" if year == "2025" else "older"
+        shared = [c for c in single if f"{which}_{c}" in row]
+        assert len(shared) > 30
+        assert {c: row[f"{which}_{c}"] for c in shared} == {c: single[c] for c in shared}
+    assert "Index of Multiple Deprivation 2025" in row["attribution"]
+    assert "Index of Multiple Deprivation 2019" in row["attribution"]
+
+
+def test_two_editions_of_an_area_by_its_code(site, db, split, merged):
+    row = one(site, "compare_editions", code="e01004736")
+    assert (row["status"], row["newer_rank"], row["older_rank"]) == (None, 24593, 24862)
+    row = one(site, "compare_editions", code=split["lsoa_2011"])
+    parts = [r[0] for r in db.execute("select lsoa_2021 from lsoa_changes where lsoa_2011 = ?", (split["lsoa_2011"],))]
+    assert len(parts) > 1
+    assert (row["newer_rank"], row["older_rank"], row["lsoa_2021"]) == (None, split["rank"], None)
+    assert all(part in row["message"] for part in parts)
+    part = one(site, "compare_editions", code=parts[0])
+    assert (part["older_rank"], part["lsoa_2011"], part["lsoa_2021"]) == (None, None, parts[0])
+    assert part["newer_rank"]
+    assert split["lsoa_2011"] in part["message"]
+    row = one(site, "compare_editions", code=merged["lsoa_2011"])
+    assert (row["older_area_code"], row["newer_area_code"]) == (merged["lsoa_2011"], merged["lsoa_2021"])
+    assert row["newer_rank"]
+    assert row["older_rank"]
+    assert row["message"].startswith(f"The areas of the two differ: {merged['lsoa_2011']} and {merged['lsoa_2021']}")
+    back = one(site, "compare_editions", code=merged["lsoa_2021"])
+    assert (back["lsoa_2011"], back["older_rank"]) == (None, None), "several led to it"
+    assert merged["lsoa_2011"] in back["message"]
+
+
+@pytest.mark.parametrize(
+    "parameters, status, message",
+    [
+        ({}, None, "Give a postcode, or the code"),
+        ({"postcode": "SW1A 1AA", "code": "E01004736"}, None, "Give a postcode or a code, not both."),
+        ({"postcode": "nonsense"}, "invalid", "is not a postcode"),
+        ({"postcode": "ZZ99 3VZ"}, "unknown", "NHS pseudo-postcodes"),
+        ({"postcode": "JE2 3AB"}, "not_covered", "is in Jersey"),
+        ({"code": "E01999999"}, None, "'E01999999' is not the code of an LSOA"),
+        ({"code": "x" * 10_000}, None, "is not the code of an LSOA"),
+    ],
+)
+def test_what_cannot_be_compared_says_why(site, parameters, status, message):
+    row = one(site, "compare_editions", **parameters)
+    assert row["status"] == status
+    assert message in row["message"]
+    assert {row[c] for c in row if c.startswith(("newer_", "older_"))} | {row["warning"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "nation, index", [("Scotland", "scotland_2020"), ("Northern Ireland", "northern_ireland_2017")]
+)
+def test_a_nation_with_one_edition_says_so(site, nation, index):
+    row = one(site, "compare_editions", postcode=NATIONS[nation])
+    assert row["message"] == f"{nation} has one edition here, {index}."
+    assert (row["newer_index_id"], row["older_index_id"], row["older_rank"]) == (index, None, None)
+    assert row["newer_rank"]
+
+
+@pytest.mark.parametrize("index", ["", "latest", "2025", "england_2025", "england_2019", "2019"])
+def test_the_codes_of_2011_and_2021_are_kept_apart(site, db, split, index):
+    part = db.execute("select lsoa_2021 from lsoa_changes where lsoa_2011 = ?", (split["lsoa_2011"],)).fetchone()[0]
+    for code, own, other in ((split["lsoa_2011"], "england_2019", part), (part, "england_2025", split["lsoa_2011"])):
+        rows = ask(site, "deprivation_by_small_area", code=code, index=index)
+        if index in ("", "latest", own, own[-4:]):
+            assert {row["index_id"] for row in rows} == {own}
+            assert len(rows) > 7
+            assert {row["message"] for row in rows} == {None}
+        else:
+            [row] = rows
+            assert row["message"].startswith("There are no figures of the English indices of deprivation")
+            assert other in row["message"]
+            assert (row["rank"], row["decile"]) == (None, None)
+
+
+def test_an_area_s_index_that_is_none_is_named(site):
+    row = one(site, "deprivation_by_small_area", code="E01004736", index="wales_2025")
+    assert row["message"] == "'wales_2025' is not an index of England, which has england_2019, england_2025."
+    assert (row["rank"], row["index_id"]) == (None, None)
+
+
+def test_lsoas_of_2021_are_found_and_listed(site, db, merged):
+    row = one(site, "small_areas_by_name", q=merged["lsoa_2021"])
+    assert (row["code"], row["lsoa_2011"], row["lsoa_2021"], row["kind"]) == (
+        merged["lsoa_2021"],
+        None,
+        merged["lsoa_2021"],
+        "LSOA",
+    )
+    assert row["name"] in {r["name"] for r in ask(site, "small_areas_by_name", q=row["name"], nation="England")}
+    rows = ask(site, "postcodes_in_small_area", code=merged["lsoa_2021"])
+    expected = db.execute("select postcode from postcodes where lsoa_2021 = ? order by 1", (merged["lsoa_2021"],))
+    assert [r["postcode"] for r in rows] == [r[0] for r in expected][:500]
+    assert rows[0]["total"] >= len(rows)
+
+
+def test_a_nearest_postcode_has_its_newest_figures(site, db, split):
+    at = db.execute("select latitude, longitude from postcodes where postcode = ?", (split["postcode"],)).fetchone()
+    rows = {r["postcode"]: r for r in ask(site, "nearest_postcodes", latitude=at[0], longitude=at[1])}
+    for postcode, row in rows.items():
+        single = one(site, "imd_by_postcode", postcode=postcode)
+        assert {c: row[c] for c in ("index_id", "area_code", "area_name", "rank", "decile")} == {
+            c: single[c] for c in ("index_id", "area_code", "area_name", "rank", "decile")
+        }
+    assert {row["index_id"] for row in rows.values()} >= {"england_2019"}
+
+
+# Health geographies
+
+HEALTH = {
+    "lsoas_2011": ("sub_icb_2022", "icb_2022", "total_population_mid_2015", "dependent_children_mid_2015"),
+    "lsoas_2021": ("sub_icb_2024", "icb_2024", "total_population_mid_2022", "dependent_children_mid_2022"),
+    "data_zones_2011": ("health_board", "health_board", "population", "null"),
+}
+
+
+def assert_counted(db, rows: list[dict], code: str, index: str, table: str) -> None:
+    """That `rows` are the deciles of the areas of a health geography, and their people."""
+    sub, whole, people, children = HEALTH[table]
+    counted = db.execute(
+        f"select decile, count(*), sum({people}), sum({children}) from {table}"
+        f" join deprivation on area_code = code and index_id = ? where ? in ({sub}, {whole}) group by decile",
+        (index, code),
+    ).fetchall()
+    by_decile = {decile: figures for decile, *figures in counted}
+    assert [row["decile"] for row in rows] == list(range(1, 11))
+    known = [figures[1] is not None for figures in by_decile.values()]
+    for row in rows:
+        areas, persons, minors = by_decile.get(row["decile"], [0, 0, None if children == "null" else 0])
+        assert (row["message"], row["index_id"], row["health_geography_code"]) == (None, index, code)
+        assert (row["areas"], row["people"], row["children"]) == (
+            (areas, persons, minors) if all(known) else (areas, None, None)
+        )
+        assert row["people_note"]
+    assert sum(row["share"] for row in rows) == pytest.approx(1, abs=0.002)
+
+
+def test_a_health_board_of_scotland_that_an_extract_holds_whole(site, db):
+    rows = ask(site, "deprivation_in_health_geography", code="s08000028")
+    assert_counted(db, rows, "S08000028", "scotland_2020", "data_zones_2011")
+    assert sum(row["areas"] for row in rows) == 36
+    assert rows[0]["health_geography_name"] == "Western Isles"
+
+
+def test_every_health_geography_of_the_uk(full_site, full_build):
+    db = sqlite3.connect(f"file:{full_build.path}?mode=ro", uri=True)
+    checked = 0
+    for code, nation, older, newer in db.execute(
+        "select code, nation, areas_2011, areas_2021 from health_geographies order by code"
+    ).fetchall():
+        for areas, index, table in (
+            (older, "scotland_2020" if nation == "Scotland" else "england_2019", "lsoas_2011"),
+            (newer, "england_2025", "lsoas_2021"),
+        ):
+            if areas:
+                table = "data_zones_2011" if nation == "Scotland" else table
+                rows = ask(full_site, "deprivation_in_health_geography", code=code, index=index)
+                assert_counted(db, rows, code, index, table)
+                assert sum(row["areas"] for row in rows) == areas
+                checked += 1
+    assert checked > 290
+
+
+@pytest.mark.parametrize(
+    "code, index, expected",
+    [
+        ("QMF", "", ("E54000029", "england_2025")),
+        ("QXU", "england_2019", ("E54000052", "england_2019")),
+        ("QXU", "latest", ("E54000063", "england_2025")),
+        ("E54000052", "latest", ("E54000052", "england_2019")),
+        ("A3A8R", "2019", ("E38000255", "england_2019")),
+    ],
+)
+def test_the_nhs_s_own_codes_lead_to_the_board_of_the_index_s_years(full_site, code, index, expected):
+    rows = ask(full_site, "deprivation_in_health_geography", code=code, index=index)
+    assert len(rows) == 10
+    assert {(row["health_geography_code"], row["index_id"]) for row in rows} == {expected}
+
+
+@pytest.mark.parametrize(
+    "code, index, message",
+    [
+        ("", "", "Give the code"),
+        ("W11000029", "", "No publication here says which areas the health boards of Wales have."),
+        ("E54099999", "", "'E54099999' is not the code of an integrated care board"),
+        ("x" * 10_000, "", "is not the code of an integrated care board"),
+        ("S08000028", "england_2019", "'england_2019' is not an index of Scotland, which has scotland_2020."),
+        ("E54000063", "2019", "has no areas of 2011, which england_2019 is about; it existed in 2024."),
+    ],
+)
+def test_a_health_geography_without_an_answer_says_why(site, code, index, message):
+    row = one(site, "deprivation_in_health_geography", code=code, index=index)
+    assert message in row["message"]
+    assert (row["decile"], row["areas"], row["people"], row["people_note"]) == (None,) * 4
+
+
+def test_an_extract_gives_no_figures_of_a_board_that_it_holds_in_part(extract_site):
+    row = one(extract_site, "deprivation_in_health_geography", code="QMJ", index="england_2025")
+    assert row["message"].startswith("This database does not hold every area of NHS North Central London")
+    assert (row["decile"], row["areas"]) == (None, None)
+
+
 # Green space
+
+
+def test_public_parks_stand_beside_the_gardens_where_they_were_loaded(made_up_db, tmp_path):
+    site = datasette_of(site_of(made_up_db, tmp_path))
+    [(postcode, code)] = sqlite3.connect(made_up_db).execute(
+        "select postcode, local_authority_2019 from postcodes join small_areas on code = lsoa_2011"
+        " where local_authority_2019 = 'S12000007' limit 1"
+    )
+    parks = sqlite3.connect(made_up_db).execute(
+        "select average_distance_to_nearest_m, average_size_of_nearest_m2, average_number_within_1000_m,"
+        " average_combined_size_within_1000_m_m2 from green_space_parks where local_authority = ?",
+        (code,),
+    )
+    expected = list(parks.fetchone())
+    by_code = one(site, "green_space_by_local_authority", authority=code)
+    by_postcode = one(site, "green_space_by_postcode", postcode=postcode)
+    for row in (by_code, by_postcode):
+        assert [row[c] for c in row if re.match("parks_average", c)] == expected
+        assert (row["message"], row["parks_message"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "query, asked, message",
+    [
+        ("green_space_by_postcode", {"postcode": "SW1A 1AA"}, "were not loaded into this database"),
+        ("green_space_by_local_authority", {"authority": "Westminster"}, "were not loaded into this database"),
+        ("green_space_by_postcode", {"postcode": "BT2 7DX"}, None),
+        ("green_space_by_postcode", {"postcode": "JE2 3AB"}, None),
+    ],
+)
+def test_public_parks_that_were_not_loaded_are_null_and_say_so(site, query, asked, message):
+    row = one(site, query, **asked)
+    assert {row[c] for c in row if c.startswith("parks_average")} == {None}
+    assert row["parks_message"] is None if message is None else message in row["parks_message"]
 
 
 def test_green_space_is_that_of_the_authority_of_2019(site, db):
