@@ -86,6 +86,7 @@ def answering(database: Path) -> None:
     postcodes = some("select postcode from postcodes")
     areas = some("select code from small_areas")
     authorities = some("select distinct local_authority from small_areas where local_authority is not null", 50)
+    boards = some("select code from health_geographies", 50)
     names = [name.split()[0] for name in some("select name from small_areas", 50)]
     points = some("select latitude, longitude from postcodes where terminated is null and latitude is not null", 50)
     asked = {
@@ -95,8 +96,10 @@ def answering(database: Path) -> None:
         "green_space_by_local_authority": [{"authority": code} for code in authorities],
         "small_areas_by_name": [{"q": name, "nation": ""} for name in names],
         "postcodes_in_small_area": [{"code": code, "after": ""} for code in areas],
-        "deprivation_by_small_area": [{"code": code} for code in areas],
+        "deprivation_by_small_area": [{"code": code, "index": ""} for code in areas],
         "deprivation_in_local_authority": [{"authority": code, "index": ""} for code in authorities],
+        "deprivation_in_health_geography": [{"code": code, "index": ""} for code in boards],
+        "compare_editions": [{"postcode": code, "code": ""} for code in postcodes],
         "nearest_postcodes": [{"latitude": str(a), "longitude": str(b)} for a, b in points],
     }
     slowest = dict.fromkeys(asked, 0.0)

@@ -270,15 +270,15 @@ class Build:
         """Adds local authorities (code, name, nation) that exist in `vintage`, a year."""
         unique = list(dict.fromkeys(authorities))
         self.merge("local_authorities", ["code", "name", "nation"], unique)
-        self._exist("local_authorities", vintage, unique)
+        self._add_vintage("local_authorities", vintage, unique)
 
     def health_geographies(self, vintage: str, places: Iterable[tuple[str, str, str, str, str | None]]) -> None:
         """Adds health geographies (code, kind, nation, name, ODS code) that exist in `vintage`, a year."""
         unique = list(dict.fromkeys(places))
         self.merge("health_geographies", ["code", "kind", "nation", "name", "ods_code"], unique)
-        self._exist("health_geographies", vintage, unique)
+        self._add_vintage("health_geographies", vintage, unique)
 
-    def _exist(self, table: str, vintage: str, rows: list[tuple]) -> None:
+    def _add_vintage(self, table: str, vintage: str, rows: list[tuple]) -> None:
         """Adds `vintage` to those of the rows of `table`, whose code comes first."""
         for code, *_ in rows:
             [(before,)] = self.db.conn.execute(f"select vintages from {table} where code = ?", (code,))

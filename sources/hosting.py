@@ -31,12 +31,14 @@ REQUIRED = ("title", "description", "source", "source_url", "licence", "licence_
 OPTIONAL = ("publisher", "edition", "conditions", "key")
 JOINS = {
     "small_areas": "code",
+    "lsoas_2021": "code",
     "local_authorities": "code",
     "postcodes": "postcode",
     "indices": "id",
 }
 FORMS = {
     "small_areas": ("the code of an LSOA, data zone or SOA", AREA_CODE.fullmatch),
+    "lsoas_2021": ("the code of an LSOA", AREA_CODE.fullmatch),
     "local_authorities": ("the code of a local authority", AUTHORITY.fullmatch),
     "postcodes": ("a postcode as ONS writes it (SW1A 1AA)", lambda text: normalise(text) == text),
     "indices": ("the id of an index", bool),
@@ -228,7 +230,7 @@ def _joined(build, table: str, cell: str, where: str, part: bool) -> bool:
     if build.db.conn.execute(f"select 1 from {table} where {JOINS[table]} = ?", (cell,)).fetchone():
         return True
     there = build.db.conn.execute(f"select exists (select 1 from {table})").fetchone()[0]
-    if (part and table in ("small_areas", "postcodes")) or not there:
+    if (part and table in ("small_areas", "lsoas_2021", "postcodes")) or not there:
         return False
     raise SourceError(f"{where}: {cell} is not in {table}, so it joins nothing.")
 

@@ -132,15 +132,18 @@ def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold
         "columns": {
             "area": {"type": "text", "description": "Area.", "joins": "small_areas"},
             "postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"},
+            "newer": {"type": "text", "description": "LSOA of 2021.", "joins": "lsoas_2021"},
         },
         "key": None,
     }
-    offer(hosted, told, "area,postcode\nE01004736,SW1A 1AA\nE01004736,\nE01000001,\n,M1 1AE\n")
+    rows = ("E01004736,SW1A 1AA,E01035711", "E01004736,,", "E01000001,,", ",M1 1AE,", ",,E01034473")
+    offer(hosted, told, "area,postcode,newer\n" + "\n".join(rows) + "\n")
     status, said, output = build(tmp_path, capsys)
     assert status == 0, said
     db = sqlite3.connect(output)
-    assert db.execute("select * from asthma_clinics").fetchall() == [("E01004736", "SW1A 1AA"), ("E01004736", None)]
-    assert db.execute("select rows from publications where id = 'asthma_clinics'").fetchone() == (4,)
+    expected = [("E01004736", "SW1A 1AA", "E01035711"), ("E01004736", None, None)]
+    assert db.execute("select * from asthma_clinics").fetchall() == expected
+    assert db.execute("select rows from publications where id = 'asthma_clinics'").fetchone() == (5,)
 
 
 @pytest.mark.usefixtures("few_postcodes")
@@ -219,7 +222,8 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, cap
         ({"columns": {"group": {"type": "text", "description": "x"}}}, "and no word of SQL"),
         (
             {"columns": {"clinic": {"type": "text", "description": "x", "joins": "hospitals"}}},
-            "column clinic: joins must be one of small_areas, local_authorities, postcodes, indices, found 'hospitals'",
+            "column clinic: joins must be one of small_areas, lsoas_2021, local_authorities, postcodes, indices, found"
+            " 'hospitals'",
         ),
         ({"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}}, "is of type text"),
         ({"publisher": ["x"]}, "publisher must be a text"),
