@@ -26,6 +26,7 @@ from sources import checks
 from tests import made_up
 
 ROOT = Path(__file__).resolve().parent.parent
+OLD = b"an older database"
 
 
 def unavailable(reason: str) -> None:
@@ -40,6 +41,15 @@ def command(*arguments, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, ROOT / "build_db.py", *map(str, arguments)], capture_output=True, text=True, **options
     )
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    """An older census.db where a build is to write."""
+    output = tmp_path / "out" / "census.db"
+    output.parent.mkdir()
+    output.write_bytes(OLD)
+    return output
 
 
 @pytest.fixture(scope="session")

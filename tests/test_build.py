@@ -23,10 +23,9 @@ import sources
 from sources import database, extracts, hosting
 from sources.publication import Publication
 from tests import made_up
-from tests.conftest import ROOT, command
+from tests.conftest import OLD, ROOT, command
 
 PUBLICATIONS = {p.id: p for p in sources.publications()}
-OLD = b"an older database"
 
 
 def query(path: Path, sql: str, *parameters) -> list[tuple]:
@@ -40,15 +39,6 @@ def query(path: Path, sql: str, *parameters) -> list[tuple]:
 def only(*ids: str) -> list[str]:
     """Arguments that leave out every publication but these."""
     return ["--full", "--skip", ",".join(id_ for id_ in PUBLICATIONS if id_ not in ids)]
-
-
-@pytest.fixture
-def old(tmp_path) -> Path:
-    """An older census.db where the build is to write."""
-    output = tmp_path / "out" / "census.db"
-    output.parent.mkdir()
-    output.write_bytes(OLD)
-    return output
 
 
 def assert_untouched(old: Path) -> None:

@@ -23,15 +23,6 @@ from tests.test_build import changed, edited, next_decile, only, query, refused
 ENGLAND = england_2025.FILE_7.names[0]
 
 
-@pytest.fixture
-def old(tmp_path):
-    """An older census.db where the build is to write."""
-    output = tmp_path / "out" / "census.db"
-    output.parent.mkdir()
-    output.write_bytes(b"an older database")
-    return output
-
-
 def built(tmp_path, mirror, *ids: str):
     """census.db of these publications alone."""
     output = tmp_path / "census.db"

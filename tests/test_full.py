@@ -126,7 +126,7 @@ def test_wales_2025_cell_for_cell(full, real_mirror):
     deciles = {r[0]: [1 + sum(int(r[3]) > highest for highest in most)] for r in rows}
     assert_cell_for_cell(full, "imd_wales_2025", ["imd_decile"], deciles)
     names = dict(full.execute("select code, coalesce(publisher_name, name) from lsoas_2021 where nation = 'Wales'"))
-    assert names == {r[0]: r[1] for r in rows}
+    assert names == {r[0]: r[1].strip() for r in rows}
     authorities = full.execute(
         "select lsoas_2021.code, local_authorities.name from lsoas_2021"
         " join local_authorities on local_authorities.code = local_authority_2024 where lsoas_2021.nation = 'Wales'"
