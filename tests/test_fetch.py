@@ -12,7 +12,7 @@ import pytest
 
 from build_db import progress
 from sources import fetch
-from sources.fetch import Library
+from sources.fetch import Library, NotInMirror
 from sources.publication import SourceError, SourceFile
 
 CONTENT = bytes(range(256)) * 20_000
@@ -222,6 +222,16 @@ def test_a_mirror_address_is_asked_for_every_accepted_name_and_nothing_else(publ
     obtained = library.obtain(file_at(publisher))
     assert (obtained.name, obtained.sha256, obtained.retrieved) == ("old name (1).csv", DIGEST, None)
     assert {urlsplit(path).path.split("/")[1] for path, _ in publisher.asked} == {"mirror"}
+
+
+def test_only_a_mirror_that_has_not_the_file_is_without_it(publisher, tmp_path):
+    library = Library(publisher.base + "/mirror", tmp_path, progress)
+    with pytest.raises(NotInMirror, match="made_up: not in the mirror"):
+        library.obtain(file_at(publisher))
+    publisher.answers["/mirror/file.csv"] = [lambda r: r.answer(302, Location="/elsewhere")]
+    with pytest.raises(SourceError, match="answered 302") as trouble:
+        library.obtain(file_at(publisher))
+    assert not isinstance(trouble.value, NotInMirror), "a mirror in trouble is not one without the file"
 
 
 def test_a_mirror_address_is_not_followed_elsewhere(publisher, tmp_path):
