@@ -130,16 +130,6 @@ def holdings(path: Path) -> None:
         postcodes, live = connection.execute("select count(*), count(*) - count(terminated) from postcodes").fetchone()
         areas = connection.execute("select count(*) from small_areas").fetchone()[0]
         console.print(f"  {postcodes:,} postcodes, {live:,} of them live, in {areas:,} small areas")
-        loaded = {row[0] for row in connection.execute("select id from indices where loaded")}
-        newer = [p.index for p in sources.publications() if p.index and p.index.geography == "lsoa_2021"]
-        newer = [index for index in newer if index.id in loaded]
-        found = checks.shares(connection, newer)
-        whole = checks.Share(sum(s.answered for s in found.values()), sum(s.live for s in found.values()))
-        if newer:
-            console.print(
-                f"  {whole.answered:,} of {whole.live:,} live postcodes of {' and '.join(found)} with a small area have"
-                f" figures of {' or '.join(index.id for index in newer)} ({whole})"
-            )
         if left_out:
             console.print(f"  left out: {left_out}")
     console.print(f"  {path.stat().st_size / 1e6:.1f} MB, digest {digest[:16]}")

@@ -16,7 +16,7 @@ from sources.publication import Index, Publication, Table
 from sources.views import VIEWS, view_sql
 
 FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
-LEAST_SHARE = 0.9  # of the live postcodes of a nation that have figures of each index; a directory may lack new codes
+LEAST_SHARE = 0.9  # of a nation's live postcodes have figures on the newer areas; a directory may lack some codes
 SQL_TYPES = {str: "'text'", int: "'integer'", float: "'real'", Number: "'integer', 'real'"}
 
 
@@ -302,11 +302,7 @@ def _joins(connection, indices: list[Index], complete: bool, left_out: set[str])
                     """,
                 )
             )
-        if complete and "lsoa_changes" not in left_out:
-            for nation, share in shares(connection, [i for i in indices if i.geography == "lsoa_2021"]).items():
-                least = f"{100 * LEAST_SHARE:.0f} % or more"
-                found = least if share.answered >= LEAST_SHARE * share.live else str(share)
-                checks.append(Check(f"live postcodes of {nation} with a small area and figures of 2021", least, found))
+        checks += _answered(connection, indices, complete and "lsoa_changes" not in left_out)
         if complete:
             checks.append(
                 _none(
@@ -385,33 +381,29 @@ def _joins(connection, indices: list[Index], complete: bool, left_out: set[str])
     return checks
 
 
-@dataclass(frozen=True)
-class Share:
-    """How many of so many live postcodes have an answer."""
-
-    answered: int
-    live: int
-
-    def __str__(self) -> str:
-        return f"{100 * self.answered / (self.live or 1):.1f} %"
-
-
-def shares(connection: sqlite3.Connection, indices: list[Index]) -> dict[str, Share]:
-    """Nation to how many of its live postcodes that have a small area (of 2011) have figures of one of `indices`."""
-    found = {}
-    for index in indices:
-        live, answered = connection.execute(
+def _answered(connection, indices: list[Index], whole: bool) -> list[Check]:
+    """How many live postcodes with a small area have figures on the LSOAs of 2021; in a `whole` database, most."""
+    counted = {}
+    for index in (i for i in indices if i.geography == "lsoa_2021"):
+        counted[index.nation] = connection.execute(
             f"""
-            select count(*), count({index.geography}) filter (
-                where {index.geography} in (select area_code from {index.table})
-            )
+            select count(*), count(*) filter (where postcodes.lsoa_2021 in (select area_code from {index.table}))
             from small_areas cross join postcodes on postcodes.lsoa_2011 = small_areas.code
             where small_areas.nation = ? and postcodes.terminated is null
             """,
             (index.nation,),
         ).fetchone()
-        found[index.nation] = Share(answered, live)
-    return found
+    if len(counted) > 1:
+        counted[" and ".join(counted)] = tuple(map(sum, zip(*counted.values(), strict=True)))
+    checks = []
+    for nation, (live, answered) in counted.items():
+        found = f"{answered:,} of {live:,} ({100 * answered / (live or 1):.1f} %)"
+        enough = not whole or answered >= LEAST_SHARE * live
+        expected = found if enough else f"{100 * LEAST_SHARE:.0f} % or more"
+        checks.append(
+            Check(f"live postcodes of {nation} with a small area that have figures by LSOA (2021)", expected, found)
+        )
+    return checks
 
 
 def _types(connection, tables: dict[str, Table]) -> Check:

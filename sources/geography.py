@@ -15,40 +15,26 @@ SERVICES = "https://services1.arcgis.com/ESMARspQHYMw9BZ9/arcgis/rest/services/"
 ONS = "Office for National Statistics"
 OPEN_GEOGRAPHY = "https://geoportal.statistics.gov.uk/"
 
-WARDS = SourceFile(
+
+def _layer(id_: str, name: str, service: str) -> SourceFile:
+    """A lookup that ONS gives as a file `name` and as the feature layer `service`."""
+    layer = f"{service}.geojson"
+    address = f"{SERVICES}{service}/FeatureServer/0"
+    return SourceFile(id_, (name, f"{service}.csv", layer), address, page_size=1000, served_as=layer)
+
+
+WARDS = _layer(
     "lsoa_2011_lookup",
-    (
-        "Lower_Layer_Super_Output_Area_(2011)_to_Ward_(2019)_Lookup_in_England_and_Wales.csv",
-        "LSOA11_WD19_LAD19_EW_LU_V2.csv",
-        "LSOA11_WD19_LAD19_EW_LU_V2.geojson",
-    ),
-    SERVICES + "LSOA11_WD19_LAD19_EW_LU_V2/FeatureServer/0",
-    page_size=1000,
-    served_as="LSOA11_WD19_LAD19_EW_LU_V2.geojson",
+    "Lower_Layer_Super_Output_Area_(2011)_to_Ward_(2019)_Lookup_in_England_and_Wales.csv",
+    "LSOA11_WD19_LAD19_EW_LU_V2",
 )
-CHANGES = SourceFile(
-    "lsoa_changes",
-    ("LSOA11_LSOA21_LAD22_EW_LU.csv", "LSOA11_LSOA21_LAD22_EW_LU_v5.csv", "LSOA11_LSOA21_LAD22_EW_LU_v5.geojson"),
-    SERVICES + "LSOA11_LSOA21_LAD22_EW_LU_v5/FeatureServer/0",
-    page_size=1000,
-    served_as="LSOA11_LSOA21_LAD22_EW_LU_v5.geojson",
-)
+CHANGES = _layer("lsoa_changes", "LSOA11_LSOA21_LAD22_EW_LU.csv", "LSOA11_LSOA21_LAD22_EW_LU_v5")
 NHS_2022 = SourceFile(
     "nhs_geography_2022",
     ("LSOA11_SICBL22_ICB22_LAD22_EN_LU.csv", "LSOA11_SICBL22_ICB22_LAD22_EN_LU.geojson"),
     None,  # on the Open Geography portal; no fixed address is known
 )
-NHS_2024 = SourceFile(
-    "nhs_geography_2024",
-    (
-        "LSOA21_SICBL24_ICB24_EN_LU.csv",
-        "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU.csv",
-        "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU.geojson",
-    ),
-    SERVICES + "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU/FeatureServer/0",
-    page_size=1000,
-    served_as="LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU.geojson",
-)
+NHS_2024 = _layer("nhs_geography_2024", "LSOA21_SICBL24_ICB24_EN_LU.csv", "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU")
 DATA_ZONES = SourceFile(
     "data_zone_2011_lookup",
     ("DataZone2011lookup_2024-12-16.csv", "scottish_dz_lookup.csv"),
@@ -121,13 +107,13 @@ HEALTH_GEOGRAPHIES = Table(
 
 
 def _list_table(
-    name: str, own: dict[str, type], search=("name",), vintage=2019, joins: dict[str, str] | None = None
+    name: str, own: dict[str, type], search=("name",), geography="lsoa_2011", joins: dict[str, str] | None = None
 ) -> Table:
     """The list of one kind of area, that can be read alone: names, authorities, and `own`, what only this kind has.
 
-    vintage: the year of the authorities as published. joins: columns of `own` to the table that they refer to.
+    geography: as in `Index.geography`. joins: columns of `own` to the table that they refer to.
     """
-    geography = "lsoa_2021" if vintage == 2024 else "lsoa_2011"
+    vintage = {"lsoa_2011": 2019, "lsoa_2021": 2024}[geography]  # of the authorities as published
     joins = {f"local_authority_{vintage}": "local_authorities", "local_authority": "local_authorities"} | (joins or {})
     return Table(
         name,
@@ -169,7 +155,7 @@ LSOAS = _list_table(
 LSOAS_2021 = _list_table(
     "lsoas_2021",
     search=("name", "publisher_name"),
-    vintage=2024,
+    geography="lsoa_2021",
     joins={"sub_icb_2024": HEALTH_GEOGRAPHIES.name, "icb_2024": HEALTH_GEOGRAPHIES.name},
     own={
         "sub_icb_2024": str,

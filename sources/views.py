@@ -113,30 +113,37 @@ VIEWS = {
         from placed
     """,
     "postcode_indices": """
+        with placed as (
+          select
+            postcodes.postcode,
+            indices.id as index_id,
+            indices.year,
+            indices.geography,
+            indices.title,
+            indices.loaded,
+            case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end as area_code
+          from postcodes
+          cross join small_areas on small_areas.code = postcodes.lsoa_2011
+          cross join indices on indices.nation = small_areas.nation
+        )
         select
-          postcodes.postcode,
-          indices.id as index_id,
-          indices.year,
-          indices.geography,
-          case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end as area_code,
+          placed.postcode,
+          placed.index_id,
+          placed.year,
+          placed.geography,
+          placed.area_code,
           deprivation.rank,
           case
             when deprivation.rank is not null then null
-            when not indices.loaded then indices.title || ' was left out of this database.'
-            when indices.geography = 'lsoa_2021' and postcodes.lsoa_2021 is null then
-              'The directory does not give ' || postcodes.postcode || ' an LSOA of 2021, so it has no figures of the '
-              || indices.title || '.'
-            else
-              'There are no figures of the ' || indices.title || ' for '
-              || case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end || '.'
+            when not placed.loaded then placed.title || ' was left out of this database.'
+            when placed.area_code is null then
+              'The directory does not give ' || placed.postcode || ' an LSOA of ' || substr(placed.geography, -4)
+              || ', so it has no figures of the ' || placed.title || '.'
+            else 'There are no figures of the ' || placed.title || ' for ' || placed.area_code || '.'
           end as without
-        from postcodes
-        cross join small_areas on small_areas.code = postcodes.lsoa_2011
-        cross join indices on indices.nation = small_areas.nation
+        from placed
         left join deprivation
-          on deprivation.index_id = indices.id
-          and deprivation.area_code
-            = case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end
+          on deprivation.index_id = placed.index_id and deprivation.area_code = placed.area_code
     """,
 }
 """Name to the SQL of its select."""

@@ -173,7 +173,6 @@ def text(cell) -> str | None:
 
 
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
-_PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -183,8 +182,6 @@ def real(cell) -> float | None:
         return float(cell)
     if _blank(cell):
         return None
-    if isinstance(cell, str) and _PLAIN.fullmatch(cell):
-        return float(cell)
     bare = str(cell).strip()
     if _THOUSANDS.fullmatch(bare):
         bare = bare.replace(",", "")

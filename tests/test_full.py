@@ -434,10 +434,9 @@ def test_the_build_is_within_its_bounds(full_build):
     assert full_build.path.stat().st_size <= 480e6
     assert "2,720,556 postcodes, 1,831,739 of them live, in 42,619 small areas" in full_build.printed
     assert (
-        "1,486,946 of 1,565,925 live postcodes of England and Wales with a small area have figures"
-        in full_build.printed
+        "live postcodes of England and Wales with a small area that have figures by LSOA (2021)" in full_build.printed
     )
-    assert "(95.0 %)" in full_build.printed
+    assert ": 1,486,946 of 1,565,925 (95.0 %)" in full_build.printed
     assert "public parks and playing fields (April 2020): not loaded" in full_build.printed
 
 
