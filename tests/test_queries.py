@@ -904,7 +904,7 @@ def test_a_point_that_is_none_or_far_away_says_so(site, latitude, longitude, mes
 
 
 def test_queries_say_what_was_left_out_of_the_database(mirror, few_postcodes, tmp_path):  # noqa: ARG001
-    left_out = "england_2019,green_space,local_authority_names,lsoa_2011_lookup"
+    left_out = "england_2019,green_space,local_authority_names,lsoa_2011_lookup,lsoa_changes"
     output = tmp_path / "census.db"
     assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]) == 0
     (tmp_path / "site").mkdir()
@@ -917,6 +917,12 @@ def test_queries_say_what_was_left_out_of_the_database(mirror, few_postcodes, tm
         row = one(site, "green_space_by_local_authority", authority=authority)
         assert row["message"] == "The figures of green space were left out of this database."
     row = one(site, "deprivation_by_small_area", code="E01000001", index="2019")
+    assert row["message"] == "English indices of deprivation 2019 was left out of this database."
+    row = one(site, "deprivation_by_small_area", code="E01000001", index="2025")
+    assert row["message"].endswith("for E01000001, an LSOA of 2011, but for those of 2021.")
+    row = one(site, "compare_editions", code="E01000001")
+    assert "E01000001 has no figures of england_2025, which has them for the LSOAs of 2021." in row["message"]
+    row = one(site, "compare_editions", code="E01090000")
     assert row["message"] == "English indices of deprivation 2019 was left out of this database."
     for query in QUERIES:
         for row in ask(site, query):
