@@ -334,10 +334,16 @@ def derive(db) -> None:
         update lsoas_2021 set local_authority_name = (
             select name from local_authorities where code = local_authority
         );
-        update health_geographies set
-            areas_2011 = (select count(*) from lsoas_2011 where health_geographies.code in (sub_icb_2022, icb_2022))
-                + (select count(*) from data_zones_2011 where health_board = health_geographies.code),
-            areas_2021 = (select count(*) from lsoas_2021 where health_geographies.code in (sub_icb_2024, icb_2024));
+        with held (code, older, newer) as (
+            select sub_icb_2022, 1, 0 from lsoas_2011 union all
+            select icb_2022, 1, 0 from lsoas_2011 union all
+            select health_board, 1, 0 from data_zones_2011 union all
+            select sub_icb_2024, 0, 1 from lsoas_2021 union all
+            select icb_2024, 0, 1 from lsoas_2021
+        )
+        update health_geographies set areas_2011 = older, areas_2021 = newer
+        from (select code, sum(older) as older, sum(newer) as newer from held group by code) as counted
+        where counted.code = health_geographies.code;
         """
     )
     for name in LISTS.values():
