@@ -5,6 +5,14 @@ Each is read by key (`where postcode = …`), never from end to end.
 
 import inspect
 
+from sources.deprivation import DEPRIVATION
+
+# What to say of a postcode that is no longer in use, as SQL.
+RETIRED = """postcode || ' was retired in ' || substr(terminated, 1, 4) || '-' || substr(terminated, 5)
+                  || '; the figures are those of the area it lay in.'"""
+
+_FIGURES = [column for column in DEPRIVATION.columns if column not in ("lsoa_2011", "lsoa_2021")]
+
 VIEWS = {
     "edition_notes": """
         select
@@ -28,7 +36,7 @@ VIEWS = {
           left_out
         from edition
     """,
-    "postcode_places": """
+    "postcode_places": f"""
         with placed as (
           select
             postcodes.postcode,
@@ -75,8 +83,7 @@ VIEWS = {
             trim(
               case
                 when area_code is not null and terminated is not null then
-                  postcode || ' was retired in ' || retired_in
-                  || '; the figures are those of the area it lay in. '
+                  {RETIRED} || ' '
                 when area_code is not null then ''
                 when nation in ('Jersey', 'Guernsey', 'Isle of Man') then
                   postcode || ' is in ' || replace(nation, 'Isle', 'the Isle')
@@ -144,6 +151,48 @@ VIEWS = {
         from placed
         left join deprivation
           on deprivation.index_id = placed.index_id and deprivation.area_code = placed.area_code
+    """,
+    "postcode_figures": f"""
+        select
+          postcodes.postcode,
+          case when postcodes.terminated is null then 'found' else 'terminated' end as status,
+          case when postcodes.terminated is not null then
+            {RETIRED}
+          end as message,
+          postcodes.terminated,
+          small_areas.nation,
+          case indices.geography
+            when 'lsoa_2021' then coalesce(lsoas_2021.name, lsoas_2021.publisher_name)
+            else coalesce(small_areas.name, small_areas.publisher_name)
+          end as area_name,
+          case indices.geography
+            when 'lsoa_2021' then lsoas_2021.publisher_name
+            else small_areas.publisher_name
+          end as area_publisher_name,
+          local_authorities.code as local_authority_code,
+          local_authorities.name as local_authority_name,
+          small_areas.local_authority_2019 as local_authority_2019_code,
+          indices.year,
+          {", ".join(f'deprivation."{column}"' for column in _FIGURES)},
+          composite.uk_imd_e_rank as uk_composite_rank,
+          composite.uk_imd_e_pop_decile as uk_composite_decile,
+          small_areas.code as lsoa_2011,
+          lsoas_2021.code as lsoa_2021,
+          postcodes.latitude,
+          postcodes.longitude
+        from postcodes
+        cross join small_areas on small_areas.code = postcodes.lsoa_2011
+        cross join indices on indices.nation = small_areas.nation
+        cross join deprivation
+          on deprivation.index_id = indices.id
+          and deprivation.area_code = case indices.geography
+            when 'lsoa_2021' then postcodes.lsoa_2021
+            else postcodes.lsoa_2011
+          end
+        left join lsoas_2021 on lsoas_2021.code = postcodes.lsoa_2021
+        left join local_authorities
+          on local_authorities.code = coalesce(postcodes.local_authority, small_areas.local_authority)
+        left join imd_uk_composite as composite on composite.area_code = postcodes.lsoa_2011
     """,
 }
 """Name to the SQL of its select."""

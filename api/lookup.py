@@ -1,0 +1,258 @@
+"""Postcodes to figures: the view `postcode_figures` for what has figures, the canned queries' SQL for the rest.
+
+Both read the same views, and each text that an answer holds comes from that SQL: this module decides only which index
+is asked for. A postcode with figures costs one statement of key reads, of which SQLite does those whose columns are
+asked for; a list goes through it in one go. Whatever has none (unknown, invalid, not covered, no area of that edition)
+gets its answer from the SQL of `imd_by_postcode`, which says why.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import yaml
+
+import sources
+from sources import deprivation, postcode
+
+METADATA = Path(__file__).resolve().parent.parent / "metadata.yml"
+QUANTILES = {10: "decile", 5: "quintile", 4: "quartile", 20: "vigintile"}  # those that a publisher may give
+NATIONS = ("England", "Northern Ireland", "Scotland", "Wales")
+QUANTILE_FIELDS = ("requested_quantile", "data_quantile", "data_quantile_basis")
+DOMAINS = tuple(f"{domain}_{figure}" for domain in deprivation.DOMAINS for figure in ("rank", "decile"))
+FIELDS = (
+    *("status", "message", "postcode", "terminated", "nation"),
+    *("area_code", "area_name", "area_publisher_name", "local_authority_code", "local_authority_name"),
+    *("index_id", "year", "rank", "of", "decile", "decile_basis", "quintile", "quintile_basis"),
+    *DOMAINS,
+    *("idaci_rank", "idaci_decile", "idaopi_rank", "idaopi_decile", "domain_decile_basis"),
+    *("uk_composite_rank", "uk_composite_decile", "lsoa_2011", "lsoa_2021", "latitude", "longitude"),
+    "local_authority_2019_code",
+)
+"""What is read from the view, in the order of an answer; the names are those of `imd_by_postcode`."""
+
+_ELSEWHERE = """
+    select
+      postcodes.latitude,
+      postcodes.longitude,
+      small_areas.local_authority_2019 as local_authority_2019_code,
+      deprivation.quartile,
+      deprivation.vigintile
+    from postcodes
+    left join small_areas on small_areas.code = postcodes.lsoa_2011
+    left join deprivation on deprivation.area_code = ? and deprivation.index_id = ?
+    where postcodes.postcode = ?
+"""
+_GREEN_SPACE = """
+    select
+      local_authorities.code as local_authority_2019_code,
+      local_authorities.name as local_authority_2019_name,
+      green_space.*,
+      parks.average_distance_to_nearest_m as parks_average_distance_to_nearest_m,
+      parks.average_size_of_nearest_m2 as parks_average_size_of_nearest_m2,
+      parks.average_number_within_1000_m as parks_average_number_within_1000_m,
+      parks.average_combined_size_within_1000_m_m2 as parks_average_combined_size_within_1000_m_m2
+    from green_space
+    join local_authorities on local_authorities.code = green_space.local_authority
+    left join green_space_parks as parks on parks.local_authority = green_space.local_authority
+"""
+
+
+class AskedError(ValueError):
+    """What was asked for cannot be answered. `reason` is a word for machines, the message a sentence for people."""
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+def canned_sql(metadata: Path = METADATA) -> dict[str, str]:
+    """The SQL of the canned queries, by name, from metadata.yml."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    told = yaml.load(metadata.read_bytes(), loader)  # noqa: S506, either is a safe loader
+    return {name: query["sql"] for name, query in told["databases"]["census"]["queries"].items()}
+
+
+class Lookup:
+    """A census.db, opened read-only on a connection of its own, memory-mapped; for one thread at a time.
+
+    database: the file. queries: the canned queries' SQL by name. immutable: the file is known not to change while it is
+    open, as one that a build published; SQLite then spares its locks.
+
+    edition: the text that every answer gives. digest: the database's. indices: those it knows, newest first.
+    """
+
+    def __init__(self, database: Path, queries: dict[str, str], immutable: bool = False):
+        address = f"{Path(database).resolve().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
+        self.connection = sqlite3.connect(
+            address, uri=True, check_same_thread=False, cached_statements=256, isolation_level=None
+        )
+        self.connection.execute(f"pragma mmap_size = {1 << 31}")
+        self.connection.create_function("normalise_postcode", 1, postcode.normalise, deterministic=True)
+        self.connection.create_function("postcode_problem", 1, postcode.problem, deterministic=True)
+        self.queries = queries
+        [edition] = self.rows("select edition_notes.edition, edition.* from edition_notes, edition")
+        self.edition, self.digest = edition["edition"], edition["digest"]
+        self.directory, self.extract = edition["directory"], edition["scope"] == "extract"
+        self._whole = edition["left_out"] is None and edition["directory"] is not None
+        self.indices = self.rows("select * from indices order by year desc, id")
+        known = ["", "latest", *(index["id"] for index in self.indices), *(str(row["year"]) for row in self.indices)]
+        self._meant = {wanted: self._meaning(wanted) for wanted in known}
+        self.publications = {row["id"]: row for row in self.rows("select * from publications")}
+        self.green_space = {
+            row.pop("local_authority"): row for row in self.rows(_GREEN_SPACE + " order by green_space.local_authority")
+        }
+        self._bands = {p.index.id: p.index for p in sources.publications() if p.index}
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def rows(self, sql: str, parameters: Sequence | dict = ()) -> list[dict]:
+        """The rows that `sql` gives, each as a dict."""
+        with closing(self.connection.cursor()) as cursor:
+            cursor.row_factory = _as_dict
+            return cursor.execute(sql, parameters).fetchall()
+
+    def canned(self, name: str, **parameters) -> list[dict]:
+        """The rows of the canned query `name`."""
+        return self.rows(self.queries[name], parameters)
+
+    def wanted(self, index: str | None) -> str:
+        """`index` as the queries read it. Raises AskedError for what is neither an index, a year, latest nor empty."""
+        wanted = (index or "").strip(" ").lower()
+        if wanted in self._meant:
+            return wanted
+        known = ", ".join(sorted(known["id"] for known in self.indices))
+        raise AskedError(
+            "unknown_index", f"'{wanted[:40]}' is not an index: give {known}, a year, latest or nothing."
+        )
+
+    def newest(self, wanted: str) -> dict[str, str | None]:
+        """For each nation the id of the index that `wanted` (as `wanted` gives it) means there, or None."""
+        return dict(zip(NATIONS, self._meant[wanted], strict=True))
+
+    def one(self, text: str | None, wanted: str = "", q: int | None = None) -> dict:
+        """The whole answer for one postcode, in the words of `imd_by_postcode`, with position and authority of 2019.
+
+        text: the postcode as it was given. wanted: as `wanted` gives it. q: a number of bands from 2 to 100, of which
+        `data_quantile` is to be one.
+        """
+        found = None
+        if self._whole and (asked := postcode.normalise(text)):
+            found = self.connection.execute(_ONE, (asked, *self._meant[wanted])).fetchone()
+        if found is None:
+            return self._why(text, wanted, q)
+        answer = dict(zip(FIELDS, found, strict=False))
+        if q is not None:
+            answer.update(self.banded(answer | {"quartile": found[-2], "vigintile": found[-1]}, q))
+        return answer
+
+    def many(
+        self, texts: Sequence[object], wanted: str, fields: Sequence[str], q: int | None = None
+    ) -> tuple[list[dict], Counter]:
+        """Answers for `texts`, in their order, each with `fields` (of FIELDS and QUANTILE_FIELDS).
+
+        The counter says how many answers there are for each (status, nation, index_id).
+        """
+        fields = tuple(fields)
+        quantiles = [field for field in fields if field in QUANTILE_FIELDS]
+        read = ("status", "nation", "index_id", *(field for field in fields if field not in QUANTILE_FIELDS))
+        if quantiles:
+            read += ("rank", *(f"{name}{more}" for name in ("decile", "quintile") for more in ("", "_basis")))
+            read += ("quartile", "vigintile")
+        normalise = postcode.normalise
+        found: Iterable[tuple] = ()
+        if self._whole:
+            asked = orjson.dumps([normalise(text) if isinstance(text, str) else None for text in texts]).decode()
+            found = self.connection.execute(_batch(read), (asked, *self._meant[wanted])).fetchall()
+        answers: list[dict | None] = [None] * len(texts)
+        counts: Counter = Counter(row[1:4] for row in found)
+        if quantiles:
+            for row in found:
+                told = dict(zip(read, row[1:], strict=True))
+                told |= self.banded(told, q)
+                answers[row[0]] = {field: told[field] for field in fields}
+        else:
+            for row in found:
+                answers[row[0]] = dict(zip(fields, row[4:]))  # noqa: B905, as fast as can be
+        for place, answer in enumerate(answers):
+            if answer is None:
+                text = texts[place]
+                told = self._why(text if text is None or isinstance(text, str) else json.dumps(text), wanted, q)
+                counts[told["status"], told["nation"], told["index_id"]] += 1
+                answers[place] = {field: told[field] for field in fields}
+        return answers, counts
+
+    def banded(self, figures: dict, q: int | None) -> dict:
+        """The band of `figures` among `q`, as QUANTILE_FIELDS: published where there is one, otherwise computed."""
+        name, rank, band, basis = QUANTILES.get(q), figures["rank"], None, None
+        if rank is not None and q is not None:
+            band, basis = figures.get(name), figures.get(f"{name}_basis", "published")
+            if band is None:
+                band, basis = deprivation.quantile(self._bands[figures["index_id"]], rank, q), "computed"
+        return dict(zip(QUANTILE_FIELDS, (q, band, basis), strict=True))
+
+    def sources(self, indices: Iterable[str | None], northern_ireland: bool, more: Iterable[str]) -> list[dict]:
+        """Whose the figures of an answer are: title, edition, licence, attribution and conditions of each publication.
+
+        indices: of the figures. northern_ireland: whether a postcode of Northern Ireland (BT) is among them, which has
+        conditions of its own. more: of "uk_composite" and "green_space" those that the answer has.
+        """
+        of_index = {index["id"]: index["publication"] for index in self.indices}
+        used = ["postcode_directory", *sorted({of_index[index] for index in indices if index}), *more]
+        told = []
+        for source in used:
+            if row := self.publications.get(source):
+                told.append({name: row[name] for name in _OF_A_SOURCE})
+                if source == "postcode_directory" and not northern_ireland:
+                    told[-1]["conditions"] = None
+        return told
+
+    def _why(self, text: str | None, wanted: str, q: int | None) -> dict:
+        [row] = self.canned("imd_by_postcode", postcode=text, index=wanted)
+        places = self.rows(_ELSEWHERE, (row["area_code"], row["index_id"], row["postcode"]))
+        told = dict.fromkeys(FIELDS) | {name: row[name] for name in FIELDS if name in row}
+        for place in places:
+            told |= {name: place[name] for name in FIELDS if name in place}
+        if q is not None:
+            told |= self.banded(told | {name: row[name] for row in places for name in ("quartile", "vigintile")}, q)
+        return told
+
+    def _meaning(self, wanted: str) -> tuple[str | None, ...]:
+        """For each of NATIONS the index that `wanted` means there."""
+        meant: dict[str, str] = {}
+        for index in self.indices:
+            if wanted in ("", "latest", index["id"], str(index["year"])):
+                meant.setdefault(index["nation"], index["id"])
+        return tuple(meant.get(nation) for nation in NATIONS)
+
+
+
+_MEANT = "figures.index_id = case figures.nation " + "".join(f"when '{nation}' then ? " for nation in NATIONS) + "end"
+_ONE = f"""
+    select {', '.join(f'"{field}"' for field in FIELDS)}, quartile, vigintile
+    from postcode_figures as figures
+    where figures.postcode = ? and {_MEANT}
+"""
+
+
+def _batch(columns: Iterable[str]) -> str:
+    return f"""
+        select asked.key, {', '.join(f'"{column}"' for column in columns)}
+        from json_each(?) as asked
+        cross join postcode_figures as figures on figures.postcode = asked.value and {_MEANT}
+    """
+
+
+_OF_A_SOURCE = (
+    *("id", "title", "publisher", "edition", "page"),
+    *("licence", "licence_url", "attribution", "conditions"),
+)
+
+
+def _as_dict(cursor: sqlite3.Cursor, row: tuple) -> dict:
+    return dict(zip([told[0] for told in cursor.description], row, strict=True))
