@@ -1,5 +1,5 @@
 """The API: looking postcodes up without Datasette's SQL threads, and the HTTP around it.
 
-`lookup` finds the figures, `web` speaks HTTP, `v1` and `rcpch` are the routes, `openapi` describes them, and
-`plugins/api.py` puts them in front of Datasette. `append.py` uses `lookup` alone.
+`lookup` finds the figures, `web` speaks HTTP, `v1` has the routes, `openapi` describes them, and `plugins/api.py` puts
+them in front of Datasette.
 """

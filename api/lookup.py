@@ -35,6 +35,8 @@ FIELDS = (
 )
 """What is read from the view, in the order of an answer; the names are those of `imd_by_postcode`."""
 
+_IN_THE_QUERY = frozenset(FIELDS) - {"latitude", "longitude", "local_authority_2019_code"}
+
 _ELSEWHERE = """
     select
       postcodes.latitude,
@@ -73,7 +75,7 @@ class AskedError(ValueError):
 def canned_sql(metadata: Path = METADATA) -> dict[str, str]:
     """The SQL of the canned queries, by name, from metadata.yml."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    told = yaml.load(metadata.read_bytes(), loader)  # noqa: S506, either is a safe loader
+    told = yaml.load(metadata.read_bytes(), loader)
     return {name: query["sql"] for name, query in told["databases"]["census"]["queries"].items()}
 
 
@@ -127,9 +129,7 @@ class Lookup:
         if wanted in self._meant:
             return wanted
         known = ", ".join(sorted(known["id"] for known in self.indices))
-        raise AskedError(
-            "unknown_index", f"'{wanted[:40]}' is not an index: give {known}, a year, latest or nothing."
-        )
+        raise AskedError("unknown_index", f"'{wanted[:40]}' is not an index: give {known}, a year, latest or nothing.")
 
     def newest(self, wanted: str) -> dict[str, str | None]:
         """For each nation the id of the index that `wanted` (as `wanted` gives it) means there, or None."""
@@ -144,6 +144,8 @@ class Lookup:
         found = None
         if self._whole and (asked := postcode.normalise(text)):
             found = self.connection.execute(_ONE, (asked, *self._meant[wanted])).fetchone()
+            if found is None and wanted in ("", "latest"):
+                found = self.connection.execute(_OLDER, (asked, *self._meant[wanted])).fetchone()
         if found is None:
             return self._why(text, wanted, q)
         answer = dict(zip(FIELDS, found, strict=False))
@@ -165,10 +167,17 @@ class Lookup:
             read += ("rank", *(f"{name}{more}" for name in ("decile", "quintile") for more in ("", "_basis")))
             read += ("quartile", "vigintile")
         normalise = postcode.normalise
-        found: Iterable[tuple] = ()
+        found: list[tuple] = []
         if self._whole:
-            asked = orjson.dumps([normalise(text) if isinstance(text, str) else None for text in texts]).decode()
-            found = self.connection.execute(_batch(read), (asked, *self._meant[wanted])).fetchall()
+            asked = [normalise(text) if isinstance(text, str) else None for text in texts]
+            meant = self._meant[wanted]
+            found = self.connection.execute(_batch(read), (orjson.dumps(asked).decode(), *meant)).fetchall()
+            if wanted in ("", "latest") and len(found) < len(texts):
+                for row in found:
+                    asked[row[0]] = None
+                left = orjson.dumps(asked).decode()
+                older = self.connection.execute(_older_batch(read), (left, *meant))
+                found += {row[0]: row for row in older}.values()  # the last of a postcode's is the newest
         answers: list[dict | None] = [None] * len(texts)
         counts: Counter = Counter(row[1:4] for row in found)
         if quantiles:
@@ -179,10 +188,12 @@ class Lookup:
         else:
             for row in found:
                 answers[row[0]] = dict(zip(fields, row[4:]))  # noqa: B905, as fast as can be
+        whole = q is not None or not _IN_THE_QUERY.issuperset(fields)
         for place, answer in enumerate(answers):
             if answer is None:
                 text = texts[place]
-                told = self._why(text if text is None or isinstance(text, str) else json.dumps(text), wanted, q)
+                text = text if text is None or isinstance(text, str) else json.dumps(text)
+                told = self._why(text, wanted, q, whole)
                 counts[told["status"], told["nation"], told["index_id"]] += 1
                 answers[place] = {field: told[field] for field in fields}
         return answers, counts
@@ -212,9 +223,9 @@ class Lookup:
                     told[-1]["conditions"] = None
         return told
 
-    def _why(self, text: str | None, wanted: str, q: int | None) -> dict:
+    def _why(self, text: str | None, wanted: str, q: int | None, whole: bool = True) -> dict:
         [row] = self.canned("imd_by_postcode", postcode=text, index=wanted)
-        places = self.rows(_ELSEWHERE, (row["area_code"], row["index_id"], row["postcode"]))
+        places = self.rows(_ELSEWHERE, (row["area_code"], row["index_id"], row["postcode"])) if whole else ()
         told = dict.fromkeys(FIELDS) | {name: row[name] for name in FIELDS if name in row}
         for place in places:
             told |= {name: place[name] for name in FIELDS if name in place}
@@ -231,20 +242,46 @@ class Lookup:
         return tuple(meant.get(nation) for nation in NATIONS)
 
 
+_MEANT = "case figures.nation " + "".join(f"when '{nation}' then ? " for nation in NATIONS) + "end"
+_OLDER_ONES = f"""
+    cross join postcode_indices as newest
+      on newest.postcode = figures.postcode and newest.index_id = {_MEANT} and newest.rank is null
+"""
+"""Leads to the editions that answer where the newest has no figures, each with why it has none."""
 
-_MEANT = "figures.index_id = case figures.nation " + "".join(f"when '{nation}' then ? " for nation in NATIONS) + "end"
+
+def _listed(columns: Iterable[str], older: bool = False) -> str:
+    message = """
+        trim(coalesce(figures.message, '') || ' ' || newest.without || ' These figures are those of '
+        || figures.index_id || '.')
+    """
+    return ", ".join(message if older and name == "message" else f'figures."{name}"' for name in columns)
+
+
+_COLUMNS = (*FIELDS, "quartile", "vigintile")
 _ONE = f"""
-    select {', '.join(f'"{field}"' for field in FIELDS)}, quartile, vigintile
-    from postcode_figures as figures
-    where figures.postcode = ? and {_MEANT}
+    select {_listed(_COLUMNS)} from postcode_figures as figures
+    where figures.postcode = ? and figures.index_id = {_MEANT}
+"""
+_OLDER = f"""
+    select {_listed(_COLUMNS, older=True)} from (select ? as postcode) as asked
+    cross join postcode_figures as figures on figures.postcode = asked.postcode {_OLDER_ONES}
+    order by figures.year desc limit 1
 """
 
 
 def _batch(columns: Iterable[str]) -> str:
     return f"""
-        select asked.key, {', '.join(f'"{column}"' for column in columns)}
-        from json_each(?) as asked
-        cross join postcode_figures as figures on figures.postcode = asked.value and {_MEANT}
+        select asked.key, {_listed(columns)} from json_each(?) as asked
+        cross join postcode_figures as figures on figures.postcode = asked.value and figures.index_id = {_MEANT}
+    """
+
+
+def _older_batch(columns: Iterable[str]) -> str:
+    return f"""
+        select asked.key, {_listed(columns, older=True)} from json_each(?) as asked
+        cross join postcode_figures as figures on figures.postcode = asked.value {_OLDER_ONES}
+        order by asked.key, figures.year
     """
 
 

@@ -23,6 +23,7 @@ import yaml
 from datasette.app import Datasette
 
 import build_db
+from benchmarks import api
 from sources import extracts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +65,7 @@ def loading(folder: Path) -> None:
         db["postcodes"].insert_all((dict(zip(header, row, strict=True)) for row in rows), pk="postcode")
         db.close()
 
-    csv_alone, ours, theirs = each(0.3, read, executemany, insert_all)
+    csv_alone, ours, theirs = each(0.2, read, executemany, insert_all)
     print(f"loading {len(rows):,} postcodes:")
     print(f"  csv alone {csv_alone:.2f} s, executemany {ours:.2f} s, insert_all {theirs:.2f} s")
     print(f"  ratio insert_all / executemany: {theirs / ours:.1f}")
@@ -121,7 +122,7 @@ def answering(database: Path) -> None:
             assert answer.status_code == 200
 
     actions = [key, lambda: asyncio.run(through_datasette()), *(lambda name=name: query(name) for name in asked)]
-    bare, served, *times = each(0.6, *actions)
+    bare, served, *times = each(0.3, *actions)
     bare, served = bare / len(postcodes), served / len(postcodes)
     print("answering, each, and the slowest seen (the machine's own pauses with it):")
     print(f"  the key of postcodes alone {bare * 1000:.3f} ms")
@@ -142,6 +143,8 @@ def main() -> None:
     if not (ROOT / "census.db").exists():
         assert build_db.main([]) == 0
     answering(ROOT / "census.db")
+    with tempfile.TemporaryDirectory() as folder:
+        api.main(Path(folder), SECONDS / 2)
 
 
 if __name__ == "__main__":

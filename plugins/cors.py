@@ -6,13 +6,7 @@ errors, downloads and GraphQL. Answers carry no cookie and depend on none, so `*
 
 from datasette import hookimpl
 
-ALLOWED = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Content-Type"),
-    (b"access-control-expose-headers", b"Link, ETag, Retry-After"),
-    (b"access-control-max-age", b"86400"),
-]
+from api.web import CORS
 
 
 @hookimpl(trylast=True)  # the last to wrap is the outermost, so that what the others answer has the headers too
@@ -34,7 +28,7 @@ def with_cors(app):
                     for name, value in message.get("headers", ())
                     if not name.lower().startswith(b"access-control-")
                 ]
-                message = {**message, "headers": kept + ALLOWED}
+                message = {**message, "headers": [*kept, *CORS]}
             await send(message)
 
         names = {name for name, _ in scope["headers"]}

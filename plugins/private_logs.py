@@ -25,6 +25,24 @@ def startup():
     silence()
 
 
+@hookimpl
+def asgi_wrapper():
+    return without_access_log
+
+
+def without_access_log(app):
+    """The ASGI application `app`, at whose start uvicorn's access log loses its handlers: no line is even made."""
+
+    async def wrapped(scope, receive, send):
+        if scope["type"] == "lifespan":
+            access = logging.getLogger("uvicorn.access")
+            access.handlers.clear()
+            access.propagate = False
+        await app(scope, receive, send)
+
+    return wrapped
+
+
 def silence() -> None:
     """Silences what would write a request's contents to a log. Calling it twice does no harm."""
     access = logging.getLogger("uvicorn.access")

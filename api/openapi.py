@@ -1,0 +1,304 @@
+"""The OpenAPI 3.1 document of the API: what the routes take and answer, with examples that they answered.
+
+Members are described by metadata.yml, where every column is; their types are the database's.
+"""
+
+import orjson
+
+from api.lookup import FIELDS, QUANTILE_FIELDS
+from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, STATUSES, V1
+
+_TYPES = {"INTEGER": "integer", "REAL": "number", "NUMERIC": "number"}
+_CACHED = {
+    "ETag": {"schema": {"type": "string"}, "description": "Of the database and the code: it changes with either."},
+    "Cache-Control": {"schema": {"type": "string"}, "description": "An hour, for anyone."},
+}
+_EXAMPLES = {"postcode": "SW1A 1AA", "index": "england_2025", "area": "E01004736", "authority": "E09000033"}
+_POSTCODES = ["SW1A 1AA", "cf143lx", "ZZ99 3VZ"]
+
+
+def document(tables: dict, v1: V1, base: str) -> dict:
+    """The document. tables: those of metadata.yml. v1: gives the examples. base: where the routes are."""
+    paths = {f"{base}{path}": item for path, item in _paths(v1).items()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "UK census and deprivation by postcode",
+            "version": "1",
+            "summary": "The index of multiple deprivation and green space for any UK postcode.",
+            "description": (
+                "1 is the most deprived. Ranks and bands are within one nation and one edition and do not compare with"
+                " those of another. Name the index in every address that you embed: a named index is never answered by"
+                " another, an empty one or `latest` by the newest that has figures. No key, no account, no log."
+            ),
+            "license": {
+                "name": "Open Government Licence v3.0",
+                "url": "https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/",
+            },
+        },
+        "tags": [
+            {"name": "v1", "description": "The API."},
+        ],
+        "paths": paths,
+        "components": {"schemas": _schemas(tables, v1)},
+    }
+
+
+def _parameter(name: str, description: str, example: object = None, place: str = "query", **schema: object) -> dict:
+    told = {"name": name, "in": place, "description": description, "schema": {"type": "string", **schema}}
+    if place == "path":
+        told["required"] = True
+    return told if example is None else told | {"example": example}
+
+
+def _ref(name: str) -> dict:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answer(v1: V1, schema: str, description: str, path: str, query: bytes = b"") -> dict:
+    content: dict = {"schema": _ref(schema)}
+    example = v1.get(path, query)
+    if example.status == 200:
+        content["example"] = orjson.loads(example.body)
+    return {"description": description, "headers": _CACHED, "content": {"application/json": content}}
+
+
+def _problem(description: str, v1: V1 | None = None, path: str = "", query: bytes = b"") -> dict:
+    content: dict = {"schema": _ref("Problem")}
+    if v1:
+        content["example"] = orjson.loads(v1.get(path, query).body)
+    return {"description": description, "content": {"application/problem+json": content}}
+
+
+def _paths(v1: V1) -> dict[str, dict]:
+    known = sorted(row["id"] for row in v1.lookup.indices)
+    index = _parameter(
+        "index", f"{', '.join(known)}, a year, latest or empty. A named one is never answered by another.", known[0]
+    )
+    quantile = _parameter("quantile", "Of so many equal groups, `data_quantile` is one.", 5, type="integer")
+    quantile["schema"] |= {"minimum": 2, "maximum": 100}
+
+    def fields(names: tuple[str, ...]) -> dict:
+        told = _parameter("fields", f"Only these members, separated by commas: {', '.join(names)}.", "status,decile")
+        told["schema"] = {"type": "array", "items": {"type": "string", "enum": list(names)}}
+        return told | {"style": "form", "explode": False, "example": ["status", "index_id", "decile"]}
+
+    def read(summary: str, parameters: list, schema: str, path: str, query: bytes = b"", missing: str = "") -> dict:
+        responses = {
+            "200": _answer(v1, schema, summary, path, query),
+            "304": {"description": "As the entity tag in If-None-Match says, nothing has changed."},
+            "400": _problem(
+                "A parameter cannot be answered; `reason` and `detail` say which and why.", v1, path, b"x=1"
+            ),
+        }
+        if missing:
+            responses["404"] = _problem(missing, v1, f"{path.partition('/')[0]}/ZZ1 1ZZ")
+        return {"get": {"tags": ["v1"], "summary": summary, "parameters": parameters, "responses": responses}}
+
+    example, code = _EXAMPLES["postcode"], _EXAMPLES["area"]
+    one = _parameter("postcode", "A postcode in any case, with or without its space.", example, "path", minLength=1)
+    area = _parameter("code", "LSOA of 2011 or 2021, data zone or super output area.", code, "path", minLength=1)
+    authority = _parameter("code", "A local authority of any vintage.", _EXAMPLES["authority"], "path", minLength=1)
+    asked = b"index=england_2025"
+    absent = "The postcode is `unknown` or `not_covered`, or the index is of another nation: `reason`."
+    return {
+        "/postcodes/{postcode}": read(
+            "The figures of a postcode, with their licences",
+            [one, index, quantile, fields(ANSWER)],
+            "Postcode",
+            f"postcodes/{example}",
+            asked,
+            absent,
+        ),
+        "/postcodes": _bulk(v1, [index, quantile, fields(IN_A_LIST)]),
+        "/areas/{code}": read(
+            "A small area with its figures in each index",
+            [area, index],
+            "Area",
+            f"areas/{code}",
+            asked,
+            "No such area.",
+        ),
+        "/local-authorities/{code}": read(
+            "A local authority: how its areas spread over the deciles, and its green space",
+            [authority, index],
+            "LocalAuthority",
+            f"local-authorities/{_EXAMPLES['authority']}",
+            asked,
+            "No such authority.",
+        ),
+        "/indices": read("The indices that there are, newest first", [], "Indices", "indices"),
+        "/openapi.json": {
+            "get": {
+                "tags": ["v1"],
+                "summary": "This document",
+                "responses": {
+                    "200": {
+                        "description": "OpenAPI 3.1.",
+                        "headers": _CACHED,
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    },
+                    "304": {"description": "Nothing has changed."},
+                },
+            }
+        },
+    }
+
+
+def _bulk(v1: V1, parameters: list) -> dict:
+    listed = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_POSTCODES}
+    fields = ["status", "postcode", "index_id", "rank", "of", "decile", "quintile"]
+    example = orjson.loads(b"".join(v1._pieces(_POSTCODES, "", None, fields)))
+    column = _parameter("column", "For CSV: the column that holds the postcodes, `postcode` by itself.")
+    return {
+        "post": {
+            "tags": ["v1"],
+            "summary": f"Up to {MOST_POSTCODES:,} postcodes, answered in their order; nothing of them is kept",
+            "parameters": [*parameters, column],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": listed, "example": _POSTCODES},
+                    "application/x-ndjson": {"schema": {"type": "string", "description": "A JSON string a line."}},
+                    "text/csv": {"schema": {"type": "string"}, "example": "id,postcode\n1,SW1A 1AA\n2,cf143lx\n"},
+                },
+            },
+            "responses": {
+                "200": {
+                    "description": "An answer for each, those without figures in their place.",
+                    "content": {"application/json": {"schema": _ref("Postcodes"), "example": example}},
+                },
+                "400": _problem("The list or a parameter cannot be read; `reason` and `detail` say why."),
+                "413": _problem(f"More than {MOST_POSTCODES:,} postcodes or {MOST_BYTES:,} bytes."),
+                "415": _problem("Not JSON, NDJSON or CSV."),
+            },
+        }
+    }
+
+
+def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
+    def members(table: str, names: tuple[str, ...] | None = None) -> dict:
+        types = {row["name"]: row["type"] for row in v1.lookup.rows(f"pragma table_xinfo({table})")}
+        told = tables[table]["columns"]
+        return {
+            name: {"type": [_TYPES.get(types[name], "string"), "null"], "description": told[name]}
+            for name in names or types
+        }
+
+    def strict(properties: dict, **more: object) -> dict:
+        return {"type": "object", "properties": properties, "additionalProperties": False, **more}
+
+    def many(of: dict, description: str = "") -> dict:
+        return {"type": "array", "items": of, **({"description": description} if description else {})}
+
+    text, number = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
+    edition = {"type": "string", "description": "The postcode directory's edition and the database's digest: keep it."}
+    sources = many(_ref("Source"), "Whose the figures are, and under which licence.")
+    green_space = {"anyOf": [_ref("GreenSpace"), {"type": "null"}]}
+    answer = members("postcode_figures", tuple(name for name in FIELDS if name in ANSWER))
+    quantiles = {
+        "requested_quantile": {"type": "integer", "description": "The quantile that was asked for."},
+        "data_quantile": {"type": ["integer", "null"], "description": "The group; 1 is the most deprived."},
+        "data_quantile_basis": {"enum": ["published", "computed", None], "description": "Whose the group is."},
+    }
+    assert set(quantiles) == set(QUANTILE_FIELDS)
+    status = {"status": {"enum": list(STATUSES), "description": "Of the postcode."}}
+    one = answer | status | quantiles | {"green_space": green_space}
+    gardens = {name: value for name, value in members("green_space").items() if name != "local_authority"} | {
+        f"parks_{name}": value
+        for name, value in members("green_space_parks").items()
+        if name not in ("local_authority", "region", "region_name")
+    }
+    authority_2019 = {f"local_authority_2019_{part}": text for part in ("code", "name")}
+    source = members("publications", ("id", "title", "publisher", "edition", "page", "licence"))
+    source |= members("publications", ("licence_url", "attribution", "conditions"))
+    lists = ("lsoas_2011", "lsoas_2021", "data_zones_2011", "soas_2001")
+    area_name = {"type": "object", "properties": {"code": {"type": "string"}, "name": text}}
+    band = {"decile": number, "decile_basis": text, "areas": number, "share": {"type": ["number", "null"]}}
+    listed_area = {"area_code": text, "area_name": text, "rank": number, "decile": number}
+    return {
+        "Postcode": strict(one | {"edition": edition, "sources": sources}),
+        "Postcodes": strict(
+            {
+                "edition": edition,
+                "answers": many(strict(one)),
+                "summary": strict(
+                    {
+                        "postcodes": {"type": "integer"},
+                        "statuses": {"type": "object", "additionalProperties": {"type": "integer"}},
+                        "nations": {"type": "object", "additionalProperties": {"type": "integer"}},
+                        "older_edition": {
+                            "type": "integer",
+                            "description": "How many have figures of an older index than their nation's newest.",
+                        },
+                    }
+                ),
+                "sources": sources,
+            },
+            required=["edition", "answers", "summary", "sources"],
+        ),
+        "Problem": {
+            "type": "object",
+            "description": "RFC 9457.",
+            "properties": {
+                "type": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "reason": {"type": "string", "description": "One word for a program."},
+                "detail": {"type": "string", "description": "A sentence for a person."},
+                "edition": edition,
+            },
+            "required": ["type", "title", "status", "reason", "detail"],
+        },
+        "Source": strict(source, required=list(source)),
+        "GreenSpace": strict(authority_2019 | gardens),
+        "Area": strict(
+            {
+                **dict.fromkeys(("code", "kind", "nation", "name", "publisher_name"), text),
+                "eras": many({"enum": ["2011", "2021"]}, "The censuses whose areas it is one of."),
+                **dict.fromkeys(("local_authority_code", "local_authority_name", "message"), text),
+                **{name: {"type": ["number", "null"]} for name in ("latitude", "longitude")},
+                "deprivation": many(strict({"year": number} | members("deprivation")), "Newest first."),
+                **{name: answer[name] for name in ("uk_composite_rank", "uk_composite_decile")},
+                "green_space": green_space,
+                "changes": many(strict(members("lsoa_changes", ("lsoa_2011", "lsoa_2021", "change")))),
+                "lists": strict({name: strict(members(name)) for name in lists}),
+                "edition": edition,
+                "sources": sources,
+            }
+        ),
+        "LocalAuthority": strict(
+            {
+                **members("local_authorities"),
+                "predecessors": many(area_name),
+                "deprivation": many(
+                    strict(
+                        {
+                            "message": text,
+                            "index_id": text,
+                            "year": number,
+                            "of": number,
+                            "deciles": many(strict(band)),
+                            "most_deprived": many(strict(listed_area)),
+                            "least_deprived": many(strict(listed_area)),
+                        }
+                    )
+                ),
+                "green_space": many(_ref("GreenSpace"), "Of the authority, or of those that it follows."),
+                "green_space_message": text,
+                "small_areas": strict({era: many(area_name) for era in ("2011", "2021")}),
+                "edition": edition,
+                "sources": sources,
+            }
+        ),
+        "Indices": strict(
+            {
+                "indices": many(strict(members("indices") | {"loaded": {"type": "boolean"}})),
+                "edition": edition,
+                "directory": text,
+                "database": {"type": "string", "description": "The database's digest, whole."},
+                "extract": {"type": "boolean"},
+                "sources": sources,
+            }
+        ),
+    }

@@ -1,0 +1,410 @@
+"""The routes under /api/v1: a postcode, many postcodes, an area, a local authority, the indices.
+
+What is wrong with a request is a `Problem` (RFC 9457) with a `reason`: those of STATUSES for a postcode without an
+answer, and those in the docstrings below. The names of an answer's members are those of `imd_by_postcode`.
+"""
+
+import asyncio
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import orjson
+
+from api import web
+from api.lookup import FIELDS, QUANTILE_FIELDS, AskedError, Lookup
+from api.web import Answer, Malformed, answered, problem
+
+STATUSES = {"found": 200, "terminated": 200, "not_covered": 404, "unknown": 404, "invalid": 400}
+MOST_POSTCODES = 10_000
+MOST_BYTES = 1_000_000
+AT_ONCE = 250  # postcodes that are looked up before others get their turn: 2 to 10 ms
+
+_INSIDE = "local_authority_2019_code"  # is given inside green_space
+ANSWER = (*(name for name in FIELDS if name != _INSIDE), *QUANTILE_FIELDS, "green_space", "edition", "sources")
+"""The members of a postcode's answer."""
+
+IN_A_LIST = tuple(name for name in ANSWER if name not in ("edition", "sources"))
+"""Those of an answer in a list, which gives the other two once for all."""
+
+QUANTILE = re.compile("[1-9][0-9]{0,2}")
+
+
+class Problem(Exception):
+    """An answer that is an error, as its `answer`."""
+
+    def __init__(self, status: int, reason: str, detail: str, **more: object):
+        super().__init__(reason)
+        self.answer = problem(status, reason, detail, **more)
+
+
+class V1:
+    """The routes, over one Lookup. `get` answers at once; `post` reads a list and answers it in pieces."""
+
+    def __init__(self, lookup: Lookup):
+        self.lookup = lookup
+        self.green_space = {code: orjson.Fragment(orjson.dumps(row)) for code, row in lookup.green_space.items()}
+        self._sources: dict[tuple, orjson.Fragment] = {}
+        self._known: dict[bytes, tuple] = {}
+
+    def get(self, path: str, query_string: bytes) -> Answer:
+        """The answer to GET: `path` is what follows /api/v1/, percent-decoded."""
+        try:
+            room, _, name = path.partition("/")
+            if room == "postcodes" and name:
+                return self.postcode(name, query_string)
+            if room == "areas" and name:
+                return self.area(name, query_string)
+            if room == "local-authorities" and name:
+                return self.local_authority(name, query_string)
+            if path == "indices":
+                return self.indices(query_string)
+            raise Problem(404, "unknown_route", "There is no such address; /api/v1 lists them.")
+        except Problem as told:
+            return told.answer
+        except Malformed as error:
+            return problem(400, "bad_parameter", str(error))
+        except AskedError as error:
+            return problem(400, error.reason, str(error))
+
+    def postcode(self, text: str, query_string: bytes) -> Answer:
+        """One postcode. Reasons: those of STATUSES; unknown_index, index_of_another_nation, bad_quantile, bad_field."""
+        wanted, q, fields = self._asked_in(query_string)
+        answer = self.lookup.one(text, wanted, q)
+        status = STATUSES[answer["status"]]
+        if status != 200:
+            known = {name: answer[name] for name in _OF_A_PROBLEM if answer[name] is not None}
+            raise Problem(status, answer["status"], answer["message"], **known, edition=self.lookup.edition)
+        index = answer["index_id"]
+        if index is None:
+            raise Problem(404, "index_of_another_nation", answer["message"], postcode=answer["postcode"])
+        green_space = self.green_space.get(answer.pop(_INSIDE))
+        answer["green_space"] = green_space
+        answer["edition"] = self.lookup.edition
+        answer["sources"] = self._told(
+            index,
+            answer["nation"] == "Northern Ireland",
+            answer["uk_composite_rank"] is not None,
+            green_space is not None,
+        )
+        return answered({name: answer[name] for name in fields} if fields else answer)
+
+    def area(self, code: str, query_string: bytes) -> Answer:
+        """A small area of 2011 or 2021. Reasons: unknown, unknown_index, index_of_another_nation."""
+        wanted, _, _ = self._asked(web.parameters(query_string, ("index",)))
+        code, lookup = _code(code), self.lookup
+        parents = {
+            "2011": lookup.rows("select * from small_areas where code = ?", (code,)),
+            "2021": lookup.rows("select *, 'LSOA' as kind from lsoas_2021 where code = ?", (code,)),
+        }
+        eras = [era for era, rows in parents.items() if rows]
+        told = lookup.canned("deprivation_by_small_area", code=code, index=wanted)
+        if not eras:
+            raise Problem(404, "unknown", told[0]["message"], edition=lookup.edition)
+        self._of_another_nation(wanted, told[0])
+        area = parents[eras[0]][0]
+        [authority] = lookup.rows(
+            "select (select name from local_authorities where code = ?) as name", (area["local_authority"],)
+        )
+        figures = lookup.rows(_DEPRIVATION, (code,))
+        if wanted not in ("", "latest"):
+            figures = [row for row in figures if wanted in (row["index_id"], str(row["year"]))]
+        elif wanted:
+            figures = figures[:1]
+        composite = lookup.rows(
+            "select uk_imd_e_rank as uk_composite_rank, uk_imd_e_pop_decile as uk_composite_decile"
+            " from imd_uk_composite where area_code = ?",
+            (code,),
+        )
+        green_space = self.green_space.get(area.get("local_authority_2019"))
+        lists = {}
+        for table in ("lsoas_2011", "lsoas_2021", "data_zones_2011", "soas_2001"):
+            for row in lookup.rows(f"select * from {table} where code = ?", (code,)):
+                lists[table] = row
+        more = [name for name, there in (("uk_composite", composite), ("green_space", green_space)) if there]
+        return answered(
+            {
+                "code": code,
+                "kind": area["kind"],
+                "nation": area["nation"],
+                "name": area["name"],
+                "publisher_name": area["publisher_name"],
+                "eras": eras,
+                "local_authority_code": area["local_authority"],
+                "local_authority_name": authority["name"],
+                "latitude": area["latitude"],
+                "longitude": area["longitude"],
+                "message": None if figures else told[0]["message"],
+                "deprivation": figures,
+                **(composite[0] if composite else {"uk_composite_rank": None, "uk_composite_decile": None}),
+                "green_space": green_space,
+                "changes": lookup.rows(_CHANGES, (code, code)),
+                "lists": lists,
+                "edition": lookup.edition,
+                "sources": lookup.sources(
+                    {row["index_id"] for row in figures}, area["nation"] == "Northern Ireland", more
+                ),
+            }
+        )
+
+    def local_authority(self, code: str, query_string: bytes) -> Answer:
+        """A local authority of any vintage. Reasons: unknown, unknown_index, index_of_another_nation."""
+        wanted, _, _ = self._asked(web.parameters(query_string, ("index",)))
+        code, lookup = _code(code), self.lookup
+        found = lookup.rows("select * from local_authorities where code = ?", (code,))
+        if not found:
+            raise Problem(
+                404, "unknown", f"'{code[:40]}' is not the code of a local authority here.", edition=lookup.edition
+            )
+        [authority] = found
+        meant = [
+            index["id"]
+            for index in lookup.indices
+            if index["nation"] == authority["nation"] and wanted in ("", "latest", index["id"], str(index["year"]))
+        ]
+        if wanted == "latest":
+            meant = meant[:1]
+        if not meant:
+            [told, *_] = lookup.canned("deprivation_in_local_authority", authority=code, index=wanted)
+            self._of_another_nation(wanted, told)
+        deprivation = [
+            _distribution(lookup.canned("deprivation_in_local_authority", authority=code, index=index))
+            for index in meant
+        ]
+        green_space = lookup.canned("green_space_by_local_authority", authority=code)
+        gardens = [
+            self.green_space[row["local_authority_2019_code"]]
+            for row in green_space
+            if row["local_authority_2019_code"] is not None
+        ]
+        areas = {
+            "2011": "select code, name from small_areas where local_authority = ? order by code",
+            "2021": "select code, name from lsoas_2021 where local_authority = ? order by code",
+        }
+        return answered(
+            {
+                **authority,
+                "predecessors": lookup.rows(
+                    "select code, name from local_authorities where successor = ? order by code", (code,)
+                ),
+                "deprivation": deprivation,
+                "green_space": gardens,
+                "green_space_message": green_space[0]["message"],
+                "small_areas": {era: lookup.rows(sql, (code,)) for era, sql in areas.items()},
+                "edition": lookup.edition,
+                "sources": lookup.sources(
+                    meant, authority["nation"] == "Northern Ireland", ["green_space"][: len(gardens)]
+                ),
+            }
+        )
+
+    def indices(self, query_string: bytes) -> Answer:
+        """The indices that there are, newest first, with the database that they are in."""
+        web.parameters(query_string, ())
+        lookup = self.lookup
+        return answered(
+            {
+                "indices": [row | {"loaded": bool(row["loaded"])} for row in lookup.indices],
+                "edition": lookup.edition,
+                "directory": lookup.directory,
+                "database": lookup.digest,
+                "extract": lookup.extract,
+                "sources": lookup.sources([row["id"] for row in lookup.indices], True, ("uk_composite", "green_space")),
+            }
+        )
+
+    async def post(self, scope: dict, receive, send, etag: bytes) -> None:
+        """Answers a list of postcodes, in its order; nothing of it is kept.
+
+        Reasons: too_large, too_many, malformed, bad_content_type; and
+        bad_parameter, unknown_index, bad_quantile, bad_field.
+        """
+        try:
+            given = web.parameters(scope["query_string"], ("index", "quantile", "fields", "column"))
+            wanted, q, fields = self._asked(given, IN_A_LIST)
+            body = await _body(scope, receive)
+            texts = await asyncio.to_thread(_postcodes, web.header(scope, b"content-type"), body, given.get("column"))
+        except Problem as told:
+            return await web.send_answer(scope, send, told.answer, etag)
+        except Malformed as error:
+            return await web.send_answer(scope, send, problem(400, "bad_parameter", str(error)), etag)
+        except AskedError as error:
+            return await web.send_answer(scope, send, problem(400, error.reason, str(error)), etag)
+        fields = fields or [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
+        pieces = self._pieces(texts, wanted, q, fields)
+        if len(texts) <= AT_ONCE:
+            whole = Answer(b"".join(pieces), cached=False)
+            return await web.send_answer(scope, send, whole, etag)
+        return await web.send_pieces(scope, send, pieces)
+
+    def _pieces(self, texts: list, wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
+        """The answer to a list, in pieces that together are one JSON object."""
+        green = "green_space" in fields
+        read = [_INSIDE if name == "green_space" else name for name in fields]
+        counts: Counter = Counter()
+        before = b'{"edition":%s,"answers":[' % orjson.dumps(self.lookup.edition)
+        for start in range(0, len(texts), AT_ONCE):
+            answers, counted = self.lookup.many(texts[start : start + AT_ONCE], wanted, read, q)
+            counts += counted
+            if green:
+                for answer in answers:
+                    answer["green_space"] = self.green_space.get(answer.pop(_INSIDE))
+            yield before + orjson.dumps(answers)[1:-1]
+            before = b","
+        newest = self.lookup.newest("latest")
+        statuses, nations, older = Counter(), Counter(), 0
+        for (status, nation, index), n in counts.items():
+            statuses[status] += n
+            if nation:
+                nations[nation] += n
+            if wanted in ("", "latest") and index is not None and index != newest[nation]:
+                older += n
+        summary = {
+            "postcodes": len(texts),
+            "statuses": {status: statuses[status] for status in STATUSES},
+            "nations": dict(sorted(nations.items())),
+            "older_edition": older,
+        }
+        more = [name for name in ("uk_composite", "green_space") if any(name in field for field in fields)]
+        used = self.lookup.sources({index for _, _, index in counts}, "Northern Ireland" in nations, more)
+        yield (before if before != b"," else b"") + b"]," + orjson.dumps({"summary": summary, "sources": used})[1:]
+
+    def _asked_in(self, query_string: bytes) -> tuple:
+        """What a query string asks of one postcode; kept, since clients ask the same of every postcode."""
+        asked = self._known.get(query_string)
+        if asked is None:
+            asked = self._asked(web.parameters(query_string, ("index", "quantile", "fields")), ANSWER)
+            if len(self._known) < 256 and len(query_string) < 1000:
+                self._known[query_string] = asked
+        return asked
+
+    def _asked(self, given: dict, known: tuple[str, ...] = ()) -> tuple:
+        """What the parameters ask for: the index as `Lookup.wanted` gives it, the number of bands, the fields."""
+        wanted, q, fields = self.lookup.wanted(given.get("index")), None, None
+        if "quantile" in given:
+            text = given["quantile"].strip(" ")
+            q = int(text) if QUANTILE.fullmatch(text) else 0
+            if not 2 <= q <= 100:
+                raise AskedError(
+                    "bad_quantile",
+                    f"'{text[:40]}' is not a quantile: it must be a whole number from 2 to 100, such as 5.",
+                )
+        if "fields" in given:
+            names = [name.strip(" ") for name in given["fields"].split(",")]
+            for name in names:
+                if name not in known:
+                    raise AskedError("bad_field", f"'{name[:40]}' is not a field here: {', '.join(known)}.")
+                if name in QUANTILE_FIELDS and q is None:
+                    raise AskedError("bad_field", f"The field '{name}' needs quantile=.")
+            fields = list(dict.fromkeys(names))
+        return wanted, q, fields
+
+    def _of_another_nation(self, wanted: str, told: dict) -> None:
+        if wanted not in ("", "latest") and self.lookup.newest(wanted)[told["nation"]] is None:
+            raise Problem(404, "index_of_another_nation", told["message"], edition=self.lookup.edition)
+
+    def _told(self, index: str, northern_ireland: bool, composite: bool, green_space: bool) -> orjson.Fragment:
+        key = (index, northern_ireland, composite, green_space)
+        if key not in self._sources:
+            more = [name for name, there in (("uk_composite", composite), ("green_space", green_space)) if there]
+            self._sources[key] = orjson.Fragment(orjson.dumps(self.lookup.sources([index], northern_ireland, more)))
+        return self._sources[key]
+
+
+_OF_A_PROBLEM = ("postcode", "terminated", "nation", "local_authority_code", "local_authority_name")
+_DEPRIVATION = """
+    select indices.id as index_id, indices.year, deprivation.*
+    from deprivation join indices on indices.id = deprivation.index_id
+    where deprivation.area_code = ? order by indices.year desc
+"""
+_CHANGES = """
+    select lsoa_2011, lsoa_2021, change from lsoa_changes where lsoa_2011 = ?
+    union
+    select lsoa_2011, lsoa_2021, change from lsoa_changes where lsoa_2021 = ?
+    order by 1, 2
+"""
+
+
+def _code(text: str) -> str:
+    return text.strip(" ").upper()
+
+
+def _distribution(rows: list[dict]) -> dict:
+    """The rows of `deprivation_in_local_authority` for one index, as one object."""
+
+    def listed(part: str, *names: str) -> list[dict]:
+        return [{name: row[name] for name in names} for row in rows if row["part"] == part]
+
+    return {
+        **{name: rows[0][name] for name in ("message", "index_id", "year", "of")},
+        "deciles": listed("decile", "decile", "decile_basis", "areas", "share"),
+        "most_deprived": listed("most deprived", "area_code", "area_name", "rank", "decile"),
+        "least_deprived": listed("least deprived", "area_code", "area_name", "rank", "decile"),
+    }
+
+
+async def _body(scope: dict, receive) -> bytes:
+    if web.header(scope, b"content-encoding") not in (b"", b"identity"):
+        raise Problem(415, "bad_content_type", "The list must not be compressed.")
+    too_large = Problem(413, "too_large", f"The list is too large: {MOST_BYTES:,} bytes are allowed.")
+    told = web.header(scope, b"content-length")
+    if told.isdigit() and int(told) > MOST_BYTES:
+        raise too_large
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "malformed", "The list broke off.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MOST_BYTES:
+            raise too_large
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list:
+    """The postcodes of a list as it was sent. What is no text stays what it is, and is answered as invalid."""
+    media = content_type.partition(b";")[0].strip().lower()
+    try:
+        if media == b"application/json":
+            texts = orjson.loads(body)
+            if not isinstance(texts, list):
+                raise Problem(400, "malformed", 'The JSON must be a list of postcodes: ["SW1A 1AA", "CF14 3LX"].')
+        elif media in (b"application/x-ndjson", b"application/ndjson", b"application/jsonl"):
+            texts = [orjson.loads(line) for line in body.splitlines() if line.strip()]
+        elif media == b"text/csv":
+            texts = _column(body.decode("utf-8-sig"), column)
+        else:
+            raise Problem(
+                415, "bad_content_type", "Content-Type must be application/json, application/x-ndjson or text/csv."
+            )
+    except (ValueError, csv.Error) as error:
+        where = f" ({error.msg}, line {error.lineno}, column {error.colno})" if hasattr(error, "lineno") else ""
+        raise Problem(400, "malformed", f"The list cannot be read as {media.decode('latin-1')}{where}.") from None
+    if column is not None and media != b"text/csv":
+        raise Problem(400, "bad_parameter", "'column' is for CSV.")
+    if not texts:
+        raise Problem(400, "malformed", "The list is empty.")
+    if len(texts) > MOST_POSTCODES:
+        raise Problem(
+            413, "too_many", f"The list has {len(texts):,} postcodes: {MOST_POSTCODES:,} at a time are allowed."
+        )
+    return texts
+
+
+def _column(text: str, column: str | None) -> list[str]:
+    """The cells of one column of a CSV: of `column`, of the one named postcode, or of the only one there is."""
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    if not rows:
+        return []
+    names = [name.strip().lower() for name in rows[0]]
+    wanted = (column or "postcode").strip().lower()
+    if names.count(wanted) == 1:
+        place = names.index(wanted)
+        return [row[place] if place < len(row) else "" for row in rows[1:]]
+    if column is None and len(names) == 1:
+        return [row[0] for row in rows]
+    raise Problem(400, "malformed", f"The CSV needs one column named '{wanted[:40]}'; `column` names another one.")

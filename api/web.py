@@ -1,0 +1,154 @@
+"""HTTP for the API: requests read, answers sent, with the headers that each of them has.
+
+An answer is an `Answer`; `send_answer` adds entity tag, caching, CORS and length, and answers `304` and `HEAD`.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import orjson
+
+JSON = b"application/json; charset=utf-8"
+PROBLEM = b"application/problem+json"
+GZIP_FROM = 16_384  # bytes; below it compressing costs more than it spares
+MAX_AGE = b"public, max-age=3600"
+
+_HOUSE = Path(__file__).resolve().parent.parent
+_TEXTS = [*sorted(_HOUSE.glob("api/*.py")), *sorted(_HOUSE.glob("sources/*.py")), _HOUSE / "metadata.yml"]
+CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest()[:8].encode()
+"""What stands for this code in an entity tag: other code may answer otherwise from the same database."""
+
+CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Content-Type, Subscription-Key"),
+    (b"access-control-expose-headers", b"Link, ETag, Retry-After, Postcode-Status"),
+    (b"access-control-max-age", b"86400"),
+)
+"""What lets pages of any origin read an answer, and send no credentials with the request."""
+
+_ALWAYS = [*CORS, (b"referrer-policy", b"strict-origin"), (b"x-content-type-options", b"nosniff")]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a route answers: `body` as bytes, and whether it may be kept (`cached`) until the database changes."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = JSON
+    cached: bool = True
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+def answered(content: object, status: int = 200, cached: bool = True) -> Answer:
+    """`content` as JSON."""
+    return Answer(orjson.dumps(content), status, cached=cached)
+
+
+def problem(status: int, reason: str, detail: str, **more: object) -> Answer:
+    """An error as RFC 9457 has it, with `reason`, a word for machines; `more` are further members."""
+    told = {"type": "about:blank", "title": _TITLES[status], "status": status, "reason": reason, "detail": detail}
+    return Answer(orjson.dumps(told | more), status, PROBLEM, cached=status == 404)
+
+
+_TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+def not_allowed(method: str, posted: bool) -> Answer:
+    """The answer to a method that an address does not have; `posted`: it has POST and nothing else."""
+    told = problem(405, "method_not_allowed", f"{method} is not allowed here.")
+    told.headers.append((b"allow", b"POST, OPTIONS" if posted else b"GET, HEAD, OPTIONS"))
+    return told
+
+
+class Malformed(ValueError):
+    """A query string that cannot be read; the message says why."""
+
+
+def parameters(query_string: bytes, known: tuple[str, ...]) -> dict[str, str]:
+    """The parameters of a query string. Raises Malformed for one that is not among `known`, or is there twice."""
+    try:
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise Malformed("The query string is not percent-encoded UTF-8 of at most 100 parameters.") from None
+    for name, _ in pairs:
+        if name not in known:
+            told = f"those here are {', '.join(known)}" if known else "there is none here"
+            raise Malformed(f"'{name[:40]}' is not a parameter; {told}.")
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise Malformed("A parameter is there twice.")
+    return given
+
+
+def header(scope: dict, wanted: bytes) -> bytes:
+    """The header `wanted` (lower case) of the request, empty where it has none."""
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return value
+    return b""
+
+
+def takes_gzip(scope: dict) -> bool:
+    """Whether the client accepts gzip."""
+    for coding in header(scope, b"accept-encoding").lower().split(b","):
+        name, _, weight = coding.partition(b";")
+        if name.strip() in (b"gzip", b"*"):
+            return weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
+    return False
+
+
+async def send_answer(scope: dict, send, answer: Answer, etag: bytes) -> None:
+    """Sends `answer`; `etag` is that of everything that this database and this code answer."""
+    body, status, headers = answer.body, answer.status, _ALWAYS + answer.headers
+    if not answer.cached:
+        headers.append((b"cache-control", b"no-store"))
+    else:
+        headers.append((b"cache-control", MAX_AGE))
+        if status == 200:
+            headers.append((b"etag", etag))
+            matches = header(scope, b"if-none-match")
+            if matches and etag.removeprefix(b"W/") in (
+                match.strip().removeprefix(b"W/") for match in matches.split(b",")
+            ):
+                status, body = 304, b""
+    if status not in (204, 304):
+        headers.append((b"content-type", answer.content_type))
+        if len(body) >= GZIP_FROM:
+            headers.append((b"vary", b"accept-encoding"))
+            if takes_gzip(scope):
+                body = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
+                headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+async def send_pieces(scope: dict, send, pieces: Iterable[bytes]) -> None:
+    """Sends a long JSON answer piece by piece, so that other requests get their turn between them."""
+    headers = [*_ALWAYS, (b"content-type", JSON), (b"cache-control", b"no-store"), (b"vary", b"accept-encoding")]
+    packer = zlib.compressobj(5, wbits=31) if takes_gzip(scope) else None
+    if packer:
+        headers.append((b"content-encoding", b"gzip"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for piece in pieces:
+        if packer:
+            piece = await asyncio.to_thread(packer.compress, piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": packer.flush() if packer else b""})

@@ -1,0 +1,41 @@
+"""The least that can answer what the API answers: an ASGI callable on the same server, the same SQLite statement, the
+same bytes, which lie ready. Started by `benchmarks.api` with the database and a file of the answers.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import uvicorn
+
+from api import web
+from api.lookup import _ONE, Lookup, canned_sql
+from api.v1 import V1
+
+
+def main() -> None:
+    database, asked, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    lookup = Lookup(database, canned_sql(), immutable=True)
+    v1 = V1(lookup)
+    ready = {}
+    for postcode in json.loads(asked.read_text()):
+        body = v1.get(f"postcodes/{postcode}", b"index=latest").body
+        length = (b"content-length", b"%d" % len(body))
+        headers = [*web._ALWAYS, (b"cache-control", web.MAX_AGE), (b"content-type", web.JSON), length]
+        ready[f"/{quote(postcode)}".encode()] = postcode, headers, body
+    execute, meant = lookup.connection.execute, lookup._meant["latest"]
+
+    async def bare(scope, receive, send):  # noqa: ARG001
+        postcode, headers, body = ready[scope["raw_path"]]
+        execute(_ONE, (postcode, *meant)).fetchone()
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    os.environ.pop("WEB_CONCURRENCY", None)
+    uvicorn.run(bare, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
+
+
+if __name__ == "__main__":
+    main()
