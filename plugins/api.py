@@ -22,7 +22,7 @@ BASE = "/api/v1"
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 
-@hookimpl
+@hookimpl(trylast=True)  # after version_guard, which says it better where the database is another version's
 def startup(datasette):
     api = Api.of(datasette)
 
