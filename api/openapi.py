@@ -29,7 +29,7 @@ def document(tables: dict, v1: V1, base: str) -> dict:
             "description": (
                 "1 is the most deprived. Ranks and bands are within one nation and one edition and do not compare with"
                 " those of another. Name the index in every address that you embed: a named index is never answered by"
-                " another, an empty one or `latest` by the newest that has figures. No key, no account, no log."
+                " another, an empty one or latest by the newest that has figures. No key, no account, no log."
             ),
             "license": {
                 "name": "Open Government Licence v3.0",
@@ -75,7 +75,7 @@ def _paths(v1: V1) -> dict[str, dict]:
     index = _parameter(
         "index", f"{', '.join(known)}, a year, latest or empty. A named one is never answered by another.", known[0]
     )
-    quantile = _parameter("quantile", "Of so many equal groups, `data_quantile` is one.", 5, type="integer")
+    quantile = _parameter("quantile", "Of so many equal groups, data_quantile is one.", 5, type="integer")
     quantile["schema"] |= {"minimum": 2, "maximum": 100}
 
     def fields(names: tuple[str, ...]) -> dict:
@@ -149,7 +149,7 @@ def _bulk(v1: V1, parameters: list) -> dict:
     listed = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_POSTCODES}
     fields = ["status", "postcode", "index_id", "rank", "of", "decile", "quintile"]
     example = orjson.loads(b"".join(v1._pieces(_POSTCODES, "", None, fields)))
-    column = _parameter("column", "For CSV: the column that holds the postcodes, `postcode` by itself.")
+    column = _parameter("column", "For CSV: the column that holds the postcodes, if not postcode.")
     return {
         "post": {
             "tags": ["v1"],
