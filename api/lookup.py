@@ -86,6 +86,7 @@ class Lookup:
     open, as one that a build published; SQLite then spares its locks.
 
     edition: the text that every answer gives. digest: the database's. indices: those it knows, newest first.
+    meant_by: for each `wanted` the index that it means in each of NATIONS.
     """
 
     def __init__(self, database: Path, queries: dict[str, str], immutable: bool = False):
@@ -103,7 +104,7 @@ class Lookup:
         self._whole = edition["left_out"] is None and edition["directory"] is not None
         self.indices = self.rows("select * from indices order by year desc, id")
         known = ["", "latest", *(index["id"] for index in self.indices), *(str(row["year"]) for row in self.indices)]
-        self._meant = {wanted: self._meaning(wanted) for wanted in known}
+        self.meant_by = {wanted: self._meaning(wanted) for wanted in known}
         self.publications = {row["id"]: row for row in self.rows("select * from publications")}
         self.green_space = {
             row.pop("local_authority"): row for row in self.rows(_GREEN_SPACE + " order by green_space.local_authority")
@@ -126,14 +127,14 @@ class Lookup:
     def wanted(self, index: str | None) -> str:
         """`index` as the queries read it. Raises AskedError for what is neither an index, a year, latest nor empty."""
         wanted = (index or "").strip(" ").lower()
-        if wanted in self._meant:
+        if wanted in self.meant_by:
             return wanted
         known = ", ".join(sorted(known["id"] for known in self.indices))
         raise AskedError("unknown_index", f"'{wanted[:40]}' is not an index: give {known}, a year, latest or nothing.")
 
     def newest(self, wanted: str) -> dict[str, str | None]:
         """For each nation the id of the index that `wanted` (as `wanted` gives it) means there, or None."""
-        return dict(zip(NATIONS, self._meant[wanted], strict=True))
+        return dict(zip(NATIONS, self.meant_by[wanted], strict=True))
 
     def one(self, text: str | None, wanted: str = "", q: int | None = None) -> dict:
         """The whole answer for one postcode, in the words of `imd_by_postcode`, with position and authority of 2019.
@@ -143,9 +144,9 @@ class Lookup:
         """
         found = None
         if self._whole and (asked := postcode.normalise(text)):
-            found = self.connection.execute(_ONE, (asked, *self._meant[wanted])).fetchone()
+            found = self.connection.execute(ONE, (asked, *self.meant_by[wanted])).fetchone()
             if found is None and wanted in ("", "latest"):
-                found = self.connection.execute(_OLDER, (asked, *self._meant[wanted])).fetchone()
+                found = self.connection.execute(_OLDER, (asked, *self.meant_by[wanted])).fetchone()
         if found is None:
             return self._why(text, wanted, q)
         answer = dict(zip(FIELDS, found, strict=False))
@@ -170,7 +171,7 @@ class Lookup:
         found: list[tuple] = []
         if self._whole:
             asked = [normalise(text) if isinstance(text, str) else None for text in texts]
-            meant = self._meant[wanted]
+            meant = self.meant_by[wanted]
             found = self.connection.execute(_batch(read), (orjson.dumps(asked).decode(), *meant)).fetchall()
             if wanted in ("", "latest") and len(found) < len(texts):
                 for row in found:
@@ -191,9 +192,7 @@ class Lookup:
         whole = q is not None or not _IN_THE_QUERY.issuperset(fields)
         for place, answer in enumerate(answers):
             if answer is None:
-                text = texts[place]
-                text = text if text is None or isinstance(text, str) else json.dumps(text)
-                told = self._why(text, wanted, q, whole)
+                told = self._why(_as_text(texts[place]), wanted, q, whole)
                 counts[told["status"], told["nation"], told["index_id"]] += 1
                 answers[place] = {field: told[field] for field in fields}
         return answers, counts
@@ -259,7 +258,7 @@ def _listed(columns: Iterable[str], older: bool = False) -> str:
 
 
 _COLUMNS = (*FIELDS, "quartile", "vigintile")
-_ONE = f"""
+ONE = f"""
     select {_listed(_COLUMNS)} from postcode_figures as figures
     where figures.postcode = ? and figures.index_id = {_MEANT}
 """
@@ -289,6 +288,13 @@ _OF_A_SOURCE = (
     *("id", "title", "publisher", "edition", "page"),
     *("licence", "licence_url", "attribution", "conditions"),
 )
+
+
+def _as_text(value: object) -> str | None:
+    """What stands for a JSON value that may be no text. Of lists and objects, which may be deep, only the kind."""
+    if value is None or isinstance(value, str):
+        return value
+    return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else json.dumps(value)
 
 
 def _as_dict(cursor: sqlite3.Cursor, row: tuple) -> dict:

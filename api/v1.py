@@ -40,6 +40,16 @@ class Problem(Exception):
         self.answer = problem(status, reason, detail, **more)
 
 
+REFUSALS = (Problem, Malformed, AskedError)
+
+
+def refused(error: Exception) -> Answer:
+    """The answer to a request that was refused with `error`, one of REFUSALS."""
+    if isinstance(error, Problem):
+        return error.answer
+    return problem(400, "bad_parameter" if isinstance(error, Malformed) else error.reason, str(error))
+
+
 class V1:
     """The routes, over one Lookup. `get` answers at once; `post` reads a list and answers it in pieces."""
 
@@ -62,12 +72,8 @@ class V1:
             if path == "indices":
                 return self.indices(query_string)
             raise Problem(404, "unknown_route", "There is no such address; /api/v1 lists them.")
-        except Problem as told:
-            return told.answer
-        except Malformed as error:
-            return problem(400, "bad_parameter", str(error))
-        except AskedError as error:
-            return problem(400, error.reason, str(error))
+        except REFUSALS as error:
+            return refused(error)
 
     def postcode(self, text: str, query_string: bytes) -> Answer:
         """One postcode. Reasons: those of STATUSES; unknown_index, index_of_another_nation, bad_quantile, bad_field."""
@@ -100,19 +106,23 @@ class V1:
             "2021": lookup.rows("select *, 'LSOA' as kind from lsoas_2021 where code = ?", (code,)),
         }
         eras = [era for era, rows in parents.items() if rows]
-        told = lookup.canned("deprivation_by_small_area", code=code, index=wanted)
+        figures = lookup.rows(_DEPRIVATION, (code,))
+        if wanted == "latest":
+            figures = figures[:1]
+        elif wanted:
+            figures = [row for row in figures if wanted in (row["index_id"], str(row["year"]))]
+        message = None
+        if not figures:
+            [told] = lookup.canned("deprivation_by_small_area", code=code, index=wanted)
+            message = told["message"]
         if not eras:
-            raise Problem(404, "unknown", told[0]["message"], edition=lookup.edition)
-        self._of_another_nation(wanted, told[0])
+            raise Problem(404, "unknown", message, edition=lookup.edition)
         area = parents[eras[0]][0]
+        if message and lookup.newest(wanted)[area["nation"]] is None:
+            raise Problem(404, "index_of_another_nation", message, edition=lookup.edition)
         [authority] = lookup.rows(
             "select (select name from local_authorities where code = ?) as name", (area["local_authority"],)
         )
-        figures = lookup.rows(_DEPRIVATION, (code,))
-        if wanted not in ("", "latest"):
-            figures = [row for row in figures if wanted in (row["index_id"], str(row["year"]))]
-        elif wanted:
-            figures = figures[:1]
         composite = lookup.rows(
             "select uk_imd_e_rank as uk_composite_rank, uk_imd_e_pop_decile as uk_composite_decile"
             " from imd_uk_composite where area_code = ?",
@@ -136,7 +146,7 @@ class V1:
                 "local_authority_name": authority["name"],
                 "latitude": area["latitude"],
                 "longitude": area["longitude"],
-                "message": None if figures else told[0]["message"],
+                "message": message,
                 "deprivation": figures,
                 **(composite[0] if composite else {"uk_composite_rank": None, "uk_composite_decile": None}),
                 "green_space": green_space,
@@ -168,7 +178,7 @@ class V1:
             meant = meant[:1]
         if not meant:
             [told, *_] = lookup.canned("deprivation_in_local_authority", authority=code, index=wanted)
-            self._of_another_nation(wanted, told)
+            raise Problem(404, "index_of_another_nation", told["message"], edition=lookup.edition)
         deprivation = [
             _distribution(lookup.canned("deprivation_in_local_authority", authority=code, index=index))
             for index in meant
@@ -226,20 +236,16 @@ class V1:
             wanted, q, fields = self._asked(given, IN_A_LIST)
             body = await _body(scope, receive)
             texts = await asyncio.to_thread(_postcodes, web.header(scope, b"content-type"), body, given.get("column"))
-        except Problem as told:
-            return await web.send_answer(scope, send, told.answer, etag)
-        except Malformed as error:
-            return await web.send_answer(scope, send, problem(400, "bad_parameter", str(error)), etag)
-        except AskedError as error:
-            return await web.send_answer(scope, send, problem(400, error.reason, str(error)), etag)
+        except REFUSALS as error:
+            return await web.send_answer(scope, send, refused(error), etag)
         fields = fields or [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
-        pieces = self._pieces(texts, wanted, q, fields)
+        pieces = self.pieces(texts, wanted, q, fields)
         if len(texts) <= AT_ONCE:
             whole = Answer(b"".join(pieces), cached=False)
             return await web.send_answer(scope, send, whole, etag)
         return await web.send_pieces(scope, send, pieces)
 
-    def _pieces(self, texts: list, wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
+    def pieces(self, texts: list, wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
         """The answer to a list, in pieces that together are one JSON object."""
         green = "green_space" in fields
         read = [_INSIDE if name == "green_space" else name for name in fields]
@@ -300,10 +306,6 @@ class V1:
                     raise AskedError("bad_field", f"The field '{name}' needs quantile=.")
             fields = list(dict.fromkeys(names))
         return wanted, q, fields
-
-    def _of_another_nation(self, wanted: str, told: dict) -> None:
-        if wanted not in ("", "latest") and self.lookup.newest(wanted)[told["nation"]] is None:
-            raise Problem(404, "index_of_another_nation", told["message"], edition=self.lookup.edition)
 
     def _told(self, index: str, northern_ireland: bool, composite: bool, green_space: bool) -> orjson.Fragment:
         key = (index, northern_ireland, composite, green_space)
@@ -397,7 +399,7 @@ def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list:
 
 def _column(text: str, column: str | None) -> list[str]:
     """The cells of one column of a CSV: of `column`, of the one named postcode, or of the only one there is."""
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))  # an empty line is an empty postcode
     if not rows:
         return []
     names = [name.strip().lower() for name in rows[0]]
@@ -406,5 +408,5 @@ def _column(text: str, column: str | None) -> list[str]:
         place = names.index(wanted)
         return [row[place] if place < len(row) else "" for row in rows[1:]]
     if column is None and len(names) == 1:
-        return [row[0] for row in rows]
+        return [row[0] if row else "" for row in rows]
     raise Problem(400, "malformed", f"The CSV needs one column named '{wanted[:40]}'; `column` names another one.")

@@ -27,13 +27,13 @@ CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest(
 CORS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Content-Type, Subscription-Key"),
-    (b"access-control-expose-headers", b"Link, ETag, Retry-After, Postcode-Status"),
+    (b"access-control-allow-headers", b"Content-Type"),
+    (b"access-control-expose-headers", b"Link, ETag, Retry-After"),
     (b"access-control-max-age", b"86400"),
 )
 """What lets pages of any origin read an answer, and send no credentials with the request."""
 
-_ALWAYS = [*CORS, (b"referrer-policy", b"strict-origin"), (b"x-content-type-options", b"nosniff")]
+ALWAYS = [*CORS, (b"referrer-policy", b"strict-origin"), (b"x-content-type-options", b"nosniff")]
 
 
 @dataclass(slots=True)
@@ -47,9 +47,9 @@ class Answer:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
-def answered(content: object, status: int = 200, cached: bool = True) -> Answer:
+def answered(content: object) -> Answer:
     """`content` as JSON."""
-    return Answer(orjson.dumps(content), status, cached=cached)
+    return Answer(orjson.dumps(content))
 
 
 def problem(status: int, reason: str, detail: str, **more: object) -> Answer:
@@ -115,7 +115,7 @@ def takes_gzip(scope: dict) -> bool:
 
 async def send_answer(scope: dict, send, answer: Answer, etag: bytes) -> None:
     """Sends `answer`; `etag` is that of everything that this database and this code answer."""
-    body, status, headers = answer.body, answer.status, _ALWAYS + answer.headers
+    body, status, headers = answer.body, answer.status, ALWAYS + answer.headers
     if not answer.cached:
         headers.append((b"cache-control", b"no-store"))
     else:
@@ -141,7 +141,7 @@ async def send_answer(scope: dict, send, answer: Answer, etag: bytes) -> None:
 
 async def send_pieces(scope: dict, send, pieces: Iterable[bytes]) -> None:
     """Sends a long JSON answer piece by piece, so that other requests get their turn between them."""
-    headers = [*_ALWAYS, (b"content-type", JSON), (b"cache-control", b"no-store"), (b"vary", b"accept-encoding")]
+    headers = [*ALWAYS, (b"content-type", JSON), (b"cache-control", b"no-store"), (b"vary", b"accept-encoding")]
     packer = zlib.compressobj(5, wbits=31) if takes_gzip(scope) else None
     if packer:
         headers.append((b"content-encoding", b"gzip"))

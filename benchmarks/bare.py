@@ -11,7 +11,7 @@ from urllib.parse import quote
 import uvicorn
 
 from api import web
-from api.lookup import _ONE, Lookup, canned_sql
+from api.lookup import ONE, Lookup, canned_sql
 from api.v1 import V1
 
 
@@ -23,13 +23,13 @@ def main() -> None:
     for postcode in json.loads(asked.read_text()):
         body = v1.get(f"postcodes/{postcode}", b"index=latest").body
         length = (b"content-length", b"%d" % len(body))
-        headers = [*web._ALWAYS, (b"cache-control", web.MAX_AGE), (b"content-type", web.JSON), length]
+        headers = [*web.ALWAYS, (b"cache-control", web.MAX_AGE), (b"content-type", web.JSON), length]
         ready[f"/{quote(postcode)}".encode()] = postcode, headers, body
-    execute, meant = lookup.connection.execute, lookup._meant["latest"]
+    execute, meant = lookup.connection.execute, lookup.meant_by["latest"]
 
     async def bare(scope, receive, send):  # noqa: ARG001
         postcode, headers, body = ready[scope["raw_path"]]
-        execute(_ONE, (postcode, *meant)).fetchone()
+        execute(ONE, (postcode, *meant)).fetchone()
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -4,7 +4,6 @@ A request to it never reaches Datasette's router, SQL threads or templates; `api
 own.
 """
 
-import gc
 import sys
 import traceback
 from pathlib import Path
@@ -81,7 +80,6 @@ class Api:
         self.v1 = V1(self.lookup)
         self.document = document(told["tables"], self.v1, self.base_url + BASE)
         self.openapi = orjson.dumps(self.document)
-        gc.freeze()  # what is there now stays: no collection need look through it while requests wait
         self.etag = b'W/"%s-%s"' % (self.lookup.digest[:16].encode(), web.CODE)
 
     def in_front(self, app):

@@ -13,7 +13,7 @@ import time
 import datasette.database
 from datasette import hookimpl
 
-STEPS = 100_000  # of SQLite's machine, about a millisecond, between two looks at the clock
+STEPS = 100_000  # of SQLite's machine, some milliseconds, between two looks at the clock
 
 
 @hookimpl

@@ -384,6 +384,18 @@ def test_what_is_no_text_is_answered_in_its_place(extract_site):
     assert told["answers"][0]["message"] == "No postcode was given."
 
 
+def test_a_deep_value_is_no_postcode(extract_site):
+    deep = "[" * 900 + "]" * 900
+    told = post(extract_site, f'["SW1A 1AA", {deep}]', query="?fields=status")
+    assert [answer["status"] for answer in told.json()["answers"]] == ["found", "invalid"]
+
+
+@pytest.mark.parametrize("lines", ["SW1A 1AA\n\nCF14 3LX\n", "id,postcode\n1,SW1A 1AA\n\n3,CF14 3LX\n"])
+def test_an_empty_line_of_a_csv_is_answered_in_its_place(extract_site, lines):
+    told = post(extract_site, lines, "text/csv", "?fields=status").json()
+    assert [answer["status"] for answer in told["answers"]] == ["found", "invalid", "found"]
+
+
 def test_a_compressed_list_is_refused(extract_site):
     packed = gzip.compress(b'["SW1A 1AA"]')
     answer = post(extract_site, packed, **{"content-encoding": "gzip"})
