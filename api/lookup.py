@@ -1,9 +1,10 @@
 """Postcodes to figures: the view `postcode_figures` for what has figures, the canned queries' SQL for the rest.
 
-Both read the same views, and each text that an answer holds comes from that SQL: this module decides only which index
-is asked for. A postcode with figures costs one statement of key reads, of which SQLite does those whose columns are
-asked for; a list goes through it in one go. Whatever has none (unknown, invalid, not covered, no area of that edition)
-gets its answer from the SQL of `imd_by_postcode`, which says why.
+Both read the same views. A postcode with figures costs one statement of key reads, of which SQLite does those whose
+columns are asked for; a list goes through it in one go. Where the newest index has none, a second statement finds the
+older one and says so in the words of `imd_by_postcode`, the one sentence that stands here too; a test holds them
+together. Whatever has none at all (unknown, invalid, not covered, no area of that edition) gets its answer from the
+SQL of `imd_by_postcode` itself, which says why.
 """
 
 import json
