@@ -5,6 +5,7 @@ Members are described by metadata.yml, where every column is; their types are th
 
 import orjson
 
+from api import rcpch
 from api.lookup import FIELDS, QUANTILE_FIELDS
 from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, STATUSES, V1
 
@@ -13,13 +14,19 @@ _CACHED = {
     "ETag": {"schema": {"type": "string"}, "description": "Of the database and the code: it changes with either."},
     "Cache-Control": {"schema": {"type": "string"}, "description": "An hour, for anyone."},
 }
+_UNCHANGED = {"description": "As the entity tag in If-None-Match says, nothing has changed."}
 _EXAMPLES = {"postcode": "SW1A 1AA", "index": "england_2025", "area": "E01004736", "authority": "E09000033"}
 _POSTCODES = ["SW1A 1AA", "cf143lx", "ZZ99 3VZ"]
 
 
-def document(tables: dict, v1: V1, base: str) -> dict:
-    """The document. tables: those of metadata.yml. v1: gives the examples. base: where the routes are."""
+def document(tables: dict, v1: V1, base: str, rcpch_base: str) -> dict:
+    """The document.
+
+    tables: those of metadata.yml. v1: gives the examples. base, rcpch_base: where its routes and those of the RCPCH
+    Census Platform are.
+    """
     paths = {f"{base}{path}": item for path, item in _paths(v1).items()}
+    paths |= {f"{rcpch_base}{path}": item for path, item in rcpch_paths().items()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -38,17 +45,32 @@ def document(tables: dict, v1: V1, base: str) -> dict:
         },
         "tags": [
             {"name": "v1", "description": "The API."},
+            {
+                "name": "RCPCH",
+                "description": (
+                    "The routes of the RCPCH Census Platform, for software written for it: its addresses, names and"
+                    " errors, and the indices that it knows unless `index` names another. A final slash may be there or"
+                    " not, a Subscription-Key is not needed. A terminated postcode has figures, and the header"
+                    " Postcode-Status says so."
+                ),
+            },
         ],
         "paths": paths,
         "components": {"schemas": _schemas(tables, v1)},
     }
 
 
-def _parameter(name: str, description: str, example: object = None, place: str = "query", **schema: object) -> dict:
+def _parameter(
+    name: str, description: str, example: object = None, place: str = "query", needed: bool = False, **schema: object
+) -> dict:
     told = {"name": name, "in": place, "description": description, "schema": {"type": "string", **schema}}
-    if place == "path":
+    if needed or place == "path":
         told["required"] = True
     return told if example is None else told | {"example": example}
+
+
+def _strict(properties: dict, **more: object) -> dict:
+    return {"type": "object", "properties": properties, "additionalProperties": False, **more}
 
 
 def _ref(name: str) -> dict:
@@ -86,7 +108,7 @@ def _paths(v1: V1) -> dict[str, dict]:
     def read(summary: str, parameters: list, schema: str, path: str, query: bytes = b"", missing: str = "") -> dict:
         responses = {
             "200": _answer(v1, schema, summary, path, query),
-            "304": {"description": "As the entity tag in If-None-Match says, nothing has changed."},
+            "304": _UNCHANGED,
             "400": _problem(
                 "A parameter cannot be answered; `reason` and `detail` say which and why.", v1, path, b"x=1"
             ),
@@ -138,7 +160,7 @@ def _paths(v1: V1) -> dict[str, dict]:
                         "headers": _CACHED,
                         "content": {"application/json": {"schema": {"type": "object"}}},
                     },
-                    "304": {"description": "Nothing has changed."},
+                    "304": _UNCHANGED,
                 },
             }
         },
@@ -185,9 +207,6 @@ def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
             for name in names or types
         }
 
-    def strict(properties: dict, **more: object) -> dict:
-        return {"type": "object", "properties": properties, "additionalProperties": False, **more}
-
     def many(of: dict, description: str = "") -> dict:
         return {"type": "array", "items": of, **({"description": description} if description else {})}
 
@@ -217,12 +236,12 @@ def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
     band = {"decile": number, "decile_basis": text, "areas": number, "share": {"type": ["number", "null"]}}
     listed_area = {"area_code": text, "area_name": text, "rank": number, "decile": number}
     return {
-        "Postcode": strict(one | {"edition": edition, "sources": sources}),
-        "Postcodes": strict(
+        "Postcode": _strict(one | {"edition": edition, "sources": sources}),
+        "Postcodes": _strict(
             {
                 "edition": edition,
-                "answers": many(strict(one)),
-                "summary": strict(
+                "answers": many(_strict(one)),
+                "summary": _strict(
                     {
                         "postcodes": {"type": "integer"},
                         "statuses": {"type": "object", "additionalProperties": {"type": "integer"}},
@@ -250,55 +269,150 @@ def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
             },
             "required": ["type", "title", "status", "reason", "detail"],
         },
-        "Source": strict(source, required=list(source)),
-        "GreenSpace": strict(authority_2019 | gardens),
-        "Area": strict(
+        "Source": _strict(source, required=list(source)),
+        "GreenSpace": _strict(authority_2019 | gardens),
+        "Area": _strict(
             {
                 **dict.fromkeys(("code", "kind", "nation", "name", "publisher_name"), text),
                 "eras": many({"enum": ["2011", "2021"]}, "The censuses whose areas it is one of."),
                 **dict.fromkeys(("local_authority_code", "local_authority_name", "message"), text),
                 **{name: {"type": ["number", "null"]} for name in ("latitude", "longitude")},
-                "deprivation": many(strict({"year": number} | members("deprivation")), "Newest first."),
+                "deprivation": many(_strict({"year": number} | members("deprivation")), "Newest first."),
                 **{name: answer[name] for name in ("uk_composite_rank", "uk_composite_decile")},
                 "green_space": green_space,
-                "changes": many(strict(members("lsoa_changes", ("lsoa_2011", "lsoa_2021", "change")))),
-                "lists": strict({name: strict(members(name)) for name in lists}),
+                "changes": many(_strict(members("lsoa_changes", ("lsoa_2011", "lsoa_2021", "change")))),
+                "lists": _strict({name: _strict(members(name)) for name in lists}),
                 "edition": edition,
                 "sources": sources,
             }
         ),
-        "LocalAuthority": strict(
+        "LocalAuthority": _strict(
             {
                 **members("local_authorities"),
                 "predecessors": many(area_name),
                 "deprivation": many(
-                    strict(
+                    _strict(
                         {
                             "message": text,
                             "index_id": text,
                             "year": number,
                             "of": number,
-                            "deciles": many(strict(band)),
-                            "most_deprived": many(strict(listed_area)),
-                            "least_deprived": many(strict(listed_area)),
+                            "deciles": many(_strict(band)),
+                            "most_deprived": many(_strict(listed_area)),
+                            "least_deprived": many(_strict(listed_area)),
                         }
                     )
                 ),
                 "green_space": many(_ref("GreenSpace"), "Of the authority, or of those that it follows."),
                 "green_space_message": text,
-                "small_areas": strict({era: many(area_name) for era in ("2011", "2021")}),
+                "small_areas": _strict({era: many(area_name) for era in ("2011", "2021")}),
                 "edition": edition,
                 "sources": sources,
             }
         ),
-        "Indices": strict(
+        "Indices": _strict(
             {
-                "indices": many(strict(members("indices") | {"loaded": {"type": "boolean"}})),
+                "indices": many(_strict(members("indices") | {"loaded": {"type": "boolean"}})),
                 "edition": edition,
                 "directory": text,
                 "database": {"type": "string", "description": "The database's digest, whole."},
                 "extract": {"type": "boolean"},
                 "sources": sources,
             }
+        ),
+    }
+
+
+# The routes of the RCPCH Census Platform
+
+
+def _whole(properties: dict) -> dict:
+    """An object that has each of `properties` and no other member."""
+    return _strict(properties, required=list(properties))
+
+
+def _resource(resource: rcpch.Resource) -> dict:
+    return _whole({name: told.schema() for name, told in resource.fields.items()})
+
+
+_DETAIL = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+_FILTERS_REFUSED = {
+    "type": "object",
+    "description": "`detail`, or each filter that is not a number, with what is wrong.",
+    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+}
+_POSTCODE_STATUS = {
+    "Postcode-Status": {"schema": {"const": "terminated"}, "description": "There for a terminated postcode alone."}
+}
+
+
+def _operation(
+    summary: str, asked: list, schema: dict, missing: str = "", refused: dict | None = _DETAIL, **headers: dict
+) -> dict:
+    def told(description: str, of: dict) -> dict:
+        return {"description": description, "content": {"application/json": {"schema": of}}}
+
+    responses = {"200": told(summary, schema) | {"headers": _CACHED | headers}, "304": _UNCHANGED}
+    if refused:
+        responses["400"] = told("A parameter is missing or cannot be read; `detail` says which and why.", refused)
+    if missing:
+        responses["404"] = told(missing, _DETAIL)
+    return {"get": {"tags": ["RCPCH"], "summary": summary, "parameters": asked, "responses": responses}}
+
+
+def rcpch_paths() -> dict[str, dict]:
+    """The routes of `rcpch` as path items, by path; the other spellings (`rcpch.SPELLINGS`) are left out."""
+    address = {"type": "string", "format": "uri-reference"}
+    link = address | {"type": ["string", "null"]}
+    root = _whole(dict.fromkeys(rcpch.ROUTES, address))
+    told = _rcpch_by_postcode() | {"/": _operation("The routes", [], root, refused=None)}
+    for route, resource in rcpch.LISTS.items():
+        one = _resource(resource)
+        page = {"count": {"type": "integer"}, "next": link, "previous": link}
+        page["results"] = {"type": "array", "items": one}
+        asked = [_parameter("page", f"{rcpch.PAGE} a page.", 1, type="integer", minimum=1)]
+        asked += [_parameter(name, "Part of the text, in any case.") for name in resource.parts]
+        for name, of in resource.filters.items():
+            kind = "number" if of.is_number else "string"
+            asked.append(_parameter(name, "A code." if of.is_relation else "The exact value.", type=kind))
+        code = _parameter("id", "The area's code.", resource.example, "path")
+        told[f"/{route}/"] = _operation(resource.title, asked, _whole(page), "No such page.", _FILTERS_REFUSED)
+        told[f"/{route}/{{id}}/"] = _operation(f"{resource.title}: one", [code], one, "No such id.", None)
+    return told
+
+
+def _rcpch_by_postcode() -> dict[str, dict]:
+    text, whole, number = ({"type": [of, "null"]} for of in ("string", "integer", "number"))
+    oldest = list(rcpch.OLDEST.values())
+    postcode = _parameter("postcode", "In any case, with or without its space.", _EXAMPLES["postcode"], needed=True)
+    index = _parameter(
+        "index",
+        f"{', '.join(sorted(rcpch.BY_INDEX))}, a year or latest; without it {', '.join(oldest)}."
+        " A named one is never answered by another.",
+        oldest[0],
+    )
+    quantile = _parameter("quantile", "How many groups.", 5, needed=True, type="integer", enum=list(rcpch.QUANTILES))
+    result = {"rank": whole, "requested_quantile": {"type": "integer"}, "requested_quantile_name": text}
+    result |= {"data_quantile": whole, "country": {"enum": [rcpch.country(name) for name in rcpch.OLDEST]}}
+    boundaries = dict.fromkeys((*rcpch.HELD, *rcpch.NOT_HELD), text) | {"longitude": number, "latitude": number}
+    boundaries["codes"] = _whole(dict.fromkeys((*rcpch.CODES_HELD, *rcpch.CODES_NOT_HELD), text))
+    missing = "The index is of another nation, or has no figures for the postcode."
+    return {
+        "/indices_of_multiple_deprivation": _operation(
+            "Every figure of the index for a postcode",
+            [postcode, index],
+            {"anyOf": [_resource(rcpch.BY_INDEX[index]) for index in oldest]},
+            missing,
+            **_POSTCODE_STATUS,
+        ),
+        "/index_of_multiple_deprivation_quantile": _operation(
+            "Which of so many groups a postcode is in; 1 is the most deprived",
+            [postcode, quantile, index],
+            _whole({"result": _whole(result | {"error": text})}),
+            missing,
+            **_POSTCODE_STATUS,
+        ),
+        "/boundaries": _operation(
+            "Where a postcode is", [postcode], _whole(boundaries), "There is no such postcode here.", **_POSTCODE_STATUS
         ),
     }

@@ -6,6 +6,7 @@ An answer is an `Answer`; `send_answer` adds entity tag, caching, CORS and lengt
 import asyncio
 import gzip
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ PROBLEM = b"application/problem+json"
 GZIP_FROM = 16_384  # bytes; below it compressing costs more than it spares
 MAX_AGE = b"public, max-age=3600"
 
+_HOST = re.compile(rb"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _HOUSE = Path(__file__).resolve().parent.parent
 _TEXTS = [*sorted(_HOUSE.glob("api/*.py")), *sorted(_HOUSE.glob("sources/*.py")), _HOUSE / "metadata.yml"]
 CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest()[:8].encode()
@@ -27,8 +29,8 @@ CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest(
 CORS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Content-Type"),
-    (b"access-control-expose-headers", b"Link, ETag, Retry-After"),
+    (b"access-control-allow-headers", b"Content-Type, Subscription-Key"),
+    (b"access-control-expose-headers", b"Link, ETag, Retry-After, Postcode-Status"),
     (b"access-control-max-age", b"86400"),
 )
 """What lets pages of any origin read an answer, and send no credentials with the request."""
@@ -47,9 +49,9 @@ class Answer:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
-def answered(content: object) -> Answer:
-    """`content` as JSON."""
-    return Answer(orjson.dumps(content))
+def answered(content: object, status: int = 200) -> Answer:
+    """`content` as JSON. What was not found may be kept like what was; other errors may not."""
+    return Answer(orjson.dumps(content), status, cached=status in (200, 404))
 
 
 def problem(status: int, reason: str, detail: str, **more: object) -> Answer:
@@ -102,6 +104,17 @@ def header(scope: dict, wanted: bytes) -> bytes:
         if name == wanted:
             return value
     return b""
+
+
+def origin(scope: dict, https: bool) -> str:
+    """Scheme and host by which a request came, for addresses in its answer; empty where it names no host.
+
+    https: a proxy in front speaks it, whatever the request came by.
+    """
+    host = header(scope, b"host")
+    if not _HOST.fullmatch(host):
+        return ""
+    return f"{'https' if https else scope.get('scheme', 'http')}://{host.decode('ascii')}"
 
 
 def takes_gzip(scope: dict) -> bool:

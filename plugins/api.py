@@ -1,23 +1,26 @@
-"""The API at /api/v1, in front of Datasette.
+"""The API at /api/v1 and the routes of the RCPCH Census Platform, in front of Datasette.
 
-A request to it never reaches Datasette's router, SQL threads or templates; `api/` looks it up on a connection of its
-own.
+The setting `rcpch_base_path` says where the latter are; without it /rcpch-census-platform/api/v1. A request to either
+never reaches Datasette's router, SQL threads or templates; `api/` looks it up on a connection of its own.
 """
 
+import re
 import sys
 import traceback
 from pathlib import Path
 
 import orjson
 from datasette import hookimpl
+from datasette.utils import StartupError
 from datasette.utils.asgi import Response
 
-from api import web
+from api import rcpch, web
 from api.lookup import Lookup
 from api.openapi import document
 from api.v1 import V1
 
 BASE = "/api/v1"
+RCPCH_BASE = "/rcpch-census-platform/api/v1"
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 
@@ -33,8 +36,9 @@ def startup(datasette):
 
 @hookimpl(hookwrapper=True)
 def asgi_wrapper(datasette):
+    api = Api.of(datasette)
     wrappers = yield
-    wrappers.force_result([*wrappers.get_result(), Api.of(datasette).in_front])  # the last one is the outermost
+    wrappers.force_result([*wrappers.get_result(), api.in_front])  # the last one is the outermost
 
 
 @hookimpl
@@ -58,6 +62,8 @@ class Api:
     def __init__(self, datasette):
         self.datasette = datasette
         self.base_url = datasette.setting("base_url").rstrip("/")
+        self.https = datasette.setting("force_https_urls")
+        self.rcpch_base = self.base_url + _rcpch_base(datasette)
         self.lookup = self.v1 = None
         self.etag = self.openapi = b""
         self.document: dict = {}
@@ -78,27 +84,29 @@ class Api:
         queries = {name: query["sql"] for name, query in told["queries"].items()}
         self.lookup = Lookup(Path(census.path), queries, immutable=not census.is_mutable)
         self.v1 = V1(self.lookup)
-        self.document = document(told["tables"], self.v1, self.base_url + BASE)
+        self.document = document(told["tables"], self.v1, self.base_url + BASE, self.rcpch_base)
         self.openapi = orjson.dumps(self.document)
         self.etag = b'W/"%s-%s"' % (self.lookup.digest[:16].encode(), web.CODE)
 
     def in_front(self, app):
         """The ASGI application `app` with the API in front of it."""
-        v1 = f"{self.base_url}{BASE}/"
+        v1, rcpch_base = f"{self.base_url}{BASE}/", f"{self.rcpch_base}/"
 
         async def in_front(scope, receive, send):
             if scope["type"] != "http":
                 return await app(scope, receive, send)
             path = scope["path"]
             if path.startswith(v1) and len(path) > len(v1):
-                return await self.answer(scope, receive, send, path[len(v1) :])
+                return await self.answer(scope, receive, send, self.of_v1, path[len(v1) :])
+            if path.startswith(rcpch_base):
+                return await self.answer(scope, receive, send, self.of_rcpch, path[len(rcpch_base) :])
             return await app(scope, receive, send)
 
         return in_front
 
-    async def answer(self, scope, receive, send, path: str) -> None:
-        """Answers a request to `path`, which is what follows /api/v1/."""
-        method, started = scope["method"], False
+    async def answer(self, scope, receive, send, route, path: str) -> None:
+        """Answers a request with `route`. path: what follows its base path and a slash."""
+        started = False
 
         async def noted(message):
             nonlocal started
@@ -110,16 +118,12 @@ class Api:
                 await self.datasette.invoke_startup()
             if self.v1 is None:
                 told = web.problem(503, "no_database", NO_DATABASE)
-            elif method == "OPTIONS":
+            elif scope["method"] == "OPTIONS":
                 told = web.Answer(b"", 204, headers=[(b"allow", b"GET, HEAD, POST, OPTIONS")], cached=False)
-            elif path == "postcodes" and method == "POST":
+            elif scope["method"] == "POST" and route == self.of_v1 and path == "postcodes":
                 return await self.v1.post(scope, receive, noted, self.etag)
-            elif method not in ("GET", "HEAD") or path == "postcodes":
-                told = web.not_allowed(method, posted=path == "postcodes")
-            elif path == "openapi.json":
-                told = web.Answer(self.openapi)
             else:
-                told = self.v1.get(path, scope["query_string"])
+                told = route(scope, path)
             await web.send_answer(scope, noted, told, self.etag)
         except Exception as error:
             # The message of an exception may hold a postcode; where it came from does not.
@@ -128,3 +132,26 @@ class Api:
                 raise
             told = web.problem(500, "internal", "This is a mistake of ours; the request was not answered.")
             await web.send_answer(scope, send, told, self.etag)
+
+    def of_v1(self, scope, path: str) -> web.Answer:
+        """The answer of /api/v1 to any request but one for a list of postcodes."""
+        method = scope["method"]
+        if method not in ("GET", "HEAD") or path == "postcodes":
+            return web.not_allowed(method, posted=path == "postcodes")
+        return web.Answer(self.openapi) if path == "openapi.json" else self.v1.get(path, scope["query_string"])
+
+    def of_rcpch(self, scope, path: str) -> web.Answer:
+        """The answer of the RCPCH Census Platform's routes."""
+        if scope["method"] not in ("GET", "HEAD"):
+            return rcpch.not_allowed(scope["method"])
+        address = web.origin(scope, self.https) + self.rcpch_base
+        return rcpch.answer(self.lookup, path, scope["query_string"], address)
+
+
+def _rcpch_base(datasette) -> str:
+    """The setting rcpch_base_path. Raises StartupError for one that is no path of its own."""
+    told = (datasette.plugin_config("api") or {}).get("rcpch_base_path", RCPCH_BASE)
+    base = str(told).rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", base) or base == BASE or base.startswith(f"{BASE}/"):
+        raise StartupError(f"rcpch_base_path of the plugin api must be a path such as {RCPCH_BASE}, not {told!r}.")
+    return base
