@@ -147,7 +147,7 @@ class Lookup:
         if self._whole and (asked := postcode.normalise(text)):
             found = self.connection.execute(ONE, (asked, *self.meant_by[wanted])).fetchone()
             if found is None and wanted in ("", "latest"):
-                found = self.connection.execute(_OLDER, (asked, *self.meant_by[wanted])).fetchone()
+                found = self.connection.execute(OLDER, (asked, *self.meant_by[wanted])).fetchone()
         if found is None:
             return self._why(text, wanted, q)
         answer = dict(zip(FIELDS, found, strict=False))
@@ -263,7 +263,7 @@ ONE = f"""
     select {_listed(_COLUMNS)} from postcode_figures as figures
     where figures.postcode = ? and figures.index_id = {_MEANT}
 """
-_OLDER = f"""
+OLDER = f"""
     select {_listed(_COLUMNS, older=True)} from (select ? as postcode) as asked
     cross join postcode_figures as figures on figures.postcode = asked.postcode {_OLDER_ONES}
     order by figures.year desc limit 1

@@ -49,7 +49,7 @@ def document(tables: dict, v1: V1, base: str, rcpch_base: str) -> dict:
                 "name": "RCPCH",
                 "description": (
                     "The routes of the RCPCH Census Platform, for software written for it: its addresses, names and"
-                    " errors, and the indices that it knows unless `index` names another. A final slash may be there or"
+                    " errors, and the indices that it knows unless index names another. A final slash may be there or"
                     " not, a Subscription-Key is not needed. A terminated postcode has figures, and the header"
                     " Postcode-Status says so."
                 ),

@@ -533,7 +533,7 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str) -> Answ
             content, told = POSTCODE_ROUTES[route](lookup, _parameters(query_string), address)
             found = answered(content)
             if told["status"] == "terminated":
-                found.headers.append((b"postcode-status", b"terminated"))
+                found.headers = ((b"postcode-status", b"terminated"),)
             return found
         resource = LISTS.get(SPELLINGS.get(route, route))
         if resource and not code:
@@ -552,5 +552,5 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str) -> Answ
 def not_allowed(method: str) -> Answer:
     """The answer to a method other than GET and HEAD."""
     told = answered({"detail": f'Method "{method}" not allowed.'}, 405)
-    told.headers.append((b"allow", b"GET, HEAD, OPTIONS"))
+    told.headers = ((b"allow", b"GET, HEAD, OPTIONS"),)
     return told

@@ -225,8 +225,8 @@ class V1:
             }
         )
 
-    async def post(self, scope: dict, receive, send, etag: bytes) -> None:
-        """Answers a list of postcodes, in its order; nothing of it is kept.
+    async def post(self, scope: dict, receive) -> Answer | Iterable[bytes]:
+        """The answer to a list of postcodes, in its order, a long one in pieces; nothing of it is kept.
 
         Reasons: too_large, too_many, malformed, bad_content_type; and
         bad_parameter, unknown_index, bad_quantile, bad_field.
@@ -237,13 +237,10 @@ class V1:
             body = await _body(scope, receive)
             texts = await asyncio.to_thread(_postcodes, web.header(scope, b"content-type"), body, given.get("column"))
         except REFUSALS as error:
-            return await web.send_answer(scope, send, refused(error), etag)
+            return refused(error)
         fields = fields or [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
         pieces = self.pieces(texts, wanted, q, fields)
-        if len(texts) <= AT_ONCE:
-            whole = Answer(b"".join(pieces), cached=False)
-            return await web.send_answer(scope, send, whole, etag)
-        return await web.send_pieces(scope, send, pieces)
+        return Answer(b"".join(pieces), cached=False) if len(texts) <= AT_ONCE else pieces
 
     def pieces(self, texts: list, wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
         """The answer to a list, in pieces that together are one JSON object."""

@@ -9,7 +9,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -35,7 +35,9 @@ CORS = (
 )
 """What lets pages of any origin read an answer, and send no credentials with the request."""
 
-ALWAYS = [*CORS, (b"referrer-policy", b"strict-origin"), (b"x-content-type-options", b"nosniff")]
+ALWAYS = (*CORS, (b"referrer-policy", b"strict-origin"), (b"x-content-type-options", b"nosniff"))
+_KEPT = (*ALWAYS, (b"cache-control", MAX_AGE))
+_NOT_KEPT = (*ALWAYS, (b"cache-control", b"no-store"))
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class Answer:
     status: int = 200
     content_type: bytes = JSON
     cached: bool = True
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def answered(content: object, status: int = 200) -> Answer:
@@ -74,7 +76,7 @@ _TITLES = {
 def not_allowed(method: str, posted: bool) -> Answer:
     """The answer to a method that an address does not have; `posted`: it has POST and nothing else."""
     told = problem(405, "method_not_allowed", f"{method} is not allowed here.")
-    told.headers.append((b"allow", b"POST, OPTIONS" if posted else b"GET, HEAD, OPTIONS"))
+    told.headers = ((b"allow", b"POST, OPTIONS" if posted else b"GET, HEAD, OPTIONS"),)
     return told
 
 
@@ -128,18 +130,13 @@ def takes_gzip(scope: dict) -> bool:
 
 async def send_answer(scope: dict, send, answer: Answer, etag: bytes) -> None:
     """Sends `answer`; `etag` is that of everything that this database and this code answer."""
-    body, status, headers = answer.body, answer.status, ALWAYS + answer.headers
-    if not answer.cached:
-        headers.append((b"cache-control", b"no-store"))
-    else:
-        headers.append((b"cache-control", MAX_AGE))
-        if status == 200:
-            headers.append((b"etag", etag))
-            matches = header(scope, b"if-none-match")
-            if matches and etag.removeprefix(b"W/") in (
-                match.strip().removeprefix(b"W/") for match in matches.split(b",")
-            ):
-                status, body = 304, b""
+    body, status = answer.body, answer.status
+    headers = [*(_KEPT if answer.cached else _NOT_KEPT), *answer.headers]
+    if status == 200 and answer.cached:
+        headers.append((b"etag", etag))
+        matches = header(scope, b"if-none-match")
+        if matches and etag.removeprefix(b"W/") in (match.strip().removeprefix(b"W/") for match in matches.split(b",")):
+            status, body = 304, b""
     if status not in (204, 304):
         headers.append((b"content-type", answer.content_type))
         if len(body) >= GZIP_FROM:
@@ -154,7 +151,7 @@ async def send_answer(scope: dict, send, answer: Answer, etag: bytes) -> None:
 
 async def send_pieces(scope: dict, send, pieces: Iterable[bytes]) -> None:
     """Sends a long JSON answer piece by piece, so that other requests get their turn between them."""
-    headers = [*ALWAYS, (b"content-type", JSON), (b"cache-control", b"no-store"), (b"vary", b"accept-encoding")]
+    headers = [*_NOT_KEPT, (b"content-type", JSON), (b"vary", b"accept-encoding")]
     packer = zlib.compressobj(5, wbits=31) if takes_gzip(scope) else None
     if packer:
         headers.append((b"content-encoding", b"gzip"))

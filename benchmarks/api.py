@@ -83,7 +83,6 @@ def main(folder: Path, seconds: float) -> None:
         return path
 
     (folder / "asked.json").write_text(json.dumps(asked))
-    bare = written("bare", [f"/{quote(code)}\t" for code in asked])
     route = written("route", [f"/api/v1/postcodes/{quote(code)}?index=latest\t" for code in asked])
     canned = "/census/imd_by_postcode.json?postcode={}&index=latest&_shape=array\t"
     query = written("query", [canned.format(quote(code)) for code in asked])
@@ -100,14 +99,14 @@ def main(folder: Path, seconds: float) -> None:
     each = max(1, round(seconds / 14))
     with (
         served(datasette, ours, "/-/versions.json") as site,
-        served(callable_, theirs, f"/{quote(asked[0])}") as least,
+        served(callable_, theirs, f"/api/v1/postcodes/{quote(asked[0])}") as least,
     ):
         print(f"the API over HTTP, {len(all_of_them):,} postcodes, {len(asked):,} of them asked for, wrk:")
         print(f"  memory at rest: the bare callable {memory(least)}, Datasette with the API {memory(site)}")
         for connections in (1, 16):
             took: dict[str, list] = {"a": [], "b": [], "c": []}
             for _ in range(each):
-                for name, port, requests in (("a", theirs, bare), ("b", ours, route), ("c", ours, query)):
+                for name, port, requests in (("a", theirs, route), ("b", ours, route), ("c", ours, query)):
                     took[name].append(load(port, requests, connections, 1))
             of = {name: [median(column) for column in zip(*rows, strict=True)] for name, rows in took.items()}
             print(f"  {connections} connection{'s' * (connections > 1)}:")

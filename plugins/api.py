@@ -4,9 +4,12 @@ The setting `rcpch_base_path` says where the latter are; without it /rcpch-censu
 never reaches Datasette's router, SQL threads or templates; `api/` looks it up on a connection of its own.
 """
 
+import asyncio
 import re
 import sys
 import traceback
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
@@ -64,7 +67,8 @@ class Api:
         self.base_url = datasette.setting("base_url").rstrip("/")
         self.https = datasette.setting("force_https_urls")
         self.rcpch_base = self.base_url + _rcpch_base(datasette)
-        self.lookup = self.v1 = None
+        self.lookup = self.for_lists = self.v1 = None
+        self.thread = ThreadPoolExecutor(1)  # one, so that `for_lists` is read by one at a time
         self.etag = self.openapi = b""
         self.document: dict = {}
 
@@ -82,7 +86,9 @@ class Api:
             return
         told = self.datasette._metadata_local["databases"]["census"]
         queries = {name: query["sql"] for name, query in told["queries"].items()}
-        self.lookup = Lookup(Path(census.path), queries, immutable=not census.is_mutable)
+        self.lookup, self.for_lists = (
+            Lookup(Path(census.path), queries, immutable=not census.is_mutable) for _ in range(2)
+        )
         self.v1 = V1(self.lookup)
         self.document = document(told["tables"], self.v1, self.base_url + BASE, self.rcpch_base)
         self.openapi = orjson.dumps(self.document)
@@ -106,46 +112,48 @@ class Api:
 
     async def answer(self, scope, receive, send, route, path: str) -> None:
         """Answers a request with `route`. path: what follows its base path and a slash."""
-        started = False
-
-        async def noted(message):
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
             if self.v1 is None:
                 await self.datasette.invoke_startup()
             if self.v1 is None:
                 told = web.problem(503, "no_database", NO_DATABASE)
             elif scope["method"] == "OPTIONS":
-                told = web.Answer(b"", 204, headers=[(b"allow", b"GET, HEAD, POST, OPTIONS")], cached=False)
-            elif scope["method"] == "POST" and route == self.of_v1 and path == "postcodes":
-                return await self.v1.post(scope, receive, noted, self.etag)
+                told = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, POST, OPTIONS"),), cached=False)
             else:
-                told = route(scope, path)
-            await web.send_answer(scope, noted, told, self.etag)
+                told = await route(scope, receive, path)
         except Exception as error:
-            # The message of an exception may hold a postcode; where it came from does not.
-            print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr)
-            if started:
-                raise
-            told = web.problem(500, "internal", "This is a mistake of ours; the request was not answered.")
-            await web.send_answer(scope, send, told, self.etag)
+            told = mistaken(error)
+        if isinstance(told, web.Answer):
+            return await web.send_answer(scope, send, told, self.etag)
+        try:
+            await web.send_pieces(scope, send, told)
+        except Exception as error:
+            mistaken(error)
+            raise ConnectionAbortedError from None  # too late for a status; the server breaks the answer off
 
-    def of_v1(self, scope, path: str) -> web.Answer:
-        """The answer of /api/v1 to any request but one for a list of postcodes."""
+    async def of_v1(self, scope, receive, path: str) -> web.Answer | Iterable[bytes]:
+        """The answer of /api/v1; that to a long list of postcodes in pieces."""
         method = scope["method"]
+        if path == "postcodes" and method == "POST":
+            return await self.v1.post(scope, receive)
         if method not in ("GET", "HEAD") or path == "postcodes":
             return web.not_allowed(method, posted=path == "postcodes")
         return web.Answer(self.openapi) if path == "openapi.json" else self.v1.get(path, scope["query_string"])
 
-    def of_rcpch(self, scope, path: str) -> web.Answer:
-        """The answer of the RCPCH Census Platform's routes."""
+    async def of_rcpch(self, scope, _receive, path: str) -> web.Answer:
+        """The answer of the RCPCH Census Platform's routes. A filter may read a whole index, so lists have a thread."""
         if scope["method"] not in ("GET", "HEAD"):
             return rcpch.not_allowed(scope["method"])
-        address = web.origin(scope, self.https) + self.rcpch_base
-        return rcpch.answer(self.lookup, path, scope["query_string"], address)
+        asked = (path, scope["query_string"], web.origin(scope, self.https) + self.rcpch_base)
+        if path.rstrip("/") in rcpch.POSTCODE_ROUTES:
+            return rcpch.answer(self.lookup, *asked)
+        return await asyncio.get_running_loop().run_in_executor(self.thread, rcpch.answer, self.for_lists, *asked)
+
+
+def mistaken(error: Exception) -> web.Answer:
+    """The answer to a request that failed with `error`, whose place is logged: its message may hold a postcode."""
+    print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr)
+    return web.problem(500, "internal", "This is a mistake of ours; the request was not answered.")
 
 
 def _rcpch_base(datasette) -> str:
