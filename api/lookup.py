@@ -144,7 +144,7 @@ class Lookup:
         `data_quantile` is to be one.
         """
         found = None
-        if self._whole and (asked := postcode.normalise(text)):
+        if self._whole and (asked := postcode.key(text)):
             found = self.connection.execute(ONE, (asked, *self.meant_by[wanted])).fetchone()
             if found is None and wanted in ("", "latest"):
                 found = self.connection.execute(OLDER, (asked, *self.meant_by[wanted])).fetchone()
@@ -168,10 +168,10 @@ class Lookup:
         if quantiles:
             read += ("rank", *(f"{name}{more}" for name in ("decile", "quintile") for more in ("", "_basis")))
             read += ("quartile", "vigintile")
-        normalise = postcode.normalise
+        key = postcode.key
         found: list[tuple] = []
         if self._whole:
-            asked = [normalise(text) if isinstance(text, str) else None for text in texts]
+            asked = [key(text) if isinstance(text, str) else None for text in texts]
             meant = self.meant_by[wanted]
             found = self.connection.execute(_batch(read), (orjson.dumps(asked).decode(), *meant)).fetchall()
             if wanted in ("", "latest") and len(found) < len(texts):

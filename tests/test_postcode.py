@@ -50,6 +50,18 @@ def test_every_text_is_a_postcode_or_has_a_reason_not_to_be(text):
         assert len(reason) < 200
 
 
+@given(st.one_of(st.text(), postcodes, st.text("SW1A IAO-!é٣ſıﬁ\x00\x1c\u200b\t", max_size=9), st.none()))
+def test_a_key_finds_what_normalise_would_find(text):
+    key = postcode.key(text)
+    assert key == postcode.normalise(text) or (postcode.normalise(key) != key and postcode.normalise(text) is None)
+
+
+@given(postcodes, st.data())
+def test_the_key_of_a_postcode_is_the_postcode(text, data):
+    typed = "".join(data.draw(spaces) + data.draw(st.sampled_from([c, c.lower()])) for c in text.replace(" ", ""))
+    assert postcode.key(typed) == text
+
+
 @given(postcodes, st.characters(exclude_characters=postcode.WHITE_SPACE), st.integers(0, 8))
 def test_a_stray_character_is_never_forgiven(text, stray, place):
     found = postcode.normalise(text[:place] + stray + text[place:])
