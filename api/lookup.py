@@ -8,10 +8,12 @@ SQL of `imd_by_postcode` itself, which says why.
 """
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from operator import itemgetter
 from pathlib import Path
 
 import orjson
@@ -35,6 +37,12 @@ FIELDS = (
     "local_authority_2019_code",
 )
 """What is read from the view, in the order of an answer; the names are those of `imd_by_postcode`."""
+
+STATUSES = ("found", "terminated", "not_covered", "unknown", "invalid")
+_QUANTILE = re.compile("[1-9][0-9]{0,2}")
+_WORDED = frozenset(("message", "postcode"))  # what differs between two texts that are no postcodes
+OWN = frozenset(("message", "postcode", "terminated", "latitude", "longitude"))
+"""Those of FIELDS that are of a postcode alone; the others it shares with all live or retired ones of its areas."""
 
 _IN_THE_QUERY = frozenset(FIELDS) - {"latitude", "longitude", "local_authority_2019_code"}
 
@@ -78,6 +86,16 @@ def canned_sql(metadata: Path = METADATA) -> dict[str, str]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     told = yaml.load(metadata.read_bytes(), loader)
     return {name: query["sql"] for name, query in told["databases"]["census"]["queries"].items()}
+
+
+def as_quantile(text: str) -> int:
+    """`text` as a number of groups. Raises AskedError for what is not a whole number from 2 to 100."""
+    q = int(text) if _QUANTILE.fullmatch(text.strip(" ")) else 0
+    if 2 <= q <= 100:
+        return q
+    raise AskedError(
+        "bad_quantile", f"'{text[:40]}' is not a quantile: it must be a whole number from 2 to 100, such as 5."
+    )
 
 
 class Lookup:
@@ -163,40 +181,103 @@ class Lookup:
         The counter says how many answers there are for each (status, nation, index_id).
         """
         fields = tuple(fields)
+        cells, counts = self.table(texts, wanted, fields, q)
+        return [dict(zip(fields, row)) for row in cells], counts  # noqa: B905, as fast as can be
+
+    def table(
+        self, texts: Sequence[object], wanted: str, fields: tuple[str, ...], q: int | None = None
+    ) -> tuple[list[tuple], Counter]:
+        """As `many`, each answer as a tuple of the values of `fields`."""
         quantiles = [field for field in fields if field in QUANTILE_FIELDS]
         read = ("status", "nation", "index_id", *(field for field in fields if field not in QUANTILE_FIELDS))
         if quantiles:
             read += ("rank", *(f"{name}{more}" for name in ("decile", "quintile") for more in ("", "_basis")))
             read += ("quartile", "vigintile")
-        key = postcode.key
-        found: list[tuple] = []
-        if self._whole:
-            asked = [key(text) if isinstance(text, str) else None for text in texts]
-            meant = self.meant_by[wanted]
-            found = self.connection.execute(_batch(read), (orjson.dumps(asked).decode(), *meant)).fetchall()
-            if wanted in ("", "latest") and len(found) < len(texts):
-                for row in found:
-                    asked[row[0]] = None
-                left = orjson.dumps(asked).decode()
-                older = self.connection.execute(_older_batch(read), (left, *meant))
-                found += {row[0]: row for row in older}.values()  # the last of a postcode's is the newest
-        answers: list[dict | None] = [None] * len(texts)
-        counts: Counter = Counter(row[1:4] for row in found)
+        found = self._found(texts, wanted, read) if self._whole else []
+        answers: list[tuple | None] = [None] * len(texts)
+        counts: Counter = Counter(map(itemgetter(1, 2, 3), found))
+        for row in found:
+            answers[row[0]] = row[4:]
         if quantiles:
             for row in found:
                 told = dict(zip(read, row[1:], strict=True))
                 told |= self.banded(told, q)
-                answers[row[0]] = {field: told[field] for field in fields}
-        else:
-            for row in found:
-                answers[row[0]] = dict(zip(fields, row[4:]))  # noqa: B905, as fast as can be
-        whole = q is not None or not _IN_THE_QUERY.issuperset(fields)
-        for place, answer in enumerate(answers):
-            if answer is None:
-                told = self._why(_as_text(texts[place]), wanted, q, whole)
-                counts[told["status"], told["nation"], told["index_id"]] += 1
-                answers[place] = {field: told[field] for field in fields}
+                answers[row[0]] = tuple(told[field] for field in fields)
+        if len(found) < len(texts):
+            known: dict[str | None, dict] = {}
+            whole = q is not None or not _IN_THE_QUERY.issuperset(fields)
+            worded = not _WORDED.isdisjoint(fields)
+            for place, answer in enumerate(answers):
+                if answer is None:
+                    text = _as_text(texts[place])
+                    alike = text if worded else self._alike(text)
+                    told = known.get(alike) or known.setdefault(alike, self._why(text, wanted, q, whole))
+                    counts[told["status"], told["nation"], told["index_id"]] += 1
+                    answers[place] = tuple(told[field] for field in fields)
         return answers, counts
+
+    def by_areas(
+        self, texts: Sequence[str], wanted: str, fields: tuple[str, ...], q: int | None, known: dict
+    ) -> tuple[list[tuple], Counter]:
+        """As `table`, for `fields` that postcodes of the same areas share (none of OWN), each looked up once.
+
+        known: the answers so far, by areas, authority and whether the postcode is live; empty at first. It is for these
+        `wanted`, `fields` and `q`.
+        """
+        asked = orjson.dumps([postcode.key(text) for text in texts]).decode()
+        places: list[tuple | bool | None] = [None] * len(texts)
+        for row in self.connection.execute(_PLACES, (asked,)):
+            places[row[0]] = row[1:]
+        new = {}
+        for n, place in enumerate(places):
+            if place is None:
+                place = places[n] = postcode.normalise(texts[n]) is None
+            if place not in known:
+                new[place] = texts[n]
+        if new:
+            cells, _ = self.table(list(new.values()), wanted, ("status", "nation", "index_id", *fields), q)
+            known.update(zip(new, ((row[:3], row[3:]) for row in cells), strict=True))
+        answers = [known[place] for place in places]
+        return [answer[1] for answer in answers], Counter(map(itemgetter(0), answers))
+
+    def _found(self, texts: Sequence[object], wanted: str, read: tuple[str, ...]) -> list[tuple]:
+        """For those of `texts` that have figures their place among them and the columns `read`."""
+        key, meant = postcode.key, self.meant_by[wanted]
+        asked = [key(text) if isinstance(text, str) else None for text in texts]
+        found = self.connection.execute(_batch(read), (orjson.dumps(asked).decode(), *meant)).fetchall()
+        if wanted in ("", "latest") and len(found) < len(texts):
+            there = {row[0] for row in found}
+            left = [place for place in range(len(texts)) if place not in there]
+            asked = orjson.dumps([asked[place] for place in left]).decode()
+            # The last of a postcode's is the newest.
+            older = {row[0]: row for row in self.connection.execute(_older_batch(read), (asked, *meant))}
+            found += [(left[n], *row[1:]) for n, row in older.items()]
+        return found
+
+    def _alike(self, text: str | None) -> str | None:
+        """What stands for all texts that have, but for their wording, the answer of `text`: not here or no postcode."""
+        asked = postcode.normalise(text)
+        if asked is None:
+            return None
+        here = self.connection.execute("select 1 from postcodes where postcode = ?", (asked,)).fetchone()
+        return asked if here else ""
+
+    def summary(self, counts: Counter, wanted: str) -> dict[str, int | dict[str, int]]:
+        """What the counter of `many` says of the answers: statuses, nations, how many fell back to an older index."""
+        newest = self.newest("latest")
+        statuses, nations, older = Counter(), Counter(), 0
+        for (status, nation, index), n in counts.items():
+            statuses[status] += n
+            if nation:
+                nations[nation] += n
+            if wanted in ("", "latest") and index is not None and index != newest[nation]:
+                older += n
+        return {
+            "postcodes": counts.total(),
+            "statuses": {status: statuses[status] for status in STATUSES},
+            "nations": dict(sorted(nations.items())),
+            "older_edition": older,
+        }
 
     def banded(self, figures: dict, q: int | None) -> dict:
         """The band of `figures` among `q`, as QUANTILE_FIELDS: published where there is one, otherwise computed."""
@@ -242,6 +323,10 @@ class Lookup:
         return tuple(meant.get(nation) for nation in NATIONS)
 
 
+_PLACES = """
+    select asked.key, lsoa_2011, lsoa_2021, local_authority, terminated is null
+    from json_each(?) as asked cross join postcodes on postcodes.postcode = asked.value
+"""
 _MEANT = "case figures.nation " + "".join(f"when '{nation}' then ? " for nation in NATIONS) + "end"
 _OLDER_ONES = f"""
     cross join postcode_indices as newest
@@ -277,7 +362,7 @@ def _batch(columns: Iterable[str]) -> str:
     """
 
 
-def _older_batch(columns: Iterable[str]) -> str:
+def _older_batch(columns: Sequence[str]) -> str:
     return f"""
         select asked.key, {_listed(columns, older=True)} from json_each(?) as asked
         cross join postcode_figures as figures on figures.postcode = asked.value {_OLDER_ONES}

@@ -6,8 +6,8 @@ Members are described by metadata.yml, where every column is; their types are th
 import orjson
 
 from api import rcpch
-from api.lookup import FIELDS, QUANTILE_FIELDS
-from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, STATUSES, V1
+from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES
+from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
 
 _TYPES = {"INTEGER": "integer", "REAL": "number", "NUMERIC": "number"}
 _CACHED = {

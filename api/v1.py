@@ -7,17 +7,16 @@ answer, and those in the docstrings below. The names of an answer's members are 
 import asyncio
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Iterable
 
 import orjson
 
 from api import web
-from api.lookup import FIELDS, QUANTILE_FIELDS, AskedError, Lookup
+from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES, AskedError, Lookup, as_quantile
 from api.web import Answer, Malformed, answered, problem
 
-STATUSES = {"found": 200, "terminated": 200, "not_covered": 404, "unknown": 404, "invalid": 400}
+HTTP = dict(zip(STATUSES, (200, 200, 404, 404, 400), strict=True))
 MOST_POSTCODES = 10_000
 MOST_BYTES = 1_000_000
 AT_ONCE = 250  # postcodes that are looked up before others get their turn: 2 to 10 ms
@@ -28,8 +27,6 @@ ANSWER = (*(name for name in FIELDS if name != _INSIDE), *QUANTILE_FIELDS, "gree
 
 IN_A_LIST = tuple(name for name in ANSWER if name not in ("edition", "sources"))
 """Those of an answer in a list, which gives the other two once for all."""
-
-QUANTILE = re.compile("[1-9][0-9]{0,2}")
 
 
 class Problem(Exception):
@@ -79,7 +76,7 @@ class V1:
         """One postcode. Reasons: those of STATUSES; unknown_index, index_of_another_nation, bad_quantile, bad_field."""
         wanted, q, fields = self._asked_in(query_string)
         answer = self.lookup.one(text, wanted, q)
-        status = STATUSES[answer["status"]]
+        status = HTTP[answer["status"]]
         if status != 200:
             known = {name: answer[name] for name in _OF_A_PROBLEM if answer[name] is not None}
             raise Problem(status, answer["status"], answer["message"], **known, edition=self.lookup.edition)
@@ -256,22 +253,9 @@ class V1:
                     answer["green_space"] = self.green_space.get(answer.pop(_INSIDE))
             yield before + orjson.dumps(answers)[1:-1]
             before = b","
-        newest = self.lookup.newest("latest")
-        statuses, nations, older = Counter(), Counter(), 0
-        for (status, nation, index), n in counts.items():
-            statuses[status] += n
-            if nation:
-                nations[nation] += n
-            if wanted in ("", "latest") and index is not None and index != newest[nation]:
-                older += n
-        summary = {
-            "postcodes": len(texts),
-            "statuses": {status: statuses[status] for status in STATUSES},
-            "nations": dict(sorted(nations.items())),
-            "older_edition": older,
-        }
+        summary = self.lookup.summary(counts, wanted)
         more = [name for name in ("uk_composite", "green_space") if any(name in field for field in fields)]
-        used = self.lookup.sources({index for _, _, index in counts}, "Northern Ireland" in nations, more)
+        used = self.lookup.sources({index for _, _, index in counts}, "Northern Ireland" in summary["nations"], more)
         yield (before if before != b"," else b"") + b"]," + orjson.dumps({"summary": summary, "sources": used})[1:]
 
     def _asked_in(self, query_string: bytes) -> tuple:
@@ -287,13 +271,7 @@ class V1:
         """What the parameters ask for: the index as `Lookup.wanted` gives it, the number of bands, the fields."""
         wanted, q, fields = self.lookup.wanted(given.get("index")), None, None
         if "quantile" in given:
-            text = given["quantile"].strip(" ")
-            q = int(text) if QUANTILE.fullmatch(text) else 0
-            if not 2 <= q <= 100:
-                raise AskedError(
-                    "bad_quantile",
-                    f"'{text[:40]}' is not a quantile: it must be a whole number from 2 to 100, such as 5.",
-                )
+            q = as_quantile(given["quantile"])
         if "fields" in given:
             names = [name.strip(" ") for name in given["fields"].split(",")]
             for name in names:

@@ -18,7 +18,6 @@ from numbers import Number
 from pathlib import Path
 
 import orjson
-import sqlite_utils
 
 from sources import downloads, geography
 from sources.deprivation import DEPRIVATION, common_words_sql
@@ -145,6 +144,8 @@ class Build:
             connection = sqlite3.connect(path, isolation_level=None)
         finally:
             os.unlink(path)
+        import sqlite_utils  # here, because it brings pandas along: 60 MB and half a second that only a build needs
+
         self.db = sqlite_utils.Database(connection)
         connection.executescript(
             f"""

@@ -1,0 +1,470 @@
+#!/usr/bin/env python3
+"""Adds the index of multiple deprivation to a table of postcodes on your own machine: no network, no log, no copy.
+
+python append.py patients.csv --postcode POSTCODE -o out.csv
+python append.py patients.xlsx --index england_2019 --quantile 5 -o out.csv
+zcat patients.csv.gz | python append.py - -o - --columns decile,idaci_decile | gzip > out.csv.gz
+
+Every row stays, in its order, with its cells as they are; the added column `imd_status` is found, terminated,
+not_covered, unknown or invalid. What the table is and what was found is told on standard error, without a postcode.
+"""
+
+import argparse
+import codecs
+import contextlib
+import csv
+import io
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+import python_calamine
+import rich.console
+import rich.progress
+
+from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Lookup, as_quantile, canned_sql
+from sources import postcode
+
+ROOT = Path(__file__).resolve().parent
+COLUMNS = ("status", "nation", "area_code", "index_id", "rank", "of", "decile", "quintile")
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+AT_ONCE = 1000  # rows
+_HEAD = 1 << 20  # bytes by which a table is recognised
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx, xlsb and ods; xls
+_GREEN_SPACE_OF = "local_authority_2019_code"
+
+
+class RefusedError(Exception):
+    """What cannot be done; the message says what and where, and holds nothing of a row."""
+
+
+@dataclass
+class Table:
+    """A table as it is read, and how one is written that looks like it.
+
+    rows: the cells below the header. form: what was detected, for people. read: how many of its
+    `size` bytes have been read.
+    """
+
+    header: list[str]
+    rows: Iterator[list[str]]
+    form: str
+    encoding: str
+    delimiter: str
+    end: str
+    size: int | None = None
+    read: Callable[[], int] = lambda: 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0 for a whole table, 1 for none, 2 for misuse."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    name = "standard input" if options.table == "-" else options.table
+    try:
+        run(options, name)
+        return 0
+    except RefusedError as error:
+        problem = str(error)
+    except UnicodeDecodeError:
+        problem = f"{name} is not written in the encoding {options.encoding or 'that was detected'}; name --encoding."
+    except UnicodeEncodeError as error:
+        problem = f"A name that is to be added cannot be written as {error.encoding}; choose --columns without names."
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except sqlite3.Error as error:
+        problem = f"{options.database} is not a database that this version's build_db.py made, or is damaged ({error})."
+    except OSError as error:
+        problem = f"{error.filename or options.output}: {error.strerror or error}"
+    except KeyboardInterrupt:
+        problem = "interrupted"
+    print(f"append.py: {problem}", file=sys.stderr)
+    if options.output != "-":
+        print("append.py: nothing was written", file=sys.stderr)
+    return 1
+
+
+def run(options, name: str) -> None:
+    """Reads, looks up and writes, as the options say. Raises RefusedError and what reading and writing raise."""
+    started = time.monotonic()
+    columns = list(options.columns or (*COLUMNS, *(("data_quantile",) if options.quantile else ())))
+    with contextlib.ExitStack() as opened:
+        lookup = opened.enter_context(database(options.database))
+        wanted, known, q = asked(lookup, options, columns)
+        source = sys.stdin.buffer if options.table == "-" else opened.enter_context(open(options.table, "rb"))
+        table = table_of(source, name, options)
+        place = place_of(table.header, options.postcode)
+        names = [options.prefix + column for column in known]
+        if taken := [column for column in names if column in table.header]:
+            raise RefusedError(f"{name} has a column {taken[0]} already: choose another --prefix.")
+        print(f"{name}: {table.form}, {len(table.header)} columns", file=sys.stderr)
+        output = sys.stdout.buffer if options.output == "-" else opened.enter_context(beside(options))
+        text = io.TextIOWrapper(output, table.encoding, newline="")
+        writer = csv.writer(text, delimiter=table.delimiter, lineterminator=table.end)
+        writer.writerow(table.header + names)
+        counts: Counter = Counter()
+        added = adder(lookup, wanted, known, q)
+        with progress(table) as advance:
+            for rows in blocks(table, name):
+                cells, counted = added([row[place] for row in rows])
+                counts += counted
+                writer.writerows([*row, *more] for row, more in zip(rows, cells, strict=True))
+                advance()
+        text.flush()
+        text.detach()
+    seconds = time.monotonic() - started
+    where = "standard output" if options.output == "-" else options.output
+    print(f"{counts.total():,} rows to {where} in {seconds:.1f} s, with {', '.join(names)}", file=sys.stderr)
+    for line in summary(lookup, counts, wanted, known):
+        print(f"  {line}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def database(path: Path) -> Iterator[Lookup]:
+    """The census.db at `path`, opened."""
+    if not path.is_file():
+        raise RefusedError(f"There is no {path}: build it with build_db.py, or name another with --database.")
+    lookup = Lookup(path, canned_sql())
+    try:
+        yield lookup
+    finally:
+        lookup.close()
+
+
+def asked(lookup: Lookup, options, columns: list[str]) -> tuple[str, list[str], int | None]:
+    """The index, the columns (status before all where it is not among them) and the quantile that options name."""
+    try:
+        wanted = lookup.wanted(options.index)
+        q = None if options.quantile is None else as_quantile(options.quantile)
+    except AskedError as error:
+        raise RefusedError(str(error)) from None
+    possible = dict.fromkeys((*FIELDS, *QUANTILE_FIELDS, *_green_space_columns(lookup), "edition"))
+    for column in columns:
+        if column not in possible:
+            raise RefusedError(f"'{column}' is not a column that can be added. There are {', '.join(possible)}.")
+        if column in QUANTILE_FIELDS and q is None:
+            raise RefusedError(f"The column {column} needs --quantile.")
+    return wanted, list(dict.fromkeys(columns if "status" in columns else ["status", *columns])), q
+
+
+def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Callable[[list[str]], tuple]:
+    """Gives what gives, for a list of postcodes, the cells of `columns` and the counter of `Lookup.table`."""
+    read = tuple(column for column in columns if column in FIELDS or column in QUANTILE_FIELDS)
+    known: dict = {}
+
+    def plain(texts: list[str]) -> tuple[list[tuple], Counter]:
+        if OWN.isdisjoint(columns):
+            return lookup.by_areas(texts, wanted, read, q, known)
+        return lookup.table(texts, wanted, read, q)
+
+    if len(read) == len(columns):
+        return plain
+    read = tuple(dict.fromkeys((*read, _GREEN_SPACE_OF)))
+
+    def with_more(texts: list[str]) -> tuple[list[tuple], Counter]:
+        answers, counts = plain(texts)
+        cells = []
+        for answer in answers:
+            told = dict(zip(read, answer, strict=True))
+            told |= lookup.green_space.get(told[_GREEN_SPACE_OF], {}) | {"edition": lookup.edition}
+            cells.append(tuple(told.get(column) for column in columns))
+        return cells, counts
+
+    return with_more
+
+
+def summary(lookup: Lookup, counts: Counter, wanted: str, columns: list[str]) -> Iterator[str]:
+    """What was found, from which edition, and whose the figures are, in lines."""
+    told = lookup.summary(counts, wanted)
+    yield ", ".join(f"{status} {n:,}" for status, n in told["statuses"].items())
+    if told["nations"]:
+        yield ", ".join(f"{nation} {n:,}" for nation, n in told["nations"].items())
+    if told["older_edition"]:
+        yield f"{told['older_edition']:,} have figures of an older index than their nation's newest: see index_id"
+    if without := sum(n for (status, nation, index), n in counts.items() if nation and index is None):
+        yield f"{without:,} with an area have no figures of the index that was asked for"
+    yield f"from {lookup.edition}"
+    if lookup.extract:
+        yield "This database is an extract: it knows the postcodes of a few authorities only (build_db.py --full)."
+    more = [source for source in ("uk_composite", "green_space") if _uses(lookup, source, columns)]
+    for source in lookup.sources({index for _, _, index in counts}, "Northern Ireland" in told["nations"], more):
+        parts = (f"{source['title']}, {source['licence']}", source["attribution"], source["conditions"])
+        yield ". ".join(part.rstrip(".") for part in parts if part) + "."
+
+
+def _uses(lookup: Lookup, source: str, columns: list[str]) -> bool:
+    green = _green_space_columns(lookup)
+    return any(column in green if source == "green_space" else column.startswith(source) for column in columns)
+
+
+def _green_space_columns(lookup: Lookup) -> list[str]:
+    first = next(iter(lookup.green_space.values()), {})
+    return [column for column in first if column not in FIELDS]
+
+
+# Reading
+
+
+def table_of(source, name: str, options) -> Table:
+    """The table in `source`, a binary file. `options` name what is not to be detected."""
+    head = source.read(_HEAD)
+    if not head:
+        raise RefusedError(f"{name} is empty.")
+    table = _workbook(head + source.read(), name, options) if head.startswith(_WORKBOOKS) else None
+    table = table or _delimited(source, head, name, options)
+    if not table.header:
+        raise RefusedError(f"{name} begins with an empty line instead of the names of its columns.")
+    return table
+
+
+def blocks(table: Table, name: str) -> Iterator[list[list[str]]]:
+    """The rows, so many at once, each as long as the header."""
+    width, n = len(table.header), 2
+    while block := list(islice(table.rows, AT_ONCE)):
+        for place, row in enumerate(block):
+            if len(row) != width:
+                if any(row[width:]):
+                    raise RefusedError(f"Row {n + place:,} of {name} has {len(row)} cells, its first row {width}.")
+                block[place] = row[:width] + [""] * (width - len(row))
+        n += len(block)
+        yield block
+
+
+def _delimited(source, head: bytes, name: str, options) -> Table:
+    seekable = source is not sys.stdin.buffer
+    encoding = options.encoding or _encoding(head, source if seekable else None, name)
+    if seekable:
+        source.seek(0)
+        size = os.fstat(source.fileno()).st_size
+    else:
+        source, size = io.BufferedReader(_Again(head, source)), None
+    csv.field_size_limit(1 << 30)
+    first = head.decode(encoding, "replace")
+    delimiter = options.delimiter or _delimiter(first, options.postcode)
+    text = io.TextIOWrapper(source, encoding, newline="")
+
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+
+    def rows() -> Iterator[list[str]]:
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise RefusedError(f"{name} cannot be read after line {reader.line_num:,}: {error}.") from None
+        except UnicodeDecodeError:
+            raise RefusedError(f"{name} is not {encoding} after line {reader.line_num:,}: name --encoding.") from None
+
+    every = rows()
+    line = first.partition("\n")[0]
+    return Table(
+        header=next(every, []),
+        rows=every,
+        form=f"{encoding}, {DELIMITERS.get(delimiter, repr(delimiter))} between cells",
+        encoding=encoding,
+        delimiter=delimiter,
+        end="\r\n" if line.endswith("\r") else "\n",
+        size=size,
+        read=source.tell if seekable else lambda: 0,
+    )
+
+
+def _encoding(head: bytes, rest, name: str) -> str:
+    """The encoding by its mark, UTF-8 where everything is, otherwise that of Windows in Western Europe."""
+    for mark, encoding in _MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    if b"\0" in head:
+        raise RefusedError(f"{name} is no text, or in UTF-16 without a mark: then name --encoding utf-16-le.")
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(head)
+        if rest is not None:
+            while block := rest.read(_HEAD):
+                decoder.decode(block)
+            decoder.decode(b"", True)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def _delimiter(text: str, wanted: str) -> str:
+    """That of DELIMITERS by which the first row has the wanted column, or else the most cells."""
+
+    def by(delimiter: str) -> tuple[bool, int]:
+        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        return _plain(wanted) in map(_plain, row), len(row)
+
+    return max(DELIMITERS, key=by)
+
+
+def _workbook(data: bytes, name: str, options) -> Table:
+    try:
+        book = python_calamine.load_workbook(io.BytesIO(data))
+        if options.sheet is not None and options.sheet not in book.sheet_names:
+            raise RefusedError(f"{name} has no sheet '{options.sheet}', but {', '.join(book.sheet_names)}.")
+        sheet = options.sheet or book.sheet_names[0]
+        rows = book.get_sheet_by_name(sheet).iter_rows()
+    except (python_calamine.CalamineError, OSError, IndexError) as error:
+        raise RefusedError(f"{name} is no workbook that can be read ({error}). Save it as .xlsx or CSV.") from None
+    cells = ([_cell(value) for value in row] for row in rows)
+    return Table(
+        header=next(cells, []),
+        rows=cells,
+        form=f"a workbook, sheet '{sheet}' of {len(book.sheet_names)}",
+        encoding="utf-8-sig",  # by which Excel knows a CSV for UTF-8
+        delimiter=options.delimiter or ("\t" if options.output.lower().endswith(".tsv") else ","),
+        end="\r\n",
+    )
+
+
+def _cell(value: object) -> str:
+    """A workbook's value as text: whole numbers without a point, days without a time."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, datetime) and value.time() == datetime.min.time():
+        return value.date().isoformat()
+    return value.isoformat(" ") if isinstance(value, datetime) else str(value)
+
+
+class _Again(io.RawIOBase):
+    """What was read of a stream that cannot be rewound, and then the rest of it."""
+
+    def __init__(self, head: bytes, rest):
+        super().__init__()
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        block = self._head[: len(buffer)] or self._rest.read(len(buffer))
+        self._head = self._head[len(buffer) :]
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
+def place_of(header: list[str], wanted: str) -> int:
+    """The place of the column `wanted`, in its very letters or else in any case."""
+    for alike in (str, _plain):
+        places = [place for place, name in enumerate(header) if alike(name) == alike(wanted)]
+        if len(places) == 1:
+            return places[0]
+        if places:
+            raise RefusedError(f"There are {len(places)} columns '{wanted}'.")
+    if any(postcode.normalise(name) or sum(map(str.isdigit, name)) > 5 for name in header):
+        raise RefusedError("The first row must be the names of the columns; it looks like a row of the table.")
+    raise RefusedError(f"There is no column '{wanted}': name --postcode. There are {', '.join(header)}.")
+
+
+# Writing
+
+
+@contextlib.contextmanager
+def beside(options) -> Iterator[io.BufferedWriter]:
+    """A file beside the output, which takes its place when all of it is written."""
+    output = Path(options.output).resolve()
+
+    def check() -> None:
+        if output.exists() and not output.is_file():
+            raise RefusedError(f"{options.output} is not a file.")
+        if output.exists() and not options.force:
+            raise RefusedError(f"There is a file {options.output} already; --force replaces it.")
+
+    check()
+    descriptor, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        check()
+        if output.exists():
+            shutil.copymode(output, name)
+        else:
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(name, 0o666 & ~mask)
+        os.replace(name, output)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+@contextlib.contextmanager
+def progress(table: Table) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, where that is a terminal; gives what moves it."""
+    console = rich.console.Console(stderr=True)
+    with rich.progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("adding", total=table.size)
+        yield lambda: bar.update(task, completed=table.read())
+
+
+def _options(arguments: list[str] | None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+
+    def listed(text: str) -> list[str]:
+        return [name.strip() for name in text.split(",") if name.strip()]
+
+    def codec(text: str) -> str:
+        try:
+            "".encode(text)
+            return codecs.lookup(text).name
+        except LookupError:
+            raise argparse.ArgumentTypeError(f"'{text}' is not an encoding") from None
+
+    def character(text: str) -> str:
+        text = {"tab": "\t", r"\t": "\t"}.get(text, text)
+        if len(text) != 1 or text in '"\r\n':
+            raise argparse.ArgumentTypeError("a delimiter is one character, or tab")
+        return text
+
+    parser.add_argument("table", metavar="TABLE", help="CSV, TSV, xlsx, xls or ods with names in its first row; or -")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="where the CSV goes; - is standard output"
+    )
+    parser.add_argument(
+        "--postcode", metavar="COLUMN", default="postcode", help="column of postcodes; default: postcode"
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="NAMES",
+        type=listed,
+        help=f"what is added, with commas between; default: {','.join(COLUMNS)}",
+    )
+    parser.add_argument(
+        "--index", metavar="INDEX", help="such as england_2025, or a year; default: the newest that has figures"
+    )
+    parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group of so many; 5 are quintiles")
+    parser.add_argument("--prefix", metavar="TEXT", default="imd_", help="what added names begin with; default: imd_")
+    parser.add_argument("--encoding", metavar="NAME", type=codec, help="default: UTF-8, UTF-16 by its mark, or cp1252")
+    parser.add_argument("--delimiter", metavar="CHARACTER", type=character, help="default: detected; tab is a tab")
+    parser.add_argument("--sheet", metavar="NAME", help="of a workbook; default: the first")
+    parser.add_argument("--database", metavar="FILE", type=Path, default=ROOT / "census.db", help="default: census.db")
+    parser.add_argument("--force", action="store_true", help="replace the output if there is one")
+    options = parser.parse_args(arguments)
+    if options.output.lower().endswith((".xlsx", ".xls", ".ods")):
+        parser.error("the output is CSV, which spreadsheets open: name it .csv")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
