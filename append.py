@@ -193,8 +193,8 @@ def summary(lookup: Lookup, counts: Counter, wanted: str, columns: list[str]) ->
         yield ", ".join(f"{nation} {n:,}" for nation, n in told["nations"].items())
     if told["older_edition"]:
         yield f"{told['older_edition']:,} have figures of an older index than their nation's newest: see index_id"
-    if without := sum(n for (status, nation, index), n in counts.items() if nation and index is None):
-        yield f"{without:,} with an area have no figures of the index that was asked for"
+    if without := sum(n for (status, _, index), n in counts.items() if status in ("found", "terminated") and not index):
+        yield f"{without:,} of those found have no figures of the index that was asked for"
     yield f"from {lookup.edition}"
     if lookup.extract:
         yield "This database is an extract: it knows the postcodes of a few authorities only (build_db.py --full)."
@@ -275,7 +275,7 @@ def _delimited(source, head: bytes, name: str, options) -> Table:
         delimiter=delimiter,
         end="\r\n" if line.endswith("\r") else "\n",
         size=size,
-        read=source.tell if seekable else lambda: 0,
+        read=lambda: text.buffer.tell() if seekable else 0,  # `text` closes the file when nobody holds it
     )
 
 

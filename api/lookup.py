@@ -40,6 +40,7 @@ FIELDS = (
 
 STATUSES = ("found", "terminated", "not_covered", "unknown", "invalid")
 _QUANTILE = re.compile("[1-9][0-9]{0,2}")
+_COUNTED = ("status", "nation", "index_id", "rank")
 _WORDED = frozenset(("message", "postcode"))  # what differs between two texts that are no postcodes
 OWN = frozenset(("message", "postcode", "terminated", "latitude", "longitude"))
 """Those of FIELDS that are of a postcode alone; the others it shares with all live or retired ones of its areas."""
@@ -178,7 +179,7 @@ class Lookup:
     ) -> tuple[list[dict], Counter]:
         """Answers for `texts`, in their order, each with `fields` (of FIELDS and QUANTILE_FIELDS).
 
-        The counter says how many answers there are for each (status, nation, index_id).
+        The counter says how many there are for each (status, nation, index_id); without figures the last is None.
         """
         fields = tuple(fields)
         cells, counts = self.table(texts, wanted, fields, q)
@@ -212,7 +213,7 @@ class Lookup:
                     text = _as_text(texts[place])
                     alike = text if worded else self._alike(text)
                     told = known.get(alike) or known.setdefault(alike, self._why(text, wanted, q, whole))
-                    counts[told["status"], told["nation"], told["index_id"]] += 1
+                    counts[_counted(*(told[name] for name in _COUNTED))] += 1
                     answers[place] = tuple(told[field] for field in fields)
         return answers, counts
 
@@ -221,8 +222,8 @@ class Lookup:
     ) -> tuple[list[tuple], Counter]:
         """As `table`, for `fields` that postcodes of the same areas share (none of OWN), each looked up once.
 
-        known: the answers so far, by areas, authority and whether the postcode is live; empty at first. It is for these
-        `wanted`, `fields` and `q`.
+        known: the answers so far, by areas, authority and whether the postcode is live, or by the postcode where it has
+        no area; empty at first. It is for these `wanted`, `fields` and `q`.
         """
         asked = orjson.dumps([postcode.key(text) for text in texts]).decode()
         places: list[tuple | bool | None] = [None] * len(texts)
@@ -235,8 +236,8 @@ class Lookup:
             if place not in known:
                 new[place] = texts[n]
         if new:
-            cells, _ = self.table(list(new.values()), wanted, ("status", "nation", "index_id", *fields), q)
-            known.update(zip(new, ((row[:3], row[3:]) for row in cells), strict=True))
+            cells, _ = self.table(list(new.values()), wanted, (*_COUNTED, *fields), q)
+            known.update(zip(new, ((_counted(*row[:4]), row[4:]) for row in cells), strict=True))
         answers = [known[place] for place in places]
         return [answer[1] for answer in answers], Counter(map(itemgetter(0), answers))
 
@@ -324,7 +325,7 @@ class Lookup:
 
 
 _PLACES = """
-    select asked.key, lsoa_2011, lsoa_2021, local_authority, terminated is null
+    select asked.key, lsoa_2011, lsoa_2021, local_authority, terminated is null, iif(lsoa_2011 is null, postcode, null)
     from json_each(?) as asked cross join postcodes on postcodes.postcode = asked.value
 """
 _MEANT = "case figures.nation " + "".join(f"when '{nation}' then ? " for nation in NATIONS) + "end"
@@ -381,6 +382,11 @@ def _as_text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else json.dumps(value)
+
+
+def _counted(status: str, nation: str | None, index: str | None, rank: float | None) -> tuple:
+    """By what answers are counted."""
+    return status, nation, None if rank is None else index
 
 
 def _as_dict(cursor: sqlite3.Cursor, row: tuple) -> dict:

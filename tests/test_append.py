@@ -1,0 +1,526 @@
+"""append.py: every row in its order with the right figures, what it refuses, and what it leaves behind: nothing."""
+
+import csv
+import io
+import json
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import date, datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import append
+from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, Lookup, canned_sql
+from sources import publications
+
+ROOT = Path(__file__).resolve().parent.parent
+ASKED = [
+    "SW1A 1AA",
+    "cf143lx",
+    " ML1 1AA",
+    "BT2 7DX",
+    "JE2 3AB",
+    "ZZ99 3VZ",
+    "EC1A 9ZZ",
+    "nonsense",
+    "",
+    "SW1A\u00a01AA",
+]
+STATUSES = ["found"] * 4 + ["not_covered", "unknown", "unknown", "invalid", "invalid", "found"]
+INDICES = sorted(p.index.id for p in publications() if p.index)
+
+
+@pytest.fixture(scope="module")
+def lookup(extract_db):
+    opened = Lookup(extract_db, canned_sql())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def run(extract_db, tmp_path, capsys):
+    """Runs append.py on a table in `tmp_path`: its status, the bytes written (None for no file) and what it said."""
+
+    def ran(content: bytes | str, *options: str, name="in.csv", out="out.csv", encoding="utf-8"):
+        table = tmp_path / name
+        table.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        written = tmp_path / out
+        status = append.main([str(table), "-o", str(written), "--database", str(extract_db), *options])
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+        return status, written.read_bytes() if status == 0 else None, told.err
+
+    return ran
+
+
+def rows_of(content: bytes, encoding="utf-8", delimiter=",") -> list[dict]:
+    return list(csv.DictReader(io.StringIO(content.decode(encoding), newline=""), delimiter=delimiter))
+
+
+def table(postcodes, end="\n") -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator=end)
+    writer.writerows([["id", "Postcode"], *([n, postcode] for n, postcode in enumerate(postcodes))])
+    return text.getvalue()
+
+
+# What it adds
+
+
+def test_every_row_stays_in_its_order_with_its_status(run):
+    status, written, told = run(table(ASKED))
+    rows = rows_of(written)
+    assert status == 0
+    assert [(row["id"], row["Postcode"]) for row in rows] == [(str(n), asked) for n, asked in enumerate(ASKED)]
+    assert [row["imd_status"] for row in rows] == STATUSES
+    assert list(rows[0]) == ["id", "Postcode", *(f"imd_{column}" for column in append.COLUMNS)]
+    palace = {column: rows[0][f"imd_{column}"] for column in append.COLUMNS}
+    assert palace["index_id"] == "england_2025"
+    assert (palace["area_code"], palace["rank"], palace["of"], palace["decile"]) == ("E01004736", "24593", "33755", "8")
+    assert {rows[n][f"imd_{column}"] for n in (5, 6, 7, 8) for column in append.COLUMNS[1:]} == {""}
+    assert "10 rows to" in told
+    assert "found 5, terminated 0, not_covered 1, unknown 2, invalid 2" in told
+    assert "England 2, Jersey 1, Northern Ireland 1, Scotland 1, Wales 1" in told
+
+
+def expected(lookup, postcode: str, columns, index: str, q: int | None) -> dict[str, str]:
+    """What the canned query says of a postcode, as a CSV has it."""
+    told = lookup.one(postcode, index, q)
+    return {f"imd_{column}": "" if told[column] is None else str(told[column]) for column in columns}
+
+
+def test_each_figure_is_that_of_the_lookup_of_one_postcode(run, lookup):
+    every = [row["postcode"] for row in lookup.rows("select postcode from postcodes order by postcode")]
+    asked = random.Random(2).sample(every, 1500) + ASKED
+    columns = ("status", *(field for field in FIELDS if field not in (*OWN, "status")), *QUANTILE_FIELDS)
+    assert len(columns) > 35
+    for index in ("", "latest", "2019", *INDICES):
+        for fields in (columns, (*columns, *sorted(OWN))):
+            options = ["--columns", ",".join(fields), "--quantile", "7", "--force"]
+            _, written, _ = run(table(asked), *options, *(["--index", index] if index else []))
+            for row, postcode in zip(rows_of(written), asked, strict=True):
+                told = expected(lookup, postcode, fields, index, 7)
+                assert {name: row[name] for name in told} == told, postcode
+
+
+def same_by_areas(lookup, most: int) -> int:
+    """Compares `by_areas` with `table` for so many postcodes; returns how many."""
+    fields = tuple(field for field in (*FIELDS, *QUANTILE_FIELDS) if field not in OWN)
+    every = [row["postcode"] for row in lookup.rows("select postcode from postcodes order by postcode")]
+    every = random.Random(3).sample(every, min(most, len(every)))
+    for index, q in (("", 5), ("2019", 10)):
+        known = {}
+        for start in range(0, len(every), 5000):
+            texts = every[start : start + 5000]
+            answers, counts = lookup.by_areas(texts, index, fields, q, known)
+            expected, counted = lookup.table(texts, index, fields, q)
+            for text, answer, other in zip(texts, answers, expected, strict=True):
+                assert answer == other, text
+            assert counts == counted
+    return len(every)
+
+
+def test_postcodes_of_the_same_areas_share_their_figures(lookup):
+    assert same_by_areas(lookup, 1_000_000) > 50_000
+
+
+def test_postcodes_of_the_same_areas_share_their_figures_in_the_whole_uk(full_build):
+    opened = Lookup(full_build.path, canned_sql())
+    assert same_by_areas(opened, 200_000) == 200_000
+    opened.close()
+
+
+def test_quantile_index_prefix_and_columns_are_as_asked(run):
+    options = ["--index", "england_2019", "--quantile", "5", "--prefix", "x "]
+    _, written, _ = run(table(["SW1A 1AA", "CF14 3LX"]), *options)
+    palace, cardiff = rows_of(written)
+    assert (palace["x rank"], palace["x data_quantile"]) == ("24862", "4")
+    assert (cardiff["x status"], cardiff["x rank"], cardiff["x data_quantile"]) == ("found", "", "")
+    _, written, told = run(table(["SW1A 1AA"]), "--columns", "idaci_decile,status,edition", "--force")
+    assert list(rows_of(written)[0])[2:] == ["imd_idaci_decile", "imd_status", "imd_edition"]
+    assert rows_of(written)[0]["imd_edition"] in told
+    _, written, _ = run(table(["SW1A 1AA"]), "--columns", "decile", "--force")
+    assert list(rows_of(written)[0])[2:] == ["imd_status", "imd_decile"]
+
+
+def test_green_space_is_that_of_the_authority_of_2019(run, lookup):
+    name = "total_addresses_with_private_outdoor_space_share"
+    columns = f"decile,{name},local_authority_2019_name,message"
+    _, written, told = run(table(["SW1A 1AA", "BT2 7DX", "JE2 3AB", "x"]), "--columns", columns)
+    palace, *others = rows_of(written)
+    assert palace[f"imd_{name}"] == str(lookup.green_space["E09000033"][name])
+    assert palace["imd_local_authority_2019_name"] == "Westminster"
+    assert {row[f"imd_{name}"] for row in others} == {""}
+    assert others[2]["imd_message"].startswith("'x' is not a postcode")
+    assert "Office for National Statistics" in told
+
+
+def test_the_summary_tells_of_older_editions_and_of_the_wrong_index(run, lookup):
+    [old] = lookup.rows("select postcode from postcodes where lsoa_2021 is null and lsoa_2011 like 'E%' limit 1")
+    _, _, told = run(table([old["postcode"], "SW1A 1AA"]))
+    assert "1 have figures of an older index" in told
+    _, _, told = run(table([old["postcode"], "SW1A 1AA"]), "--index", "england_2025", "--force")
+    assert "older" not in told
+    assert "1 of those found have no figures" in told
+    assert "This database is an extract" in told
+    _, _, told = run(table(["BT2 7DX"]), "--force")
+    assert "Northern Ireland End User Licence" in told
+
+
+# How tables may look
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_encoding_delimiter_and_line_ends_are_detected_and_kept(run, encoding, delimiter, end):
+    rows = [["Näme", "Postcode", "note"], ["Zoë, B; c|d", "SW1A 1AA", 'said "no"'], ["two\nlines", "cf14 3lx", ""]]
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator=end).writerows(rows)
+    status, written, told = run(text.getvalue(), encoding=encoding)
+    assert status == 0
+    assert f"{encoding}, {append.DELIMITERS[delimiter]} between cells, 3 columns" in told
+    assert written.decode(encoding).startswith(text.getvalue().split(end)[0] + delimiter + "imd_status")
+    assert written.count(end.encode(encoding.removesuffix("-sig").replace("utf-16", "utf-16-le"))) >= 3
+    found = list(csv.reader(io.StringIO(written.decode(encoding), newline=""), delimiter=delimiter))
+    assert [row[:3] for row in found] == rows
+    assert [row[3] for row in found[1:]] == ["found", "found"]
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.lists(st.one_of(cells, st.sampled_from(ASKED)), min_size=3, max_size=3), max_size=6),
+    delimiter=st.sampled_from(",;\t|"),
+)
+def test_whatever_stands_in_the_cells_stays(run, rows, delimiter):
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerows([["a", "postcode", "b"], *rows])
+    status, written, _ = run(text.getvalue(), "--force", "--encoding", "utf-8", "--delimiter", delimiter)
+    assert status == 0
+    found = list(csv.reader(io.StringIO(written.decode(), newline=""), delimiter=delimiter))
+    assert [row[:3] for row in found[1:]] == rows
+    assert {len(row) for row in found} == {3 + len(append.COLUMNS)}
+
+
+def test_encoding_and_delimiter_can_be_named(run):
+    text = "id:postcode:name\n1:SW1A 1AA:Łódź\n"
+    status, written, told = run(text, "--encoding", "cp1250", "--delimiter", ":", encoding="cp1250")
+    assert status == 0
+    assert "cp1250, ':' between cells" in told
+    assert written.decode("cp1250").splitlines()[1].startswith("1:SW1A 1AA:Łódź:found:England")
+    assert run("a\tpostcode\n1\tSW1A 1AA\n", "--delimiter", "tab", "--force")[0] == 0
+
+
+def test_short_rows_and_empty_lines_stay_rows_and_empty_cells_too_many_are_no_loss(run):
+    status, written, _ = run("id,postcode,x\n1\n\n2,SW1A 1AA\n3,SW1A 1AA,y,,\n")
+    assert status == 0
+    assert [line.split(",")[:4] for line in written.decode().splitlines()[1:]] == [
+        ["1", "", "", "invalid"],
+        ["", "", "", "invalid"],
+        ["2", "SW1A 1AA", "", "found"],
+        ["3", "SW1A 1AA", "y", "found"],
+    ]
+
+
+def test_a_table_without_rows_and_one_of_a_single_column(run):
+    status, written, told = run("id,postcode\n")
+    assert (status, len(written.splitlines())) == (0, 1)
+    assert "0 rows" in told
+    status, written, _ = run("postcode\nSW1A 1AA\n\n", "--force")
+    assert [row["imd_status"] for row in rows_of(written)] == ["found", "invalid"]
+
+
+@pytest.mark.parametrize("name", ["POSTCODE", "postcode", " Postcode ", "post code"])
+def test_the_column_is_found_in_its_letters_or_in_any_case(run, name):
+    options = ["--postcode", "post code"] if name == "post code" else []
+    assert rows_of(run(f"id,{name}\n1,SW1A 1AA\n", *options)[1])[0]["imd_decile"] == "8"
+    both = "postcode,POSTCODE\nML1 1AA,SW1A 1AA\n"
+    for wanted, decile in (("postcode", "1"), ("POSTCODE", "8")):
+        assert rows_of(run(both, "--postcode", wanted, "--force")[1])[0]["imd_decile"] == decile
+
+
+def workbook(path: Path, rows: list[list], sheet="Sheet") -> bytes:
+    book = openpyxl.Workbook()
+    book.active.title = "other"
+    book.active.append(["nothing", "here"])
+    page = book.create_sheet(sheet, 0)
+    for row in rows:
+        page.append(row)
+    book.save(path)
+    return path.read_bytes()
+
+
+def test_a_workbook_is_read_and_a_csv_for_excel_is_written(run, tmp_path):
+    rows = [["id", "Postcode", "born", "seen", "weight", "Ynys Môn", "yes"]]
+    rows += [[4000000123, "SW1A 1AA", date(2010, 2, 3), datetime(2020, 1, 2, 3, 4), 3.5, "ŵ, x", True]]
+    rows += [[None, "nonsense", None, None, 0, None, False], [1, None, None, None, None, None, "'"]]
+    content = workbook(tmp_path / "made.xlsx", rows, "Patients")
+    status, written, told = run(content, name="in.xlsx")
+    assert status == 0
+    assert "a workbook, sheet 'Patients' of 2, 7 columns" in told
+    assert written.startswith(b"\xef\xbb\xbfid,")
+    found = [line[:8] for line in csv.reader(io.StringIO(written.decode("utf-8-sig"), newline=""))]
+    assert found[1] == ["4000000123", "SW1A 1AA", "2010-02-03", "2020-01-02 03:04:00", "3.5", "ŵ, x", "TRUE", "found"]
+    assert found[2] == ["", "nonsense", "", "", "0", "", "FALSE", "invalid"]
+    assert found[3] == ["1", "", "", "", "", "", "'", "invalid"]
+    status, _, told = run(content, "--sheet", "other", name="in.xlsx", out="other.csv")
+    assert (status, "There are nothing, here" in told) == (1, True)
+    status, _, told = run(content, "--sheet", "gone", name="in.xlsx", out="other.csv")
+    assert (status, "no sheet 'gone', but Patients, other" in told) == (1, True)
+    status, written, _ = run(content, name="in.xlsx", out="out.tsv")
+    assert written.decode("utf-8-sig").startswith("id\tPostcode\t")
+
+
+# What is refused: each says what is wrong, writes nothing and shows no cell
+
+REFUSED = [
+    ("", [], "is empty"),
+    ("\n1,2\n", [], "begins with an empty line"),
+    ("id,code\n1,SW1A 1AA\n", [], "There is no column 'postcode': name --postcode. There are id, code."),
+    ("1,SW1A 1AA\n2,ML1 1AA\n", [], "must be the names of the columns"),
+    ("9434765919,Smith\n", [], "must be the names of the columns"),
+    ("postcode,postcode\nSW1A 1AA,x\n", [], "There are 2 columns 'postcode'"),
+    ("postcode,imd_decile\nSW1A 1AA,x\n", [], "has a column imd_decile already: choose another --prefix"),
+    ("id,postcode\n1,SW1A 1AA,secret\n", [], "Row 2 of"),
+    ("id,postcode\n" + "1,SW1A 1AA\n" * 2500 + "1,2,3\n", [], "Row 2,502 of"),
+    ('id,postcode\n1,"SW1A 1AA\n', [], "cannot be read after line 2: unexpected end of data"),
+    ('id,postcode\n1,"SW1A" 1AA\n', [], "cannot be read after line 2"),
+    ("id,postcode\n1,SW1A 1AA\n", ["--columns", "decile,colour"], "'colour' is not a column that can be added"),
+    ("id,postcode\n1,SW1A 1AA\n", ["--columns", "data_quantile"], "needs --quantile"),
+    ("id,postcode\n1,SW1A 1AA\n", ["--index", "england_1999"], "'england_1999' is not an index"),
+    ("id,postcode\n1,SW1A 1AA\n", ["--quantile", "1"], "'1' is not a quantile"),
+    ("id,postcode\n1,SW1A 1AA\n", ["--quantile", "five"], "'five' is not a quantile"),
+    ("id,postcode\n1,SW1A 1AA\n", ["--database", "/nowhere/census.db"], "There is no /nowhere/census.db: build it"),
+    (b"id,postcode\n1,SW1A 1AA\xff\xfe\x81\n", [], "is not cp1252 after line 0: name --encoding"),
+    ("id,postcode\n1,SW1A 1AA é\n".encode("latin-1"), ["--encoding", "utf-8"], "is not utf-8 after line"),
+    ("id,postcode\n1,SW1A 1AA\n".encode("utf-16-le"), [], "in UTF-16 without a mark"),
+    (b"PK\x03\x04 SW1A 1AA", [], "is no workbook that can be read"),
+    (b"\xd0\xcf\x11\xe0 SW1A 1AA", [], "is no workbook that can be read"),
+]
+
+
+@pytest.mark.parametrize("content, options, reason", REFUSED, ids=[reason[:40] for _, _, reason in REFUSED])
+def test_what_cannot_be_done_is_refused_with_the_reason(run, tmp_path, content, options, reason):
+    status, _, told = run(content, *options)
+    assert status == 1
+    assert reason in told
+    assert "nothing was written" in told
+    assert "Traceback" not in told
+    for cell in ("1AA", "secret", "Smith", "943476"):
+        assert cell not in told
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_file_that_is_no_database_is_refused(run, tmp_path):
+    (tmp_path / "other.db").write_bytes(b"no database at all" * 100)
+    status, _, told = run(table(ASKED), "--database", str(tmp_path / "other.db"))
+    assert (status, "is not a database that this version's build_db.py made" in told) == (1, True)
+
+
+def test_a_name_that_the_encoding_has_not_is_an_error(run, lookup):
+    [welsh] = lookup.rows(
+        "select postcode from postcodes join lsoas_2011 on code = lsoa_2011 where name like '%Môn%' limit 1"
+    ) or [{"postcode": None}]
+    options = ["--columns", "message", "--encoding", "ascii"]
+    status, _, told = run("id,postcode\n1,\u0041\n", *options)  # plain: nothing to refuse
+    assert status == 0
+    if welsh["postcode"]:
+        options = ["--columns", "area_name", "--encoding", "ascii", "--force"]
+        status, _, told = run(f"id,postcode\n1,{welsh['postcode']}\n", *options)
+        assert (status, "cannot be written as ascii" in told) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["in.csv"],
+        ["in.csv", "-o", "out.xlsx"],
+        ["in.csv", "-o", "out.csv", "--encoding", "klingon"],
+        ["in.csv", "-o", "out.csv", "--delimiter", "::"],
+        ["in.csv", "-o", "out.csv", "--delimiter", '"'],
+        ["in.csv", "-o", "out.csv", "--nonsense"],
+    ],
+)
+def test_misuse_is_told_with_the_usage(options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        append.main(options)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+# What it writes over and leaves behind
+
+
+def test_nothing_is_replaced_without_force(run, tmp_path):
+    (tmp_path / "out.csv").write_text("mine")
+    status, _, told = run(table(ASKED))
+    assert (status, "already; --force replaces it" in told) == (1, True)
+    assert (tmp_path / "out.csv").read_text() == "mine"
+    (tmp_path / "out.csv").chmod(0o640)
+    status, written, _ = run(table(ASKED), "--force")
+    assert (status, len(rows_of(written))) == (0, len(ASKED))
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o640
+
+
+def test_with_force_a_failure_leaves_what_was_there(run, tmp_path):
+    (tmp_path / "out.csv").write_text("mine")
+    assert run("id,postcode\n1,2,3\n", "--force")[0] == 1
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+def test_a_table_may_be_replaced_by_itself(run):
+    status, written, _ = run(table(ASKED), "--force", out="in.csv")
+    assert (status, [row["imd_status"] for row in rows_of(written)]) == (0, STATUSES)
+
+
+def test_a_folder_a_device_and_a_place_that_is_not_there_are_refused(run, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for out, reason in (("folder", "is not a file"), ("/dev/null", "is not a file"), ("gone/out.csv", "No such file")):
+        status, _, told = run(table(ASKED), "--force", out=out)
+        assert (status, reason in told) == (1, True)
+    status = append.main([str(tmp_path / "gone.csv"), "-o", str(tmp_path / "x.csv")])
+    assert status == 1
+
+
+def command(extract_db, *options) -> list[str]:
+    return [sys.executable, str(ROOT / "append.py"), "--database", str(extract_db), *options]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_standard_input_and_output(extract_db, encoding):
+    content = (table(ASKED[:-1], "\r\n") + "10,SW1A 1AA\r\nZoë,\r\n").encode(encoding)
+    done = subprocess.run(command(extract_db, "-", "-o", "-"), input=content, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(done.stdout, encoding)
+    assert [row["imd_status"] for row in rows] == [*STATUSES[:-1], "found", "invalid"]
+    assert rows[-1]["id"] == "Zoë"
+    assert b"standard input: " in done.stderr
+    assert b"1AA" not in done.stderr
+
+
+def test_a_long_standard_input_is_read_to_its_end(extract_db):
+    asked = ASKED * 20_000
+    done = subprocess.run(
+        command(extract_db, "-", "-o", "-"), input=table(asked).encode(), capture_output=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row["imd_status"] for row in rows_of(done.stdout)] == STATUSES * 20_000
+    late = table(asked).encode() + b"1,\xe9\n"  # after what the encoding was told from
+    done = subprocess.run(command(extract_db, "-", "-o", "-"), input=late, capture_output=True, timeout=100)
+    assert done.returncode == 1
+    assert re.search(rb"is not utf-8 after line 19\d,\d{3}: name --encoding", done.stderr)
+
+
+def test_a_workbook_may_come_by_standard_input(extract_db, tmp_path):
+    content = workbook(tmp_path / "made.xlsx", [["postcode"], ["SW1A 1AA"]])
+    done = subprocess.run(command(extract_db, "-", "-o", "-"), input=content, capture_output=True, timeout=60)
+    assert rows_of(done.stdout, "utf-8-sig")[0]["imd_decile"] == "8"
+
+
+def test_a_reader_that_goes_away_is_no_error_of_ours(extract_db, tmp_path):
+    (tmp_path / "in.csv").write_text(table(ASKED * 20_000))
+    told = " ".join(command(extract_db, str(tmp_path / "in.csv"), "-o", "-"))
+    done = subprocess.run(["bash", "-c", f"{told} | head -1"], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("id,Postcode,imd_status")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_an_end_midway_leaves_nothing(extract_db, tmp_path, kind):
+    reading, writing = os.pipe()
+    started = command(extract_db, "-", "-o", str(tmp_path / "out.csv"))
+    process = subprocess.Popen(started, stdin=reading, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.write(writing, b"id,postcode\n" + b"1,SW1A 1AA\n" * 5000)
+    os.close(reading)
+    os.set_blocking(writing, False)
+    for _ in range(5000):
+        try:
+            os.write(writing, b"1,SW1A 1AA\n" * 300)  # few enough for a pipe to take all or none
+        except BlockingIOError:
+            if any(tmp_path.iterdir()):
+                break
+            time.sleep(0.01)
+    assert [path.name[:9] for path in tmp_path.iterdir()] == [".out.csv."]
+    process.send_signal(kind)
+    os.close(writing)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode in (1, 143)
+    assert list(tmp_path.iterdir()) == []
+    assert b"1AA" not in told
+
+
+def test_a_terminal_sees_how_far_it_is(extract_db, tmp_path):
+    (tmp_path / "in.csv").write_text(table(ASKED * 20_000))
+    ours, theirs = pty.openpty()
+    started = command(extract_db, str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"))
+    process = subprocess.Popen(started, stderr=theirs)
+    os.close(theirs)
+    told = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        try:
+            while block := terminal.read(4096):
+                told += block
+        except OSError:  # the other end is closed
+            pass
+    assert process.wait(60) == 0
+    assert re.search(rb"adding.*\d+%", told, re.DOTALL)
+    assert b"1AA" not in told
+
+
+HOOKED = """
+import json, os, sys
+seen = []
+def hook(event, args):
+    if event.startswith("socket.") or event in ("subprocess.Popen", "os.exec", "os.fork", "syslog.openlog"):
+        seen.append(event)
+    if event == "open" and (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+        seen.extend([str(args[0])] * isinstance(args[0], str))
+    if event == "os.rename":
+        seen.append(f"rename {os.path.basename(args[1])}")
+import append
+sys.addaudithook(hook)
+status = append.main(sys.argv[1:])
+print(json.dumps([status, seen]))
+"""
+
+
+def test_no_network_no_log_and_no_copy(extract_db, tmp_path):
+    (tmp_path / "in.csv").write_text(table(ASKED))
+    asked = [str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), "--database", str(extract_db)]
+    told = subprocess.run(
+        [sys.executable, "-B", "-c", HOOKED, *asked], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    status, seen = json.loads(told.stdout)
+    assert status == 0
+    beside, *rest = seen
+    assert beside.startswith(str(tmp_path / ".out.csv."))
+    assert rest == ["rename out.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_memory_does_not_grow_with_the_table(extract_db, tmp_path):
+    peak = "import re,sys,append; append.main(sys.argv[1:]); "
+    peak += "print(re.search('VmHWM:\\\\s+(\\\\d+)', open('/proc/self/status').read())[1])"
+    used = []
+    for n in (2_000, 40_000):
+        (tmp_path / "in.csv").write_text(table(ASKED * n))
+        asked = [str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), "--database", str(extract_db), "--force"]
+        told = subprocess.run([sys.executable, "-c", peak, *asked], capture_output=True, cwd=ROOT, timeout=100)
+        used.append(int(told.stdout) / 1024)
+    assert used[1] < used[0] + 20
+    assert used[1] < 300
