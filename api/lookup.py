@@ -226,10 +226,10 @@ class Lookup:
         no area; empty at first. It is for these `wanted`, `fields` and `q`.
         """
         asked = orjson.dumps([postcode.key(text) for text in texts]).decode()
-        places: list[tuple | bool | None] = [None] * len(texts)
-        for row in self.connection.execute(_PLACES, (asked,)):
-            places[row[0]] = row[1:]
-        new = {}
+        places: list[str | bool | None] = [None] * len(texts)
+        for n, place in self.connection.execute(_PLACES, (asked,)):
+            places[n] = place
+        new: dict[str | bool, str] = {}
         for n, place in enumerate(places):
             if place is None:
                 place = places[n] = postcode.normalise(texts[n]) is None
@@ -325,9 +325,14 @@ class Lookup:
 
 
 _PLACES = """
-    select asked.key, lsoa_2011, lsoa_2021, local_authority, terminated is null, iif(lsoa_2011 is null, postcode, null)
+    select
+      asked.key,
+      coalesce(lsoa_2011, postcode) || ' ' || coalesce(lsoa_2021, '') || ' ' || coalesce(local_authority, '')
+      || ' ' || (terminated is null)
     from json_each(?) as asked cross join postcodes on postcodes.postcode = asked.value
 """
+"""What postcodes with the same figures have in common, as one text."""
+
 _MEANT = "case figures.nation " + "".join(f"when '{nation}' then ? " for nation in NATIONS) + "end"
 _OLDER_ONES = f"""
     cross join postcode_indices as newest

@@ -23,7 +23,7 @@ import yaml
 from datasette.app import Datasette
 
 import build_db
-from benchmarks import api
+from benchmarks import api, append
 from sources import extracts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,6 +145,7 @@ def main() -> None:
     answering(ROOT / "census.db")
     with tempfile.TemporaryDirectory() as folder:
         api.main(Path(folder), SECONDS / 2)
+        append.main(Path(folder), min(1_000_000, int(SECONDS * 10_000)))
 
 
 if __name__ == "__main__":
