@@ -99,14 +99,13 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options, name: str) -> None:
     """Reads, looks up and writes, as the options say. Raises RefusedError and what reading and writing raise."""
     started = time.monotonic()
-    columns = list(options.columns or (*COLUMNS, *(("data_quantile",) if options.quantile else ())))
     with contextlib.ExitStack() as opened:
         lookup = opened.enter_context(database(options.database))
-        wanted, known, q = asked(lookup, options, columns)
+        wanted, columns, q = asked(lookup, options)
         source = sys.stdin.buffer if options.table == "-" else opened.enter_context(open(options.table, "rb"))
         table = table_of(source, name, options)
         place = place_of(table.header, options.postcode)
-        names = [options.prefix + column for column in known]
+        names = [options.prefix + column for column in columns]
         if taken := [column for column in names if column in table.header]:
             raise RefusedError(f"{name} has a column {taken[0]} already: choose another --prefix.")
         print(f"{name}: {table.form}, {len(table.header)} columns", file=sys.stderr)
@@ -115,7 +114,7 @@ def run(options, name: str) -> None:
         writer = csv.writer(text, delimiter=table.delimiter, lineterminator=table.end)
         writer.writerow(table.header + names)
         counts: Counter = Counter()
-        added = adder(lookup, wanted, known, q)
+        added = adder(lookup, wanted, columns, q)
         with progress(table) as advance:
             for rows in blocks(table, name):
                 cells, counted = added([row[place] for row in rows])
@@ -127,7 +126,7 @@ def run(options, name: str) -> None:
     seconds = time.monotonic() - started
     where = "standard output" if options.output == "-" else options.output
     print(f"{counts.total():,} rows to {where} in {seconds:.1f} s, with {', '.join(names)}", file=sys.stderr)
-    for line in summary(lookup, counts, wanted, known):
+    for line in summary(lookup, counts, wanted, columns):
         print(f"  {line}", file=sys.stderr)
 
 
@@ -143,20 +142,25 @@ def database(path: Path) -> Iterator[Lookup]:
         lookup.close()
 
 
-def asked(lookup: Lookup, options, columns: list[str]) -> tuple[str, list[str], int | None]:
-    """The index, the columns (status before all where it is not among them) and the quantile that options name."""
+def asked(lookup: Lookup, options) -> tuple[str, list[str], int | None]:
+    """The index, the columns and the quantile that options name; status and the quantile are among the columns."""
     try:
         wanted = lookup.wanted(options.index)
         q = None if options.quantile is None else as_quantile(options.quantile)
     except AskedError as error:
         raise RefusedError(str(error)) from None
+    columns = list(dict.fromkeys(options.columns or COLUMNS))
+    if "status" not in columns:
+        columns.insert(0, "status")
+    if q is not None and "data_quantile" not in columns:
+        columns.append("data_quantile")
     possible = dict.fromkeys((*FIELDS, *QUANTILE_FIELDS, *_green_space_columns(lookup), "edition"))
     for column in columns:
         if column not in possible:
             raise RefusedError(f"'{column}' is not a column that can be added. There are {', '.join(possible)}.")
         if column in QUANTILE_FIELDS and q is None:
             raise RefusedError(f"The column {column} needs --quantile.")
-    return wanted, list(dict.fromkeys(columns if "status" in columns else ["status", *columns])), q
+    return wanted, columns, q
 
 
 def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Callable[[list[str]], tuple]:
@@ -243,8 +247,10 @@ def blocks(table: Table, name: str) -> Iterator[list[list[str]]]:
 
 
 def _delimited(source, head: bytes, name: str, options) -> Table:
-    seekable = source is not sys.stdin.buffer
+    seekable = source.seekable() and source is not sys.stdin.buffer
     encoding = options.encoding or _encoding(head, source if seekable else None, name)
+    if encoding == "utf-8" and head.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
     if seekable:
         source.seek(0)
         size = os.fstat(source.fileno()).st_size
@@ -254,7 +260,6 @@ def _delimited(source, head: bytes, name: str, options) -> Table:
     first = head.decode(encoding, "replace")
     delimiter = options.delimiter or _delimiter(first, options.postcode)
     text = io.TextIOWrapper(source, encoding, newline="")
-
     reader = csv.reader(text, delimiter=delimiter, strict=True)
 
     def rows() -> Iterator[list[str]]:

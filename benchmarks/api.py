@@ -58,6 +58,11 @@ def load(port: int, requests: Path, connections: int, seconds: int) -> tuple[flo
     return n / microseconds * 1e6, p50 / 1000, p99 / 1000
 
 
+def ratio(took: dict[str, list], of: str, to: str, figure: int) -> float:
+    """The median of the ratios of a figure of `of` to that of `to`, measured one after the other."""
+    return median(one[figure] / other[figure] for one, other in zip(took[of], took[to], strict=True))
+
+
 def memory(process: subprocess.Popen) -> str:
     """What the process holds in memory of its own, without the pages of the mapped database."""
     told = Path(f"/proc/{process.pid}/status").read_text()
@@ -113,8 +118,8 @@ def main(folder: Path, seconds: float) -> None:
             for name, what in (("a", "bare callable"), ("b", "the route"), ("c", "the canned query")):
                 rate, p50, p99 = of[name]
                 print(f"    {name} {what}: {rate:,.0f} a second, p50 {p50:.2f} ms, p99 {p99:.2f} ms")
-            print(f"    b/a {of['b'][0] / of['a'][0]:.2f}, b/c {of['b'][0] / of['c'][0]:.1f}, ", end="")
-            print(f"p50 of b to a's {of['b'][1] / of['a'][1]:.2f}")
+            print(f"    b/a {ratio(took, 'b', 'a', 0):.2f}, b/c {ratio(took, 'b', 'c', 0):.1f}, ", end="")
+            print(f"p50 of b to a's {ratio(took, 'b', 'a', 1):.2f} (medians of {each}, each of the same seconds)")
         for (n, kind), requests in bulk.items():
             for connections, long in ((1, 4), (16, 12)):  # seconds in which each connection gets an answer or two
                 rate, p50, p99 = load(ours, requests, connections, each if n == 100 else max(long, each))

@@ -150,8 +150,10 @@ def test_quantile_index_prefix_and_columns_are_as_asked(run):
     _, written, told = run(table(["SW1A 1AA"]), "--columns", "idaci_decile,status,edition", "--force")
     assert list(rows_of(written)[0])[2:] == ["imd_idaci_decile", "imd_status", "imd_edition"]
     assert rows_of(written)[0]["imd_edition"] in told
-    _, written, _ = run(table(["SW1A 1AA"]), "--columns", "decile", "--force")
+    _, written, _ = run(table(["SW1A 1AA"]), "--columns", "decile,decile", "--force")
     assert list(rows_of(written)[0])[2:] == ["imd_status", "imd_decile"]
+    _, written, _ = run(table(["SW1A 1AA"]), "--columns", "decile", "--quantile", "4", "--force")
+    assert list(rows_of(written)[0])[2:] == ["imd_status", "imd_decile", "imd_data_quantile"]
 
 
 def test_green_space_is_that_of_the_authority_of_2019(run, lookup):
@@ -217,8 +219,10 @@ def test_whatever_stands_in_the_cells_stays(run, rows, delimiter):
 
 
 def test_encoding_and_delimiter_can_be_named(run):
+    status, written, _ = run("postcode\nSW1A 1AA\n", "--encoding", "utf-8", encoding="utf-8-sig")
+    assert rows_of(written, "utf-8-sig")[0]["imd_decile"] == "8"
     text = "id:postcode:name\n1:SW1A 1AA:Łódź\n"
-    status, written, told = run(text, "--encoding", "cp1250", "--delimiter", ":", encoding="cp1250")
+    status, written, told = run(text, "--encoding", "cp1250", "--delimiter", ":", "--force", encoding="cp1250")
     assert status == 0
     assert "cp1250, ':' between cells" in told
     assert written.decode("cp1250").splitlines()[1].startswith("1:SW1A 1AA:Łódź:found:England")
@@ -430,6 +434,23 @@ def test_a_workbook_may_come_by_standard_input(extract_db, tmp_path):
     content = workbook(tmp_path / "made.xlsx", [["postcode"], ["SW1A 1AA"]])
     done = subprocess.run(command(extract_db, "-", "-o", "-"), input=content, capture_output=True, timeout=60)
     assert rows_of(done.stdout, "utf-8-sig")[0]["imd_decile"] == "8"
+
+
+def test_a_pipe_may_stand_in_the_place_of_a_file(extract_db, tmp_path):
+    (tmp_path / "in.csv").write_text(table(ASKED * 20_000))
+    told = " ".join(command(extract_db, f"<(cat {tmp_path / 'in.csv'})", "-o", "-"))
+    done = subprocess.run(["bash", "-c", told], capture_output=True, timeout=60)
+    assert [row["imd_status"] for row in rows_of(done.stdout)] == STATUSES * 20_000
+
+
+def test_a_full_disk_is_an_error(extract_db):
+    with open("/dev/full", "wb") as full:
+        asked = command(extract_db, "-", "-o", "-")
+        done = subprocess.run(asked, input=table(ASKED * 100).encode(), stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode != 0
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"1AA" not in done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(extract_db, tmp_path):
