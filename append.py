@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UnicodeDecodeError:
         problem = f"{name} is not written in the encoding {options.encoding or 'that was detected'}; name --encoding."
     except UnicodeEncodeError as error:
-        problem = f"A name that is to be added cannot be written as {error.encoding}; choose --columns without names."
+        problem = f"What is to be added cannot be written as {error.encoding}; choose other --columns."
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
