@@ -955,6 +955,21 @@ def test_a_client_written_as_the_audits_write_theirs(server, postcode, country, 
     assert (result["data_quantile"], result["country"], result["error"]) == (quintile, country, None)
 
 
+def test_no_postcode_of_a_request_is_logged(server):
+    base, log = server
+    for method, path in (
+        ("GET", "boundaries?postcode=SW1A1AA"),
+        ("GET", "indices_of_multiple_deprivation?postcode=EC1A9ZZ"),
+        ("GET", "index_of_multiple_deprivation_quantile?postcode=SW1A1AA&quantile=x"),
+        ("GET", "english_indices_of_multiple_deprivation/?imd_rank=SW1A1AA"),
+        ("POST", "boundaries?postcode=SW1A1AA"),
+    ):
+        assert requests.request(method, f"{base}{BASE}/{path}", timeout=10).status_code in (200, 400, 405)
+    text = log.read_text()
+    assert "Uvicorn running" in text
+    assert not [line for line in text.splitlines() if "1AA" in line or "9ZZ" in line or "postcode" in line]
+
+
 # The whole UK
 
 
