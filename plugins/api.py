@@ -20,6 +20,7 @@ from datasette.utils.asgi import Response
 from api import rcpch, web
 from api.lookup import Lookup
 from api.openapi import document
+from api.priority import give_way
 from api.v1 import V1
 
 BASE = "/api/v1"
@@ -68,7 +69,7 @@ class Api:
         self.https = datasette.setting("force_https_urls")
         self.rcpch_base = self.base_url + _rcpch_base(datasette)
         self.lookup = self.for_lists = self.v1 = None
-        self.thread = ThreadPoolExecutor(1)  # one, so that `for_lists` is read by one at a time
+        self.thread = ThreadPoolExecutor(1, initializer=give_way)  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: dict = {}
 

@@ -5,13 +5,13 @@ run when nobody else wants it) and for Python's lock, which each look at the clo
 """
 
 import contextlib
-import os
-import sys
 import threading
 import time
 
 import datasette.database
 from datasette import hookimpl
+
+from api.priority import give_way
 
 STEPS = 100_000  # of SQLite's machine, some milliseconds, between two looks at the clock
 
@@ -39,6 +39,5 @@ def time_limit(connection, ms: int):
 @hookimpl
 def prepare_connection():
     # Datasette opens a connection in each thread that will use it.
-    if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+    if threading.current_thread() is not threading.main_thread():
+        give_way()
