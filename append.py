@@ -77,10 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except RefusedError as error:
         problem = str(error)
-    except UnicodeDecodeError:
-        problem = f"{name} is not written in the encoding {options.encoding or 'that was detected'}; name --encoding."
     except UnicodeEncodeError as error:
         problem = f"What is to be added cannot be written as {error.encoding}; choose other --columns."
+    except UnicodeError:
+        problem = f"{name} is not {options.encoding}: name another --encoding."
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -267,7 +267,7 @@ def _delimited(source, head: bytes, name: str, options) -> Table:
             yield from reader
         except csv.Error as error:
             raise RefusedError(f"{name} cannot be read after line {reader.line_num:,}: {error}.") from None
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise RefusedError(f"{name} is not {encoding} after line {reader.line_num:,}: name --encoding.") from None
 
     every = rows()

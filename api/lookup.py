@@ -368,7 +368,7 @@ def _batch(columns: Iterable[str]) -> str:
     """
 
 
-def _older_batch(columns: Sequence[str]) -> str:
+def _older_batch(columns: Iterable[str]) -> str:
     return f"""
         select asked.key, {_listed(columns, older=True)} from json_each(?) as asked
         cross join postcode_figures as figures on figures.postcode = asked.value {_OLDER_ONES}

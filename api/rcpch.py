@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from urllib.parse import parse_qsl, urlencode
+from functools import cached_property
+from urllib.parse import urlencode
 
 import sources
 from api.lookup import AskedError, Lookup
-from api.web import Answer, Malformed, answered
+from api.web import Answer, Malformed, answered, pairs
+from sources import postcode
 from sources.deprivation import BANDS, band_sql, quantile_sql
 from sources.publication import Index, Publication
 
@@ -101,10 +103,15 @@ class Resource:
     parts: dict[str, str] = field(default_factory=dict)
     joins: str = ""
 
-    @property
+    @cached_property
     def filters(self) -> dict[str, Field]:
         """The fields that filter by their exact value."""
         return {name: told for name, told in self.fields.items() if told.is_relation or name in self.exact}
+
+    @cached_property
+    def columns(self) -> str:
+        """The fields, as SQL."""
+        return ", ".join(f"{told.sql} as {name}" for name, told in self.fields.items())
 
     def detail(self, lookup: Lookup, code: str, address: str) -> dict | None:
         """The one with the id `code`, None where there is none."""
@@ -151,8 +158,7 @@ class Resource:
         return f"where {' and '.join(conditions)}" if conditions else "", values
 
     def _read(self, lookup: Lookup, address: str, rest: str, values: list) -> list[dict]:
-        columns = ", ".join(f"{told.sql} as {name}" for name, told in self.fields.items())
-        found = lookup.rows(f"select {columns} from {self.table} {rest}", values)
+        found = lookup.rows(f"select {self.columns} from {self.table} {rest}", values)
         return [{name: told.shown(row[name], address) for name, told in self.fields.items()} for row in found]
 
 
@@ -412,15 +418,18 @@ def country(nation: str) -> str:
     return nation.lower().replace(" ", "_")
 
 
+_NATION = "select nation from postcodes join small_areas on code = lsoa_2011 where postcode = ?"
+
+
 def _looked_up(lookup: Lookup, given: dict[str, str], q: int | None = None) -> dict:
     """The figures of the postcode that was asked for, of the oldest index unless another is named. Raises Refused."""
     text = given.get("postcode")
     if not text:
         raise Refused(400, {"detail": "Postcode not supplied."})
     wanted = lookup.wanted(given.get("index"))
+    if not wanted and (found := lookup.rows(_NATION, (postcode.key(text),))):
+        wanted = OLDEST[found[0]["nation"]]
     told = lookup.one(text, wanted, q)
-    if not wanted and told["nation"] in OLDEST:
-        told = lookup.one(text, OLDEST[told["nation"]], q)
     if told["status"] not in ("found", "terminated"):
         raise Refused(400, {"detail": "Invalid postcode supplied.", "reason": told["message"]})
     if told["rank"] is None:
@@ -508,19 +517,7 @@ POSTCODE_ROUTES = {
     "index_of_multiple_deprivation_quantile": _quantile,
     "boundaries": _boundaries,
 }
-
-
 ROUTES = (*POSTCODE_ROUTES, *LISTS)
-
-
-def _parameters(query_string: bytes) -> dict[str, str]:
-    """As the platform reads them: unknown names are let be, of several with one name the last counts."""
-    try:
-        return dict(
-            parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
-        )
-    except ValueError:
-        raise Malformed("The query string is not percent-encoded UTF-8 of at most 100 parameters.") from None
 
 
 def answer(lookup: Lookup, path: str, query_string: bytes, address: str) -> Answer:
@@ -529,15 +526,17 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str) -> Answ
     try:
         if not route:
             return answered({name: f"{address}/{name}{'/' if name in LISTS else ''}" for name in ROUTES})
+        # Unknown names are let be, and of several with one name the last counts, as the platform has it.
+        given = {} if code else dict(pairs(query_string))
         if route in POSTCODE_ROUTES and not code:
-            content, told = POSTCODE_ROUTES[route](lookup, _parameters(query_string), address)
+            content, told = POSTCODE_ROUTES[route](lookup, given, address)
             found = answered(content)
             if told["status"] == "terminated":
                 found.headers = ((b"postcode-status", b"terminated"),)
             return found
         resource = LISTS.get(SPELLINGS.get(route, route))
         if resource and not code:
-            return answered(resource.page(lookup, _parameters(query_string), address, route))
+            return answered(resource.page(lookup, given, address, route))
         if resource and _CODE.fullmatch(code):
             for of in (resource, LSOAS_2021) if resource is LISTS[_LSOA] else (resource,):
                 if one := of.detail(lookup, code, address):

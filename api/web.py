@@ -84,18 +84,23 @@ class Malformed(ValueError):
     """A query string that cannot be read; the message says why."""
 
 
-def parameters(query_string: bytes, known: tuple[str, ...]) -> dict[str, str]:
-    """The parameters of a query string. Raises Malformed for one that is not among `known`, or is there twice."""
+def pairs(query_string: bytes) -> list[tuple[str, str]]:
+    """The names and values of a query string. Raises Malformed."""
     try:
-        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        return parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
         raise Malformed("The query string is not percent-encoded UTF-8 of at most 100 parameters.") from None
-    for name, _ in pairs:
+
+
+def parameters(query_string: bytes, known: tuple[str, ...]) -> dict[str, str]:
+    """The parameters of a query string. Raises Malformed for one that is not among `known`, or is there twice."""
+    found = pairs(query_string)
+    for name, _ in found:
         if name not in known:
             told = f"those here are {', '.join(known)}" if known else "there is none here"
             raise Malformed(f"'{name[:40]}' is not a parameter; {told}.")
-    given = dict(pairs)
-    if len(given) < len(pairs):
+    given = dict(found)
+    if len(given) < len(found):
         raise Malformed("A parameter is there twice.")
     return given
 

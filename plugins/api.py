@@ -146,7 +146,7 @@ class Api:
         if scope["method"] not in ("GET", "HEAD"):
             return rcpch.not_allowed(scope["method"])
         asked = (path, scope["query_string"], web.origin(scope, self.https) + self.rcpch_base)
-        if path.rstrip("/") in rcpch.POSTCODE_ROUTES:
+        if path.strip("/") in rcpch.POSTCODE_ROUTES:
             return rcpch.answer(self.lookup, *asked)
         return await asyncio.get_running_loop().run_in_executor(self.thread, rcpch.answer, self.for_lists, *asked)
 
