@@ -7,6 +7,7 @@ variables and messages of exceptions. What is left of an exception is its type a
 
 import logging
 import os
+import sqlite3
 import sys
 import traceback
 from types import SimpleNamespace
@@ -56,6 +57,7 @@ def silence() -> None:
         defaults = list(execute.__defaults__)
         defaults[names.index("log_sql_errors") - len(names)] = False
         execute.__defaults__ = tuple(defaults)
+    sqlite3.enable_callback_tracebacks(False)  # they have the message of an error in an SQL function
     datasette.views.base.sys = SimpleNamespace(stderr=NOWHERE)
     datasette.handle_exception.rich = None  # it would print every local variable, also for a 404
     datasette.handle_exception.traceback = SimpleNamespace(print_exc=print_where)

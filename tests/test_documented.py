@@ -104,6 +104,7 @@ def test_every_sql_function_is_described(extract_site):
     asyncio.run(extract_site.client.get("/-/versions.json"))
     plain, ours = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
     extract_site._prepare_connection(ours, "census")
+    ours.set_authorizer(None)  # which lets nobody ask for the list
     names = "select distinct name from pragma_function_list"
     added = {row[0] for row in ours.execute(names)} - {row[0] for row in plain.execute(names)} - {"escape_fts"}
     assert added == {"normalise_postcode", "postcode_problem", "imd_quantile", "distance_m"}
