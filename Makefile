@@ -4,12 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8001
 MIRROR ?=
+WORKERS ?= 2
+DATABASE ?= census.db
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/serve census.db ## environment, census.db from the extract if there is none, Datasette on http://127.0.0.1:8001
 	$(BIN)/datasette . --host 127.0.0.1 --port $(PORT)
+
+serve-many: $(VENV)/serve census.db ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more
+	$(BIN)/python serve_many.py --workers $(WORKERS)
+
+swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under running workers
+	$(BIN)/python serve_many.py --swap "$(DATABASE)"
 
 test: $(VENV)/dev ## every test; with CENSUS_SOURCES=DIR those of the full database too
 	$(BIN)/python -m pytest
@@ -44,4 +52,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve test full extract lint bench lock
+.PHONY: help serve serve-many swap test full extract lint bench lock

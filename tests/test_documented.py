@@ -127,8 +127,9 @@ def test_every_plugin_is_described():
 def test_every_setting_is_described():
     for name in json.loads((ROOT / "settings.json").read_text()):
         assert f"`{name}`" in README, name
-    for name in METADATA["plugins"]["datasette-graphql"]:
-        assert f"`{name}`" in README, name
+    for plugin in ("datasette-graphql", "sql_gate", "api"):
+        for name in METADATA["plugins"][plugin]:
+            assert f"`{name}`" in README, name
 
 
 def test_every_public_function_of_the_sources_has_its_docstring():

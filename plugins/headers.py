@@ -1,0 +1,128 @@
+"""What every answer of Datasette says about itself, and what of a request Datasette never sees.
+
+- An answer has an entity tag of the database's digest and this code's, and may be kept an hour; one to free SQL may be
+  asked again. Who has it already is answered 304 before any SQL runs.
+- `Referrer-Policy: strict-origin`: map tiles come (OpenStreetMap's policy asks for a Referer,
+  https://operations.osmfoundation.org/policies/tiles/) and other hosts see this site's origin, never a path or query.
+- A content security policy: nothing comes from elsewhere but tiles, and on our own pages no script stands within.
+- Cookies and Authorization go no further (nobody is known here), nor does `_ttl`, which would choose how long an answer
+  is kept; no answer sets a cookie.
+"""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from datasette import __version__, hookimpl
+
+from api.web import CODE, header
+
+HOUSE = Path(__file__).resolve().parent.parent
+SHOWN = [path for folder in ("plugins", "templates", "static") for path in sorted((HOUSE / folder).glob("*.*"))]
+PAGES = hashlib.sha256(b"".join(path.read_bytes() for path in SHOWN) + f"{CODE}{__version__}".encode()).hexdigest()[:8]
+
+ALWAYS = (
+    (b"referrer-policy", b"strict-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+)
+REPLACED = {name for name, _ in ALWAYS} | {
+    b"content-security-policy",
+    b"set-cookie",
+    b"vary",
+}  # who asks makes no difference
+WITHOUT_INLINE = ("/", "/api/v1", "/download")  # our own pages; Datasette's have scripts within them
+NEVER_KEPT = ("/-/health", "/-/ready")
+KEPT = b"public, max-age=3600"
+
+
+@hookimpl
+def startup(datasette):
+    async def read():
+        census = datasette.databases.get("census")
+        if census is not None and await census.table_exists("edition"):
+            [digest] = (await census.execute("select digest from edition")).first()
+            datasette._census_etag = f'W/"{digest[:16]}-{PAGES}"'.encode()
+
+    return read
+
+
+@hookimpl
+def asgi_wrapper(datasette):
+    tiles = (datasette.plugin_config("datasette-cluster-map") or {}).get("tile_layer", "")
+    return with_headers(
+        datasette.setting("base_url").rstrip("/"), urlsplit(tiles), lambda: getattr(datasette, "_census_etag", None)
+    )
+
+
+def with_headers(base_url: str, tiles, etag_now):
+    """An ASGI wrapper that does what stands above. tiles: where map tiles come from, as urlsplit gives it."""
+    images = f"'self' data: {tiles.scheme}://{tiles.netloc}" if tiles.netloc else "'self' data:"
+    policy = (
+        f"default-src 'self'; script-src 'self'%s; style-src 'self' 'unsafe-inline'; img-src {images};"
+        " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    )
+    own, others = ((policy % inline).encode() for inline in ("", " 'unsafe-inline'"))
+
+    def policy_of(path: str, headers: list) -> bytes:
+        if not any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers):
+            return b"default-src 'none'; frame-ancestors 'none'"
+        return own if path in WITHOUT_INLINE else others
+
+    def wrap(app):
+        async def wrapped(scope, receive, send):
+            if scope["type"] != "http":
+                return await app(scope, receive, send)
+            path = scope["path"].removeprefix(base_url) or "/"
+            scope, sql = without_secrets(scope)
+            etag = etag_now() if keepable(path) and scope["method"] in ("GET", "HEAD") and not sql else None
+            if etag and etag in (tag.strip() for tag in header(scope, b"if-none-match").split(b",")):
+                headers = [*ALWAYS, (b"etag", etag), (b"cache-control", KEPT)]
+                await send({"type": "http.response.start", "status": 304, "headers": headers})
+                return await send({"type": "http.response.body", "body": b""})
+
+            async def send_with_headers(message):
+                if message["type"] == "http.response.start":
+                    kept = [(n, v) for n, v in message.get("headers", ()) if n.lower() not in REPLACED]
+                    kept += [*ALWAYS, (b"content-security-policy", policy_of(path, kept))]
+                    names = {name.lower() for name, _ in kept}
+                    if etag and message["status"] == 200 and b"etag" not in names:
+                        kept = [(n, v) for n, v in kept if n.lower() != b"cache-control"]
+                        kept += [(b"etag", etag), (b"cache-control", KEPT)]
+                    elif keepable(path) and message["status"] not in (200, 304):
+                        kept = [(n, v) for n, v in kept if n.lower() != b"cache-control"]
+                        kept.append((b"cache-control", b"no-store"))
+                    message = {**message, "headers": kept}
+                await send(message)
+
+            return await app(scope, receive, send_with_headers)
+
+        return wrapped
+
+    return wrap
+
+
+def keepable(path: str) -> bool:
+    """Whether answers at `path` depend on nothing but the address, the database and the code."""
+    return not path.startswith(("/-/", "/static/", "/download/"))
+
+
+def without_secrets(scope: dict) -> tuple[dict, bool]:
+    """The scope without cookies, Authorization and `_ttl`; and whether its query string has SQL of one's own."""
+    kept = [(n, v) for n, v in scope["headers"] if n.lower() not in (b"cookie", b"authorization")]
+    query = scope.get("query_string", b"")
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    if "_ttl" in names:
+        pieces = [piece for piece in query.split(b"&") if name_of(piece) != "_ttl"]
+        query = b"&".join(pieces)
+    changed = {**scope, "headers": kept, "query_string": query}
+    if "_ttl" in names and scope.get("raw_path"):
+        changed["raw_path"] = scope["raw_path"].split(b"?")[0]
+    return changed, "sql" in names or any(name.startswith("_where") for name in names)
+
+
+def name_of(piece: bytes) -> str | None:
+    """The name of one parameter of a query string."""
+    return next((name for name, _ in parse_qsl(piece.decode("latin-1"), keep_blank_values=True)), None)

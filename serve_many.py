@@ -1,0 +1,360 @@
+"""Runs Datasette's workers behind Caddy, and changes the database under them without a gap.
+
+    python serve_many.py                    starts all of it on http://127.0.0.1:8000
+    python serve_many.py --swap new.db      puts a checked new.db in census.db's place, and the workers over to it
+
+Workers serve a copy of census.db that nobody else touches, in .serve/: whatever happens to the file, they answer from
+the one that they began with. One worker more answers tables, SQL of one's own and GraphQL; the Caddyfile says which
+addresses go where. One that ends is started again. SIGHUP takes the workers over to the census.db there is, one at a
+time, each after it has answered what it was asked; SIGTERM and SIGINT end all of it.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")
+MOST_TEMPORARY = 128 << 20  # bytes of a temporary file in which SQLite sorts for anyone's SQL
+START_S = 60  # a worker has this long to be ready
+SEEN_S = 1.5  # after this long Caddy, which asks every half second, knows whether a worker is ready
+DRAIN_S = 15  # a worker has this long to answer what it was asked
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message says why."""
+
+
+def say(text: str) -> None:
+    """Prints a line; where it cannot be written (a full disk) the work goes on without it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def digest_of(database: Path) -> str:
+    """The digest in the database file. Raises Refused for what is no such file."""
+    if not database.is_file():
+        raise Refused(f"There is no {database}: build one with build_db.py.")
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return connection.execute("select digest from edition").fetchone()[0]
+    except (sqlite3.Error, TypeError) as error:
+        raise Refused(f"{database} is not a census.db: {error}") from None
+
+
+def check(database: Path) -> None:
+    """Verifies every row of the database with build_db.py. Raises Refused with what it says."""
+    digest_of(database)
+    done = subprocess.run(
+        [sys.executable, ROOT / "build_db.py", "--check", database], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Refused(f"{database} was refused: {(done.stderr or done.stdout).strip()}")
+
+
+class Worker:
+    """One Datasette process on a port of its own."""
+
+    def __init__(self, name: str, open_to_sql: bool):
+        self.name, self.open_to_sql = name, open_to_sql
+        self.port = free_port()
+        self.process: subprocess.Popen | None = None
+        self.started = 0.0
+
+    def start(self, folder: Path) -> None:
+        """Starts it over `folder`."""
+        command = [sys.executable, "-m", "datasette", folder, "--host", "127.0.0.1", "--port", self.port]
+        self.process = subprocess.Popen(
+            [*map(str, command)], cwd=ROOT, env={"MALLOC_ARENA_MAX": "2", **os.environ}, stdin=subprocess.DEVNULL
+        )
+        self.started = time.monotonic()
+        if self.open_to_sql and sys.platform == "linux":
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (MOST_TEMPORARY, MOST_TEMPORARY))
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, 5)
+
+    def wait_until_ready(self, digest: str) -> None:
+        """Returns when it answers from the database with this digest. Raises Refused where it does not."""
+        address = f"http://127.0.0.1:{self.port}/-/ready?digest={digest}"
+        end, told = time.monotonic() + START_S, "no answer"
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise Refused(f"{self.name} ended with status {self.process.returncode}")
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                return
+            except urllib.error.HTTPError as error:
+                told = error.read().decode(errors="replace")[:500]
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise Refused(f"{self.name} was not ready after {START_S} s: {told}")
+
+    def stop(self, drain: bool) -> None:
+        """Ends it. drain: after Caddy has seen that it is about to stop, and it has answered what it was asked."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        if drain:
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(SEEN_S)
+        self.process.terminate()
+        try:
+            self.process.wait(DRAIN_S if drain else 3)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """The file under another name, or a copy where there are no links. A build replaces files, it writes in none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class Stack:
+    """Caddy and the workers over one database file; `state` is what others may read of it, in state.json."""
+
+    def __init__(self, database: Path, home: Path, workers: int, port: int):
+        self.database, self.home, self.port = database, home, port
+        self.workers = [Worker(f"worker {n + 1}", False) for n in range(workers)] + [Worker("the open worker", True)]
+        self.caddy: subprocess.Popen | None = None
+        self.digest = ""
+        self.asked_to_end = self.asked_to_reload = False
+        self.state: dict = {"reloads": 0, "problem": None}
+
+    def run(self) -> None:
+        """Serves until a signal ends it."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "asked_to_end", True))
+        signal.signal(signal.SIGHUP, lambda *_: setattr(self, "asked_to_reload", True))
+        if not shutil.which("caddy"):
+            raise Refused("There is no program caddy: https://caddyserver.com/docs/install (Debian: apt install caddy)")
+        digest = digest_of(self.database)
+        self.home.mkdir(exist_ok=True)
+        for left in self.home.glob("edition-*"):
+            shutil.rmtree(left)
+        try:
+            self.digest = digest
+            folder = self.copied(digest)
+            for worker in self.workers:
+                worker.start(folder)
+            for worker in self.workers:
+                worker.wait_until_ready(digest)
+            self.start_caddy()
+            self.tell()
+            self.wait_until_caddy_is_ready()
+            say(f"{len(self.workers) - 1} workers and one for SQL behind http://127.0.0.1:{self.port}")
+            while not self.asked_to_end:
+                if self.asked_to_reload:
+                    self.asked_to_reload = False
+                    self.reload()
+                self.revive()
+                time.sleep(0.1)
+        finally:
+            self.end()
+
+    def folder(self, digest: str) -> Path:
+        """The folder that workers over the database with this digest serve."""
+        return self.home / f"edition-{digest[:16]}"
+
+    def copied(self, digest: str) -> Path:
+        """That folder, made if there is none. Raises Refused where the copy is not the database it should be."""
+        folder = self.folder(digest)
+        if folder.exists():
+            return folder
+        making = folder.with_suffix(".part")
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir()
+        for name in SHOWN:
+            (making / name).symlink_to(ROOT / name)
+        shutil.copyfile(self.database, making / "census.db")
+        if digest_of(making / "census.db") != digest:
+            shutil.rmtree(making)
+            raise Refused(f"{self.database} changed while it was read")
+        if (inspected := self.database.with_name("inspect-data.json")).exists():
+            shutil.copyfile(inspected, making / "inspect-data.json")
+        if (downloads := self.database.with_name("downloads") / digest[:16]).exists():
+            shutil.copytree(downloads, making / "downloads" / digest[:16], copy_function=link_or_copy)
+        making.rename(folder)
+        return folder
+
+    def start_caddy(self) -> None:
+        """Starts Caddy in front of the workers."""
+        upstreams = {True: [], False: []}
+        for worker in self.workers:
+            upstreams[worker.open_to_sql].append(f"127.0.0.1:{worker.port}")
+        usual = {"SITE_ADDRESS": f"http://:{self.port}", "GUIDE": str(ROOT / "site")}
+        ours = {
+            "UPSTREAMS": " ".join(upstreams[False]),
+            "OPEN_UPSTREAMS": " ".join(upstreams[True]),
+            "DATABASE": str(self.home / "current"),
+        }
+        command = ["caddy", "run", "--config", str(ROOT / "Caddyfile"), "--adapter", "caddyfile"]
+        self.caddy = subprocess.Popen(command, cwd=ROOT, env={**usual, **os.environ, **ours}, stdin=subprocess.DEVNULL)
+
+    def wait_until_caddy_is_ready(self) -> None:
+        """Returns when Caddy takes connections. Raises Refused where it ends instead."""
+        while True:
+            if self.caddy.poll() is not None:
+                raise Refused(f"Caddy ended with status {self.caddy.returncode}")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            if "SITE_ADDRESS" in os.environ:
+                return
+            time.sleep(0.05)
+
+    def revive(self) -> None:
+        """Starts again what has ended, a second at the earliest after it was started."""
+        if self.caddy.poll() is not None:
+            say(f"Caddy ended with status {self.caddy.returncode}; it is started again")
+            time.sleep(0.2)
+            self.start_caddy()
+        changed = False
+        for worker in self.workers:
+            if worker.process.poll() is not None and time.monotonic() > worker.started + 1:
+                say(f"{worker.name} ended with status {worker.process.returncode}; it is started again")
+                worker.start(self.folder(self.digest))
+                changed = True
+        if changed:
+            self.tell()
+
+    def reload(self) -> None:
+        """Takes the workers over to the database there is; a bad one is refused, and the old one kept."""
+        old, problem = self.digest, None
+        try:
+            check(self.database)
+            new = digest_of(self.database)
+            self.take_over(new, self.copied(new))
+            say(f"census.db {new[:16]} is served")
+        except (Refused, OSError) as error:
+            problem = str(error)
+            say(f"{problem} census.db {old[:16]} is served as before.")
+        for left in self.home.glob("edition-*"):
+            if left != self.folder(self.digest):
+                shutil.rmtree(left, ignore_errors=True)
+        self.state |= {"reloads": self.state["reloads"] + 1, "problem": problem}
+        self.tell()
+
+    def take_over(self, digest: str, folder: Path) -> None:
+        """Each worker in turn over to `folder`; where one does not come up, all go back and Refused is raised."""
+        old, done = self.digest, []
+        try:
+            for worker in self.workers:
+                worker.stop(drain=True)
+                done.append(worker)
+                worker.start(folder)
+                worker.wait_until_ready(digest)
+                time.sleep(SEEN_S)
+        except Refused:
+            for worker in done:
+                worker.stop(drain=worker is not done[-1])
+                worker.start(self.folder(old))
+                worker.wait_until_ready(old)
+                time.sleep(SEEN_S)
+            raise
+        self.digest = digest
+
+    def tell(self) -> None:
+        """Writes state.json, and where Caddy finds the file to download."""
+        pointing = self.home / "current.part"
+        pointing.unlink(missing_ok=True)
+        pointing.symlink_to(self.folder(self.digest).resolve())
+        pointing.replace(self.home / "current")
+        self.state |= {"pid": os.getpid(), "port": self.port, "digest": self.digest, "caddy": self.caddy.pid}
+        self.state["workers"] = [
+            {"name": worker.name, "pid": worker.process.pid, "port": worker.port} for worker in self.workers
+        ]
+        writing = self.home / "state.part"
+        writing.write_text(json.dumps(self.state, indent=1))
+        writing.replace(self.home / "state.json")
+
+    def end(self) -> None:
+        """Ends Caddy, then the workers."""
+        for process in filter(None, [self.caddy, *(worker.process for worker in self.workers)]):
+            process.terminate()
+        for process in filter(None, [self.caddy, *(worker.process for worker in self.workers)]):
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        (self.home / "state.json").unlink(missing_ok=True)
+        for left in self.home.glob("edition-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def swap(new: Path, database: Path, home: Path) -> None:
+    """Puts `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
+    check(new)
+    digest = digest_of(new)
+    if new.resolve() != database.resolve():
+        beside = database.with_name(f".{database.name}.swap")
+        shutil.copyfile(new, beside)
+        if (downloads := new.with_name("downloads") / digest[:16]).exists():
+            shutil.copytree(downloads, database.with_name("downloads") / digest[:16], dirs_exist_ok=True)
+        if (inspected := new.with_name("inspect-data.json")).exists():
+            shutil.copyfile(inspected, database.with_name("inspect-data.json"))
+        os.replace(beside, database)
+    try:
+        before = json.loads((home / "state.json").read_text())
+        os.kill(before["pid"], signal.SIGHUP)
+    except (OSError, ValueError):
+        say("The file is in its place. serve_many.py is not running; a server that is must be restarted.")
+        return
+    while True:
+        time.sleep(0.2)
+        try:
+            state = json.loads((home / "state.json").read_text())
+        except OSError:
+            raise Refused("serve_many.py ended meanwhile") from None
+        if state["reloads"] > before["reloads"]:
+            break
+    if state["digest"] != digest:
+        raise Refused(f"The workers were not taken over: {state['problem']}")
+    say(f"Every worker serves {digest[:16]}.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; see the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="workers beside the one for SQL (2)")
+    parser.add_argument("--port", type=int, default=8000, help="Caddy's, on this machine (8000)")
+    parser.add_argument("--database", type=Path, default=ROOT / "census.db", help="the file to serve (census.db)")
+    parser.add_argument("--home", type=Path, default=ROOT / ".serve", help="where copies and state are kept (.serve)")
+    parser.add_argument("--swap", type=Path, metavar="FILE", help="a new database to check and to take over to")
+    asked = parser.parse_args(arguments)
+    if not 1 <= asked.workers <= 64:
+        parser.error(f"--workers must be 1 to 64, not {asked.workers}")
+    try:
+        if asked.swap:
+            swap(asked.swap, asked.database, asked.home)
+        else:
+            Stack(asked.database, asked.home, asked.workers, asked.port).run()
+    except Refused as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
