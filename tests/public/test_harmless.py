@@ -1,0 +1,140 @@
+"""Anyone's SQL and GraphQL against the whole stack: memory stays, lookups go on, and afterwards all is as before."""
+
+import json
+import time
+from urllib.parse import quote
+
+import pytest
+
+RECURSIVE = "with recursive t(n) as (select 1 union all select n + 1 from t) select"
+BLOB = "hex(zeroblob(8000))"
+ATTACKS = {
+    "randomblob": "select randomblob(150000000)",
+    "zeroblob": "select zeroblob(1000000000)",
+    "zeroblobs in a row": "select " + ", ".join(f"hex(zeroblob({4000 + n}))" for n in range(190)) + " from postcodes",
+    "printf": "select printf('%.*c', 1000000000, 'x')",
+    "printf many times": "select " + ", ".join(f"printf('%.*c', {10**9 + n}, 'x')" for n in range(100)),
+    "format": "select format('%2000000000d', 1)",
+    "trim": f"select trim({BLOB}, replace(hex(zeroblob(4000)), '0', 'b') || '0')",
+    "like": f"select count(*) from postcodes where {BLOB} like '{'%0' * 99}1'",
+    "instr": "select " + ", ".join(f"instr({BLOB}, hex(zeroblob(4000)) || '1{n}')" for n in range(190)),
+    "recursion": f"{RECURSIVE} count(*) from t",
+    "recursive rows": f"{RECURSIVE} n, {BLOB} from t",
+    "recursive tree": f"with recursive t(x, n) as (select {BLOB}, 1 union all"
+    f" select hex(zeroblob(7000)) || n, n + 1 from t, (values (1), (2), (3))) select count(*) from t",
+    "cartesian join": "select count(*) from postcodes a, postcodes b, postcodes c",
+    "sorting a product": f"select {BLOB} || b.postcode as x from postcodes a, postcodes b order by x desc limit 1000",
+    "grouping": f"select {BLOB} || a.postcode, count(*) from postcodes a, postcodes b group by 1",
+    "a materialised product": f"with m as materialized (select {BLOB} || a.postcode as x from postcodes a, postcodes b)"
+    " select count(*) from m, m as n where m.x = n.x",
+    "gathering": "select group_concat(a.postcode) from postcodes a, postcodes b",
+    "gathering json": f"select json_group_array({BLOB} || postcode) from postcodes",
+    "deep json": "select json(replace(hex(zeroblob(8000)), '0', '['))",
+    "every view": "select * from " + ", ".join(f"postcode_figures v{n}" for n in range(60)),
+    "a long sum": "select " + "1+" * 9000 + "1",
+    "a megabyte of SQL": "select '" + "x" * 20_500 + "'",
+    "an extension": "select load_extension('/lib/x86_64-linux-gnu/libm.so.6')",
+    "our own functions": "select count(postcode_problem(a.postcode)) from postcodes a, postcodes b",
+}
+
+
+@pytest.fixture(scope="module")
+def before(stack) -> float:
+    """Memory of the workers when each thread has run SQL and each page was made once."""
+    for _ in range(30):
+        assert stack.sql("select count(*) from small_areas").status == 200
+        stack.ask("/census/small_areas?_size=100")
+    return stack.memory()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_statement_is_refused_or_stopped_within_its_second(stack, before, name):
+    started = time.monotonic()
+    answer = stack.sql(ATTACKS[name])
+    assert answer.status in (200, 400, 414, 431), answer.body[:300]
+    assert time.monotonic() - started < 3
+    if answer.status == 400:
+        assert json.loads(answer.body)["error"]
+    assert stack.sql("select 1 as one").body == b'[{"one": 1}]', "and the next one is answered"
+    assert stack.memory() < before + 64
+
+
+def test_a_real_megabyte_of_sql_gets_no_further_than_caddy(stack):
+    assert stack.ask("/census.json?sql=" + quote("select '" + "x" * 1_000_000 + "'")).status in (400, 414, 431)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/census/postcodes.json?_sort=latitude&_size=max",
+        "/census/postcodes.json?latitude__gt=0&longitude__contains=7&_sort_desc=longitude",
+        "/census/postcodes.json?_where=" + quote("hex(postcode) like '%9%9%9%9%'"),
+        "/census/postcodes.json?_facet=local_authority",
+        "/census/postcode_figures.json?_sort=decile",
+        "/census/postcodes?_size=1000",
+        "/graphql?query=" + quote("{ postcodes(first: 1000, sort: latitude) { nodes { postcode latitude } } }"),
+    ],
+)
+def test_a_large_table_is_sorted_filtered_and_counted_within_the_same_bounds(stack, before, path):
+    started = time.monotonic()
+    assert stack.ask(path).status in (200, 400)
+    assert time.monotonic() - started < 6  # a page asks several statements, each of at most a second
+    assert stack.memory() < before + 64
+
+
+def test_a_thousand_at_once_keep_no_lookup_waiting(stack, before):
+    costly = [{"path": f"/census.json?sql={quote(sql)}", "statuses": [200, 400, 503]} for sql in ATTACKS.values()]
+    lookups = stack.sending(12, rate=100, connections=4)
+    time.sleep(1)
+    attack = stack.sending(8, costly, connections=1000)
+    time.sleep(4)
+    during = stack.memory()
+    attacked, looked_up = attack.found(), lookups.found()
+    print(attacked, looked_up, f"memory {before:.0f}, {during:.0f}, {stack.memory():.0f} MiB")
+    assert attacked["sent"] > 1000
+    assert attacked["failed"] == 0, attacked
+    assert attacked["statuses"].get("503"), "more were sent than are answered at once"
+    assert looked_up["sent"] > 1000
+    assert (looked_up["failed"], looked_up["wrong"]) == (0, 0), looked_up
+    assert max(during, stack.memory()) < before + 64
+    assert looked_up["p99"] < 50, looked_up
+    stack.settled()
+    assert stack.sql("select 1 as one").status == 200, "afterwards all is as before"
+
+
+def test_who_is_refused_is_told_when_to_come_back(stack):
+    sql = quote(f"{RECURSIVE} count(*) from t")
+    busy = stack.sending(3, [{"path": f"/census.json?sql={sql}", "statuses": [400, 503]}], connections=8)
+    time.sleep(1.5)
+    while (answer := stack.ask("/census.json?sql=select+1")).status == 200:
+        pass
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert "Lookups and queries go on" in json.loads(answer.body)["error"]
+    assert stack.ask("/census/imd_by_postcode.json?postcode=SW1A+1AA").status == 200
+    busy.found()
+
+
+def test_two_thousand_idle_connections_and_slow_readers_keep_nobody_waiting(stack):
+    import resource
+    import socket
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    before = stack.memory()
+    idle = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(2000)]
+    slow = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(50)]
+    for one in slow:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.sendall(b"GET /census/deprivation.json?_size=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    lookups = stack.sending(5, rate=100, connections=4)
+    for _ in range(5):
+        time.sleep(0.8)
+        for one in slow:
+            one.recv(1)
+    found = lookups.found()
+    print(found, f"memory {before:.0f}, {stack.memory():.0f} MiB")
+    assert found["sent"] > 400
+    assert (found["failed"], found["wrong"]) == (0, 0), found
+    assert stack.ask("/census.json?sql=select+1").status == 200
+    assert stack.memory() < before + 64
+    for one in (*idle, *slow):
+        one.close()
