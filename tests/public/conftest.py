@@ -82,16 +82,24 @@ class Stack:
 
     def lookups(self, count: int = 50) -> list[dict]:
         """Requests for postcodes by the API and the canned query, each with the answer that is right now."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
-            codes = [row[0] for row in connection.execute("select postcode from postcodes limit ?", (count,))]
+        codes = self.postcodes(count)
         paths = [f"/api/v1/postcodes/{quote(code)}?fields=postcode,status,index_id,decile,edition" for code in codes]
         paths += [f"/census/imd_by_postcode.json?postcode={quote(code)}&_shape=array" for code in codes[: count // 5]]
-        requests = []
-        for path in paths:
-            answer = self.ask(path)
-            body = hashlib.sha256(answer.body).hexdigest()
-            requests.append({"path": path, "statuses": [answer.status], "bodies": [body]})
-        return requests
+        return [self.answered({"path": path}) for path in paths]
+
+    def list_of_lookups(self) -> dict:
+        """The same of a list that is posted."""
+        return self.answered({"path": "/api/v1/postcodes", "method": "POST", "body": json.dumps(self.postcodes(50))})
+
+    def postcodes(self, count: int) -> list[str]:
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+            return [row[0] for row in connection.execute("select postcode from postcodes limit ?", (count,))]
+
+    def answered(self, request: dict) -> dict:
+        """The request with the status and body that are right now."""
+        body = request.get("body", "").encode() or None
+        answer = self.ask(request["path"], request.get("method", "GET"), body, **{"Content-Type": "application/json"})
+        return request | {"statuses": [answer.status], "bodies": [hashlib.sha256(answer.body).hexdigest()]}
 
     def sending(self, seconds: float, requests: list[dict] | None = None, **more) -> Sending:
         return Sending(self.port, seconds, requests or self.lookups(), **more)

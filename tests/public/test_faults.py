@@ -1,0 +1,144 @@
+"""What goes wrong in public: processes that end, files that are no databases, full disks. Nothing wrong is answered."""
+
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import sources
+from sources import hosting
+from sources.database import all_tables, digest
+from tests.conftest import ROOT
+from tests.public.conftest import Stack
+
+
+def swapped(stack: Stack, new) -> subprocess.CompletedProcess:
+    """What `serve_many.py --swap new` did."""
+    told = [sys.executable, ROOT / "serve_many.py", "--database", stack.database, "--home", stack.home, "--swap", new]
+    return subprocess.run([*map(str, told)], capture_output=True, text=True, timeout=120)
+
+
+def test_a_worker_killed_under_load_is_missed_by_nobody(own_stack):
+    lookups = own_stack.sending(12, rate=200, connections=8)
+    for number in range(3):
+        time.sleep(2.5)
+        killed = own_stack.state["workers"][number]["pid"]
+        os.kill(killed, signal.SIGKILL)
+        time.sleep(1)
+        assert killed not in own_stack.pids, "another has taken its place"
+    found = lookups.found()
+    print("a worker killed, three times:", found)
+    assert found["sent"] > 2000
+    assert (found["failed"], found["wrong"]) == (0, 0), found
+    own_stack.settled()
+
+
+def test_a_caddy_that_is_killed_comes_back_and_nothing_wrong_is_answered(own_stack):
+    lookups = own_stack.sending(8, rate=200, connections=8)
+    time.sleep(2)
+    os.kill(own_stack.state["caddy"], signal.SIGKILL)
+    found = lookups.found()
+    print("Caddy killed:", found)
+    assert found["wrong"] == 0, found
+    assert found["failed"] < found["sent"] / 4, found
+    own_stack.settled()
+    after = own_stack.sending(1, rate=100, connections=2).found()
+    assert (after["failed"], after["wrong"]) == (0, 0), after
+
+
+@pytest.mark.parametrize("garbage", [b"", b"garbage" * 100_000, "half"])
+def test_garbage_in_the_database_s_place_is_refused_and_the_old_one_serves_on(own_stack, garbage):
+    before, whole = own_stack.state, own_stack.database.read_bytes()
+    lookups = own_stack.sending(6, rate=100, connections=4)
+    with own_stack.database.open("r+b") as file:  # not replaced: written over, as cp does
+        file.truncate(0)
+        file.write(whole[: len(whole) // 2] if garbage == "half" else garbage)
+    own_stack.process.send_signal(signal.SIGHUP)
+    while own_stack.state["reloads"] == before["reloads"]:
+        time.sleep(0.1)
+    os.kill(before["workers"][0]["pid"], signal.SIGKILL)  # and one that starts now gets the old one too
+    found = lookups.found()
+    print("garbage:", found)
+    assert (found["failed"], found["wrong"]) == (0, 0), found
+    state = own_stack.state
+    assert state["digest"] == before["digest"]
+    assert str(own_stack.database) in state["problem"]
+    assert [w["pid"] for w in state["workers"][1:]] == [w["pid"] for w in before["workers"][1:]]
+
+
+def test_a_swap_refuses_garbage_and_leaves_the_file_as_it_was(own_stack, tmp_path):
+    whole = own_stack.database.read_bytes()
+    bad = tmp_path / "bad.db"
+    for content in (b"garbage", whole[: len(whole) // 2]):
+        bad.write_bytes(content)
+        done = swapped(own_stack, bad)
+        assert done.returncode == 1
+        assert str(bad) in done.stderr
+        assert "Traceback" not in done.stderr
+    done = swapped(own_stack, tmp_path / "nothing.db")
+    assert (done.returncode, "There is no" in done.stderr) == (1, True)
+    assert own_stack.database.read_bytes() == whole
+    assert own_stack.state["reloads"] == 0
+
+
+@pytest.fixture(scope="module")
+def other_edition(extract_db, tmp_path_factory):
+    """A whole, valid database that differs from the extract's: in the month of each postcode, and so in its digest."""
+    output = tmp_path_factory.mktemp("other") / "census.db"
+    shutil.copyfile(extract_db, output)
+    with contextlib.closing(sqlite3.connect(output)) as connection, connection:
+        connection.execute("update postcodes set introduced = 198001")
+        tables = all_tables([*sources.publications(), *hosting.data_sets()])
+        connection.execute("update edition set digest = ?", (digest(connection, tables),))
+    return output
+
+
+def test_a_new_edition_comes_without_an_error_and_no_answer_mixes_two(own_stack, other_edition, tmp_path):
+    old = [*own_stack.lookups(), own_stack.list_of_lookups()]
+    shutil.copytree(other_edition.parent, tmp_path / "next")
+    next_stack = Stack(tmp_path / "next" / "census.db", tmp_path / "next_home", tmp_path / "next_log.txt", workers=1)
+    new = [*next_stack.lookups(), next_stack.list_of_lookups()]
+    next_stack.end()
+    both = [{**before, "bodies": [*before["bodies"], *after["bodies"]]} for before, after in zip(old, new, strict=True)]
+    assert all(len(set(request["bodies"])) == 2 for request in both), "every answer names its edition"
+    served = own_stack.state["digest"]
+    hammering = own_stack.sending(25, both, rate=200, connections=8)
+    time.sleep(2)
+    done = swapped(own_stack, tmp_path / "next" / "census.db")
+    assert done.returncode == 0, done.stderr
+    found = hammering.found()
+    print("a new edition:", found)
+    assert found["sent"] > 4000
+    assert (found["failed"], found["wrong"]) == (0, 0), found
+    assert own_stack.state["digest"] != served
+    assert own_stack.state["reloads"] == 1
+    after = own_stack.sending(2, new, rate=100, connections=4).found()
+    assert (after["failed"], after["wrong"]) == (0, 0), "all of them answer from the new one"
+    assert own_stack.ask("/census.db").body == (tmp_path / "next" / "census.db").read_bytes()
+    assert len(list(own_stack.home.glob("edition-*"))) == 1
+
+
+def test_a_full_disk_takes_the_logs_and_nothing_else(extract_db, tmp_path):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    stack = Stack(extract_db, tmp_path / "home", full, LOG="file /dev/full")
+    try:
+        lookups = stack.sending(6, rate=100, connections=4)
+        time.sleep(1)
+        assert stack.sql("select no_such_function(1)").status == 400
+        assert stack.ask("/census/soas_2001?_next=%00").status in (200, 400, 500)
+        os.kill(stack.state["workers"][0]["pid"], signal.SIGKILL)
+        found = lookups.found()
+        print("a full disk for logs:", found)
+        assert (found["failed"], found["wrong"]) == (0, 0), found
+        stack.settled()
+    finally:
+        stack.end()
