@@ -37,7 +37,7 @@ bench: $(VENV)/dev ## what a build and an answer cost, as ratios
 
 lock: ## the two lock files anew, from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 census.db:
 	$(BIN)/python build_db.py

@@ -35,7 +35,12 @@ CORS = (
 )
 """What lets pages of any origin read an answer, and send no credentials with the request."""
 
-ALWAYS = (*CORS, (b"referrer-policy", b"strict-origin"), (b"x-content-type-options", b"nosniff"))
+ALWAYS = (
+    *CORS,
+    (b"referrer-policy", b"strict-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 _KEPT = (*ALWAYS, (b"cache-control", MAX_AGE))
 _NOT_KEPT = (*ALWAYS, (b"cache-control", b"no-store"))
 

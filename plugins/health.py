@@ -12,6 +12,7 @@ import sqlite3
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+LOADED = "select publication, edition from publications where status not in ('left out', 'not loaded')"
 NOT_KEPT = {"cache-control": "no-store"}
 ROBOTS = """User-agent: *
 Allow: /$
@@ -62,7 +63,7 @@ def state(datasette, expected: str) -> dict:
     try:
         with contextlib.closing(sqlite3.connect(f"file:{census.path}?mode=ro", uri=True)) as connection:
             [digest] = connection.execute("select digest from edition").fetchone()
-            editions = dict(connection.execute("select publication, edition from publications where status = 'loaded'"))
+            editions = dict(connection.execute(LOADED))
             indices = [row[0] for row in connection.execute("select id from indices order by id")]
     except sqlite3.Error as error:
         return {"reason": f"the database cannot be read: {type(error).__name__}"}

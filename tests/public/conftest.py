@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -22,6 +23,9 @@ from benchmarks.api import free_port
 from benchmarks.client import Sending
 from tests.conftest import ROOT, unavailable
 
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE  # a certificate of Caddy's own authority
+
 
 class Stack:
     """A running stack. log: where Caddy and the workers write; home: its folder, with state.json."""
@@ -30,6 +34,7 @@ class Stack:
         if not shutil.which("caddy"):
             unavailable("there is no program caddy")
         self.database, self.home, self.log, self.port = database, home, log, free_port()
+        self.base = environment.get("SITE_ADDRESS", f"http://127.0.0.1:{self.port}")
         command = [sys.executable, ROOT / "serve_many.py", "--database", database, "--home", home]
         command += ["--port", self.port, "--workers", workers]
         with log.open("ab") as out:
@@ -64,9 +69,9 @@ class Stack:
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> SimpleNamespace:
         """The answer to a request: status, headers, body."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers, method=method)
+        request = urllib.request.Request(f"{self.base}{path}", body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as answer:
                 return SimpleNamespace(status=answer.status, headers=answer.headers, body=answer.read())
         except urllib.error.HTTPError as error:
             return SimpleNamespace(status=error.code, headers=error.headers, body=error.read())
@@ -145,9 +150,9 @@ def stack(published, tmp_path_factory):
 
 @pytest.fixture
 def own_stack(extract_db, tmp_path):
-    """A stack of the test's own over the extract, to be broken."""
+    """A stack of the test's own over the extract, to be broken; Caddy logs all that it ever does."""
     folder = tmp_path / "published"
     shutil.copytree(extract_db.parent, folder)
-    running = Stack(folder / "census.db", tmp_path / "home", tmp_path / "log.txt")
+    running = Stack(folder / "census.db", tmp_path / "home", tmp_path / "log.txt", LOG_LEVEL="DEBUG")
     yield running
     running.end()

@@ -1,0 +1,207 @@
+"""What Caddy and the headers promise: what is hidden, stripped, compressed, kept and told to crawlers."""
+
+import gzip
+import hashlib
+import json
+import re
+import shutil
+import ssl
+import subprocess
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from benchmarks.api import free_port
+from tests.conftest import ROOT, unavailable
+from tests.public.conftest import Stack
+
+PAGES = [
+    "/",
+    "/api/v1",
+    "/download",
+    "/census",
+    "/census?sql=select+1",
+    "/census/imd_by_postcode?postcode=SW1A+1AA",
+    "/census/soas_2001",
+    "/census/soas_2001?_size=5&_facet=x",
+    "/census/local_authorities/E09000033",
+    "/census/soas_2001.csv",
+    "/census/imd_by_postcode.json?postcode=SW1A+1AA&_shape=array",
+    "/api/v1/postcodes/SW1A1AA",
+    "/rcpch-census-platform/api/v1/",
+    "/download.json",
+    "/census.db",
+    "/graphql",
+    "/robots.txt",
+    "/nothing",
+    "/census/nothing.json",
+    "/-/health",
+    "/-/ready",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_answer_has_its_headers_and_no_cookie(stack, path):
+    answer = stack.ask(path, Cookie="ds_actor=x", Accept="text/html")
+    assert answer.status < 500
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Cookie" not in (answer.headers["Vary"] or "")
+    if path == "/census.db":
+        return
+    assert answer.headers["Referrer-Policy"] == "strict-origin"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors" in policy
+    if path in ("/", "/api/v1", "/download"):
+        assert "script-src 'self';" in policy
+        assert not re.search(rb"<script>|<script [^>]*>[^<]|\son\w+=|javascript:", answer.body), "no script within"
+    if "text/html" not in answer.headers["Content-Type"]:
+        assert policy.startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    "path",
+    """/-/threads /-/threads.json /-/databases /-/databases.json /-/allow-debug /-/actor.json /-/permissions /-/settings
+    /-/messages /-/plugins.json /-/logout /-/auth-token /-/config.json /-/metadata.json /%2D/threads.json /-%2Fthreads
+    //-/threads.json /_internal /_internal.json /_memory /census/-/x /-/patterns /-/THREADS.json""".split(),
+)
+def test_what_datasette_tells_of_its_inside_is_hidden(stack, path):
+    answer = stack.ask(path)
+    assert answer.status == 404
+    assert b"thread" not in answer.body.lower()
+    assert str(ROOT).encode() not in answer.body
+
+
+def test_the_api_s_page_is_the_same_with_and_without_cookie_authorization_and_ttl(stack):
+    path = "/census/imd_by_postcode.json?postcode=SW1A+1AA&_shape=array"
+    plain = stack.ask(path)
+    assert plain.headers["Cache-Control"] == "public, max-age=3600"
+    for other in (
+        stack.ask(path, Cookie="ds_actor=1", Authorization="Bearer x"),
+        stack.ask(path + "&_ttl=99999"),
+        stack.ask("/census/imd_by_postcode.json?_ttl=0&postcode=SW1A+1AA&_shape=array"),
+        stack.ask(path + "&%5Fttl=7"),
+    ):
+        assert (other.status, other.body) == (200, plain.body)
+        assert other.headers["Cache-Control"] == plain.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/census/soas_2001.json", "/census/imd_by_postcode.csv?postcode=SW1A1AA", "/api/v1/postcodes/SW1A1AA"]
+)
+def test_an_answer_is_kept_under_the_database_s_hash(stack, path):
+    first = stack.ask(path)
+    digest = stack.state["digest"]
+    assert digest[:16] in first.headers["ETag"]
+    again = stack.ask(path, **{"If-None-Match": first.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+    assert stack.ask(path, **{"If-None-Match": 'W/"another"'}).status == 200
+
+
+def test_sql_of_one_s_own_and_errors_are_not_kept(stack):
+    assert stack.ask("/census.json?sql=select+random()").headers.get("ETag") is None
+    for path in ("/census/nothing", "/census.json?sql=select+x", "/-/ready"):
+        assert stack.ask(path).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_answers_are_compressed(stack, coding):
+    path = "/census/soas_2001.json?_size=200&_shape=array"
+    plain, packed = stack.ask(path), stack.ask(path, **{"Accept-Encoding": coding})
+    assert packed.headers["Content-Encoding"] == coding
+    assert len(packed.body) < len(plain.body) / 3
+    if coding == "gzip":
+        assert gzip.decompress(packed.body) == plain.body
+
+
+def test_the_database_is_downloaded_whole_or_from_where_it_broke_off(stack):
+    whole = stack.ask("/census.db")
+    assert hashlib.sha256(whole.body).digest() == hashlib.sha256(stack.database.read_bytes()).digest()
+    rest = stack.ask("/census.db", Range=f"bytes={len(whole.body) - 10}-", **{"If-Range": whole.headers["ETag"]})
+    assert (rest.status, rest.body) == (206, whole.body[-10:])
+
+
+def test_the_server_is_ready_with_its_database_and_no_other(stack):
+    told = json.loads(stack.ask("/-/ready").body)
+    assert told["ready"] is True
+    assert told["digest"] == stack.state["digest"]
+    assert told["sha256"] == hashlib.sha256(stack.database.read_bytes()).hexdigest()
+    assert "england_2025" in told["indices"]
+    assert "November 2025" in " ".join(told["editions"].values())
+    assert stack.ask(f"/-/ready?digest={told['digest'][:16]}").status == 200
+    other = stack.ask("/-/ready?digest=0123456789abcdef")
+    assert (other.status, json.loads(other.body)["ready"]) == (503, False)
+    assert json.loads(stack.ask("/-/health").body) == {"ok": True}
+
+
+def allowed(robots: str, path: str) -> bool:
+    """Whether a crawler that follows RFC 9309 may ask for `path`: the longest rule that fits decides."""
+    rules = re.findall(r"^(Allow|Disallow): (\S+)$", robots, re.MULTILINE)
+    assert len(rules) > 5
+    fits = [(len(rule), kind) for kind, rule in rules if re.match(re.escape(rule).replace(r"\$", "$"), path)]
+    return max(fits, default=(0, "Allow"))[1] == "Allow"
+
+
+def test_crawlers_may_have_home_lists_and_guide_and_none_of_the_rest(stack):
+    robots = stack.ask("/robots.txt").body.decode()
+    for path in ("/", "/guide/", "/guide/security/", "/download", "/census", "/census/soas_2001", "/census/lsoas_2021"):
+        assert allowed(robots, path), path
+        assert path.startswith("/guide") or stack.ask(path).status == 200
+    for path in (
+        "/census/postcodes",
+        "/census/postcodes/SW1A~201AA",
+        "/census/imd_by_postcode?postcode=SW1A1AA",
+        "/census?sql=select+1",
+        "/census/soas_2001?_sort=name",
+        "/census/soas_2001/95AA01S1",
+        "/graphql",
+        "/api/v1/postcodes/SW1A1AA",
+        "/census.db",
+        "/-/ready",
+    ):
+        assert not allowed(robots, path), path
+
+
+def test_the_caddyfile_sends_every_canned_query_to_the_workers_for_lookups():
+    metadata = yaml.safe_load((ROOT / "metadata.yml").read_text())
+    lookups = re.search(r"@lookups path (.*)", (ROOT / "Caddyfile").read_text())[1].split()
+    named = {path.removeprefix("/census/") for path in lookups if path.startswith("/census/")}
+    queries = metadata["databases"]["census"]["queries"]
+    assert named == {name + end for name in queries for end in ("", ".*")}
+    assert metadata["plugins"]["api"]["rcpch_base_path"] in " ".join(lookups)
+
+
+@pytest.mark.parametrize("path", ["/census?sql=select+1", "/~63ensus?sql=select+1", "/census.json?sql=select+1"])
+def test_however_it_is_spelt_sql_is_counted(extract_site, path):
+    import asyncio
+
+    asyncio.run(extract_site.client.get("/-/health"))
+    statement = quote("with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t")
+
+    async def at_once():
+        slow = [extract_site.client.get(path.replace("select+1", statement)) for _ in range(6)]
+        return sorted([answer.status_code for answer in await asyncio.gather(*slow)])
+
+    assert asyncio.run(at_once()) == [400] * 4 + [503] * 2
+
+
+def test_a_host_name_gets_tls_with_http_2_and_3(extract_db, tmp_path):
+    curl = shutil.which("curl")
+    if curl is None:
+        unavailable("there is no curl")
+    port = free_port()
+    stack = Stack(extract_db, tmp_path / "home", tmp_path / "log.txt", 1, SITE_ADDRESS=f"https://localhost:{port}")
+    try:
+        told = subprocess.run(
+            [curl, "-sSki", "--http2", "--retry", "5", "--retry-all-errors", f"https://localhost:{port}/-/health"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.lower()
+        assert told.startswith("http/2 200")
+        assert "alt-svc: h3=" in told
+        assert "strict-transport-security: max-age=31536000" in told
+        assert ssl.get_server_certificate(("localhost", port))
+    finally:
+        stack.end()
