@@ -28,6 +28,9 @@ full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the pu
 extract: $(VENV)/serve ## census.db anew from the extract in the repository
 	$(BIN)/python build_db.py
 
+parquet: $(VENV)/dev census.db ## every table of census.db as a Parquet file, in parquet/
+	$(BIN)/python build_db.py --parquet parquet
+
 lint: $(VENV)/dev ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +55,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap test full extract lint bench lock
+.PHONY: help serve serve-many swap test full extract parquet docs image lint bench soak lock

@@ -5,6 +5,7 @@ python build_db.py                              from the extract in this reposit
 python build_db.py --full                       the whole UK, from the publishers' addresses
 python build_db.py --full --mirror DIR-or-URL   the same files from a folder or a base address, nothing else
 python build_db.py --check census.db            verifies a database and says what it holds
+python build_db.py --parquet DIR                every table of census.db as a Parquet file
 python build_db.py --extract CODES              cuts the extract anew from a full census.db
 """
 
@@ -21,8 +22,8 @@ import rich.progress
 import yaml
 
 import sources
-from sources import checks, extracts, hosting
-from sources.database import Build
+from sources import checks, extracts, hosting, parquet
+from sources.database import Build, all_tables
 from sources.fetch import Library
 from sources.publication import SourceError
 
@@ -39,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
             return check(options.check)
         if options.extract:
             return cut(options.output, options.extract)
+        if options.parquet:
+            return as_parquet(options.output, options.parquet)
         return build(options)
     except SourceError as error:
         problem = str(error)
@@ -49,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         problem = "interrupted"
     print(f"build_db.py: {problem}", file=sys.stderr)
-    if not options.check and not options.extract:
+    if not (options.check or options.extract or options.parquet):
         print(f"build_db.py: nothing was built; {_old(options.output)}", file=sys.stderr)
     return 1
 
@@ -96,6 +99,18 @@ def cut(path: Path, codes: list[str]) -> int:
     size = sum(file.stat().st_size for file in extracts.FOLDER.iterdir())
     rows = sum(table["rows"] for table in manifest["tables"].values())
     console.print(f"{extracts.FOLDER}: {rows:,} rows, {size / 1e6:.1f} MB")
+    return 0
+
+
+def as_parquet(path: Path, folder: Path) -> int:
+    """Writes every table of the database `path` to `folder` as Parquet."""
+    publications = sources.publications() + hosting.data_sets()
+    metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
+    with _opened(path) as connection:
+        tables = all_tables(publications)
+        rows = parquet.write(connection, tables, metadata["databases"]["census"], folder)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    console.print(f"{folder}: {len(rows)} tables, {sum(rows.values()):,} rows, {size / 1e6:.1f} MB")
     return 0
 
 
@@ -196,6 +211,9 @@ def _options(arguments: list[str] | None):
         type=lambda text: [code.strip() for code in text.split(",") if code.strip()],
         help="cut the extract of these authorities (codes with commas between) from the full database at --output",
     )
+    parser.add_argument(
+        "--parquet", metavar="DIR", type=Path, help="write the tables of the database at --output as Parquet files"
+    )
     options = parser.parse_args(arguments)
     if not options.full and (options.mirror or options.skip):
         parser.error("--mirror and --skip go with --full")
@@ -203,8 +221,8 @@ def _options(arguments: list[str] | None):
         parser.error(f"--skip: no publication {', '.join(unknown)}; there are {', '.join(names)}")
     if set(options.skip) == set(names):
         parser.error("--skip: that would leave out every publication")
-    if bool(options.check) + bool(options.extract) + options.full > 1:
-        parser.error("--full, --check and --extract do not go together")
+    if bool(options.check) + bool(options.extract) + bool(options.parquet) + options.full > 1:
+        parser.error("--full, --check, --extract and --parquet do not go together")
     return options
 
 
