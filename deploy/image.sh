@@ -1,0 +1,34 @@
+#!/bin/sh
+# The steps of the image, for Dockerfile and tests alike: deploy/image.sh SOURCE TARGET [DIGEST]
+# Makes TARGET/venv from the lock file and TARGET/app with a checked census.db: SOURCE's, or the extract's where it has
+# none. With DIGEST the database must be that one.
+set -eu
+source=$1 target=$2 expected=${3:-}
+
+python3 -m venv "$target/venv"
+"$target/venv/bin/python" -m pip install --quiet --no-cache-dir --require-hashes -r "$source/requirements.lock"
+
+mkdir -p "$target/app"
+cd "$source"
+cp -R api sources plugins templates static metadata.yml settings.json build_db.py pyproject.toml README.md LICENSE \
+  "$target/app"
+mkdir "$target/app/deploy"
+cp deploy/ready.py "$target/app/deploy"
+"$target/venv/bin/python" -m pip install --quiet --no-cache-dir --no-deps --no-build-isolation --editable "$target/app"
+
+if [ -f census.db ]; then
+  cp census.db "$target/app"
+  if [ -f inspect-data.json ]; then cp inspect-data.json "$target/app"; fi
+  if [ -d downloads ]; then cp -R downloads "$target/app"; fi
+else
+  "$target/venv/bin/python" "$target/app/build_db.py"
+fi
+"$target/venv/bin/python" "$target/app/build_db.py" --check "$target/app/census.db"
+found=$("$target/venv/bin/python" -c "import sqlite3, sys
+print(*sqlite3.connect(sys.argv[1]).execute('select digest from edition').fetchone())" "$target/app/census.db")
+case $found in
+  "$expected"*) ;;
+  *) echo "deploy/image.sh: census.db has the digest $found, not $expected" >&2; exit 1 ;;
+esac
+"$target/venv/bin/python" -m compileall -q "$target/app"
+chmod -R a+rX,go-w "$target"

@@ -1,0 +1,150 @@
+"""How it is deployed: the image's steps in a clean root, the Dockerfile's lint, the manifests against their schemas."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from benchmarks.api import free_port
+from tests.conftest import ROOT, unavailable
+
+MANIFESTS = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "census.yaml").read_text()))
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+DEPLOYMENT, SERVICE, INGRESS, AUTOSCALER, BUDGET = MANIFESTS
+CONTAINERS = {one["name"]: one for one in DEPLOYMENT["spec"]["template"]["spec"]["containers"]}
+CADDY_NAMES = set(re.findall(r"\{\$([A-Z_]+)", (ROOT / "Caddyfile").read_text()))
+
+
+def test_the_dockerfile_passes_hadolint():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / "Dockerfile"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_the_dockerfile_is_what_it_says():
+    stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert len(stages) == 2
+    assert all(re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", stage) for stage in stages), "pinned to a release"
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    assert "HEALTHCHECK" in DOCKERFILE
+    assert 'revision="${DIGEST}"' in DOCKERFILE
+    copied = re.search(r"cp -R (.*?)\\\n", (ROOT / "deploy" / "image.sh").read_text())[1].split()
+    assert all((ROOT / name).exists() for name in copied)
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda manifest: manifest["kind"])
+def test_a_manifest_fits_its_schema(manifest):
+    kubernetes_validate.validate(manifest, "1.33", strict=True)
+    broken = json.loads(json.dumps(manifest)) | {"spec": {"nonsense": True}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, "1.33", strict=True)
+
+
+def test_the_manifests_belong_together():
+    labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+    for selector in (DEPLOYMENT["spec"]["selector"]["matchLabels"], SERVICE["spec"]["selector"]):
+        assert selector.items() <= labels.items()
+    assert BUDGET["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert AUTOSCALER["spec"]["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]
+    backend = INGRESS["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": SERVICE["metadata"]["name"], "port": {"name": SERVICE["spec"]["ports"][0]["name"]}}
+    caddy = {entry["name"]: entry["value"] for entry in CONTAINERS["caddy"]["env"]}
+    for name, container in (("UPSTREAMS", "lookups"), ("OPEN_UPSTREAMS", "open")):
+        assert caddy[name] == f"127.0.0.1:{CONTAINERS[container]['ports'][0]['containerPort']}"
+    assert "deploy/ready.py" in CONTAINERS["lookups"]["readinessProbe"]["exec"]["command"][1]
+    for container in CONTAINERS.values():
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+    assert DEPLOYMENT["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
+
+
+def test_compose_has_the_same_stack():
+    services = COMPOSE["services"]
+    caddy = services["caddy"]["environment"]
+    workers = (caddy["UPSTREAMS"] + " " + caddy["OPEN_UPSTREAMS"]).split()
+    assert {worker.removesuffix(":8001") for worker in workers} == set(services) - {"caddy"}
+    for name in set(services) - {"caddy"}:
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]
+    assert set(caddy) <= CADDY_NAMES
+    assert {entry["name"] for entry in CONTAINERS["caddy"]["env"]} <= CADDY_NAMES
+
+
+def test_cloud_run_asks_what_the_server_answers(extract_site):
+    import asyncio
+
+    service = yaml.safe_load((ROOT / "deploy" / "cloud-run.yaml").read_text())
+    [container] = service["spec"]["template"]["spec"]["containers"]
+    assert f"EXPOSE {container['ports'][0]['containerPort']}" in DOCKERFILE
+    for probe in ("startupProbe", "livenessProbe"):
+        asked = container[probe]["httpGet"]
+        assert asked["port"] == container["ports"][0]["containerPort"]
+        assert asyncio.run(extract_site.client.get(asked["path"])).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def image():
+    """What deploy/image.sh makes of a clone of the repository, which has no census.db, in a clean root."""
+    folder = Path(tempfile.mkdtemp(prefix="image"))
+    folder.chmod(0o755)
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout
+    source = folder / "source"
+    for name in filter(None, tracked.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name)
+    done = subprocess.run(["sh", source / "deploy/image.sh", source, folder / "root"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)  # the image has it no more
+    yield folder / "root"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_image_serves_from_a_root_that_nobody_can_write_to(image):
+    """With the whole file system read-only and without any capability, as the manifests have it."""
+    locked = ["unshare", "--mount", "sh", "-c", 'mount -o remount,ro,bind / && exec "$@"', "sh"]
+    locked += ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    if subprocess.run([*locked, "true"], capture_output=True).returncode:
+        unavailable("a file system of one's own cannot be made here (unshare, setpriv)")
+    assert subprocess.run([*locked, "touch", image / "written"], capture_output=True).returncode, "it is read-only"
+    port = free_port()
+    command = json.loads(re.search(r'^CMD (\["/opt/census/venv/bin/datasette.*)$', DOCKERFILE, re.MULTILINE)[1])
+    command = [part.replace("/opt/census", str(image)).replace("0.0.0.0", "127.0.0.1") for part in command]  # noqa: S104
+    command[command.index("8001")] = str(port)
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PORT": str(port)}
+    process = subprocess.Popen([*locked, *command], cwd=image / "app", env=environment, stderr=subprocess.PIPE)
+    try:
+        ready = [image / "venv/bin/python", image / "app/deploy/ready.py"]
+        end = time.monotonic() + 60
+        while subprocess.run(ready, env=environment, capture_output=True).returncode:
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < end
+            time.sleep(0.3)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/postcodes/SW1A1AA?fields=decile") as answer:
+            assert json.load(answer)["decile"] == 8
+        other = subprocess.run(ready, env=environment | {"DIGEST": "0123456789"}, capture_output=True)
+        assert other.returncode == 1, "another edition's replica is not ready"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_an_image_of_another_database_than_the_named_one_is_refused(image):
+    checked = (ROOT / "deploy" / "image.sh").read_text().split("found=")[1].split("compileall")[0].rsplit("\n", 1)[0]
+    script = f"set -eu\ntarget={image} expected=ffff\nfound={checked}\n"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "not ffff" in done.stderr
