@@ -38,6 +38,16 @@ lint: $(VENV)/dev ## style and formatting
 bench: $(VENV)/dev ## what a build and an answer cost, as ratios
 	$(BIN)/python -m benchmarks
 
+soak: $(VENV)/dev census.db ## the whole stack under a mixed load, SOAK_SECONDS (600) long
+	$(BIN)/python -m benchmarks.soak
+
+docs: $(VENV)/dev ## the guide in site/, as Caddy serves it at /guide
+	$(BIN)/mkdocs build --strict --quiet
+
+image: $(VENV)/serve census.db ## the container image uk-census, with census.db in it (needs Docker)
+	digest=$$($(BIN)/python -c "import pathlib, serve_many; print(serve_many.digest_of(pathlib.Path('census.db')))") && \
+	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) -t uk-census .
+
 lock: ## the two lock files anew, from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock pyproject.toml -o requirements-dev.lock

@@ -51,7 +51,7 @@ class Client:
     def prepared(self, request: dict) -> tuple[str, bytes, frozenset, frozenset]:
         """A request as bytes, with what is right as an answer."""
         method, body = request.get("method", "GET"), request.get("body", "").encode()
-        head = f"{method} {request['path']} HTTP/1.1\r\nHost: localhost:{self.port}\r\n"
+        head = f"{method} {request['path']} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         right = frozenset(request.get("bodies", ()))

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import sources
+from benchmarks.stack import Stack
 from sources import hosting
 from sources.database import all_tables, digest
 from tests.conftest import ROOT
-from tests.public.conftest import Stack
 
 
 def swapped(stack: Stack, new) -> subprocess.CompletedProcess:

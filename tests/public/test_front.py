@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from benchmarks.api import free_port
+from benchmarks.stack import Stack
 from tests.conftest import ROOT, unavailable
-from tests.public.conftest import Stack
 
 PAGES = [
     "/",
