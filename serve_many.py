@@ -54,14 +54,13 @@ def digest_of(database: Path) -> str:
         raise Refused(f"{database} is not a census.db: {error}") from None
 
 
-def check(database: Path) -> None:
-    """Verifies every row of the database with build_db.py. Raises Refused with what it says."""
-    digest_of(database)
+def check(database: Path, called: Path) -> None:
+    """Verifies every row of the database with build_db.py. Raises Refused with what it says of what is `called` so."""
     done = subprocess.run(
         [sys.executable, ROOT / "build_db.py", "--check", database], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise Refused(f"{database} was refused: {(done.stderr or done.stdout).strip()}")
+        raise Refused(f"{called} was refused: {(done.stderr or done.stdout).strip()}")
 
 
 class Worker:
@@ -242,9 +241,10 @@ class Stack:
         """Takes the workers over to the database there is; a bad one is refused, and the old one kept."""
         old, problem = self.digest, None
         try:
-            check(self.database)
             new = digest_of(self.database)
-            self.take_over(new, self.copied(new))
+            folder = self.copied(new)
+            check(folder / "census.db", self.database)  # the copy: nobody changes it any more
+            self.take_over(new, folder)
             say(f"census.db {new[:16]} is served")
         except (Refused, OSError) as error:
             problem = str(error)
@@ -305,8 +305,8 @@ class Stack:
 
 def swap(new: Path, database: Path, home: Path) -> None:
     """Puts `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
-    check(new)
     digest = digest_of(new)
+    check(new, new)
     if new.resolve() != database.resolve():
         beside = database.with_name(f".{database.name}.swap")
         shutil.copyfile(new, beside)

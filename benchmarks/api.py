@@ -8,7 +8,6 @@ import os
 import random
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,15 +18,10 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import quote
 
+from serve_many import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 THIN = "status,index_id,rank,decile,quintile"
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @contextmanager

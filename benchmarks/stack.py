@@ -16,8 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
-from benchmarks.api import ROOT, free_port
+from benchmarks.api import ROOT
 from benchmarks.client import Sending
+from serve_many import free_port
 
 UNVERIFIED = ssl.create_default_context()
 UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE  # a certificate of Caddy's own authority

@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from benchmarks.api import free_port
+from serve_many import free_port
 from tests.conftest import ROOT, unavailable
 
 MANIFESTS = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "census.yaml").read_text()))

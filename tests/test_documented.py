@@ -4,6 +4,7 @@ import ast
 import asyncio
 import json
 import re
+import runpy
 import sqlite3
 
 import pytest
@@ -132,8 +133,33 @@ def test_every_setting_is_described():
             assert f"`{name}`" in README, name
 
 
+def test_the_security_page_has_the_bounds_that_hold():
+    page = (ROOT / "docs" / "security.md").read_text()
+    safe = runpy.run_path(str(ROOT / "plugins" / "safe_sql.py"))
+    for name in ("LENGTH", "COLUMN", "SQL_LENGTH", "EXPR_DEPTH", "COMPOUND_SELECT", "FUNCTION_ARG"):
+        assert re.search(rf"\b{safe['LIMITS'][getattr(sqlite3, f'SQLITE_LIMIT_{name}')]:,}\b", page), name
+    assert f"{safe['MOST_BYTES'] // 1_000_000} MB" in page
+    assert f"at most {safe['MOST_TRIMMED']} characters" in page
+    for name, value in METADATA["plugins"]["sql_gate"].items():
+        assert re.search(rf"`{name}`.*\b{value:,}\b", page), name
+    settings = json.loads((ROOT / "settings.json").read_text())
+    assert settings["num_sql_threads"] > METADATA["plugins"]["sql_gate"]["at_once"]
+    for test in set(re.findall(r"`(test_\w+\.py)`", page)):
+        assert list((ROOT / "tests").rglob(test)), test
+    for file in set(re.findall(r"`(plugins/\w+\.py)`", page)):
+        assert (ROOT / file).exists(), file
+
+
+def test_every_variable_of_the_caddyfile_is_described():
+    page = (ROOT / "docs" / "public.md").read_text()
+    caddyfile = (ROOT / "Caddyfile").read_text()
+    for name in set(re.findall(r"\{\$([A-Z_]+)", caddyfile)):
+        assert f"`{name}`" in page, name
+        assert f"# {name} " in caddyfile, name
+
+
 def test_every_public_function_of_the_sources_has_its_docstring():
-    for path in [*(ROOT / "sources").glob("*.py"), ROOT / "build_db.py"]:
+    for path in [*(ROOT / "sources").glob("*.py"), ROOT / "build_db.py", ROOT / "serve_many.py"]:
         body = ast.parse(path.read_text()).body
         body += [inside for node in body if isinstance(node, ast.ClassDef) for inside in node.body]
         for node in body:

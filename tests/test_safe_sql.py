@@ -1,0 +1,277 @@
+"""Anyone's SQL: what is answered, what is refused and how, and that nothing of one statement stays for the next."""
+
+import asyncio
+import runpy
+import sqlite3
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+
+from tests.conftest import ROOT
+
+SAFE = runpy.run_path(str(ROOT / "plugins" / "safe_sql.py"))
+GATE = runpy.run_path(str(ROOT / "plugins" / "sql_gate.py"))
+FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"
+
+
+def asked(site, sql: str, end: str = "json"):
+    return asyncio.run(site.client.get(f"/census.{end}?sql={quote(sql)}&_shape=array"))
+
+
+@pytest.mark.parametrize(
+    "sql, value",
+    [
+        ("select count(*) from small_areas_fts where small_areas_fts match 'westminster'", 128),
+        (
+            "select highlight(small_areas_fts, 0, '[', ']') from small_areas_fts('\"westminster 018c\"')",
+            "[Westminster 018C]",
+        ),
+        ("select group_concat(value) from json_each('[1,2,3]')", "1,2,3"),
+        ("select json_extract('{\"a\": [7]}', '$.a[0]')", 7),
+        ("select '{\"a\": 5}' ->> 'a'", 5),
+        ("select row_number() over (order by code desc) from soas_2001 order by code limit 1", None),
+        ("select date('2026-11-23', '+1 day')", "2026-11-24"),
+        ("select printf('%05.1f|%-4s|%d', 2.5, 'a', 7)", "002.5|a   |7"),
+        ("select format('%,d', 1234567)", "1,234,567"),
+        ("select trim('xxaxx', 'x') || ltrim('xa', 'x') || rtrim('ax', 'x') || trim('  b ')", "aaab"),
+        ("select coalesce(trim(null, 'x'), 'null')", "null"),
+        ("select sqrt(16) + pi() - pi()", 4.0),
+        ("select normalise_postcode('sw1a1aa')", "SW1A 1AA"),
+        ("select max(length(name)) > 5 from local_authorities", 1),
+        ("select count(*) from pragma_table_info('postcodes')", 8),
+    ],
+)
+def test_what_people_use_is_answered(extract_site, sql, value):
+    answer = asked(extract_site, sql)
+    assert answer.status_code == 200, answer.text
+    [row] = answer.json()
+    [found] = row.values()
+    assert found == value if value is not None else found
+
+
+@pytest.mark.parametrize(
+    "sql, why",
+    [
+        ("select randomblob(9)", "not authorized to use function: randomblob"),
+        ("select load_extension('x')", "not authorized to use function: load_extension"),
+        ("select json_group_array(name) from small_areas", "not authorized to use function: json_group_array"),
+        ("select fts3_tokenizer('simple')", "not authorized to use function: fts3_tokenizer"),
+        ("select zeroblob(20000)", "string or blob too big"),
+        ("select hex(zeroblob(9000))", "string or blob too big"),
+        ("select group_concat(postcode) from postcodes", "string or blob too big"),
+        ("select printf('%.*c', 1000000000, 'x')", "printf: a width or precision in '%.*'"),
+        ("select format('%1000d', 1)", "format: a width or precision in '%1000'"),
+        ("select trim('a', hex(zeroblob(100)))", "trim: more than 100 characters to trim"),
+        ("select hex(zeroblob(8000)) from postcodes", "the result is larger than 4,000,000 bytes"),
+        ("select " + "1+" * 300 + "1", "Expression tree is too large (maximum depth 200)"),
+        (" union all ".join(["select 1"] * 60), "too many terms in compound SELECT"),
+        ("select " + ",".join("1" for _ in range(201)), "too many columns in result set"),
+        ("select * from small_areas where name like '" + "%a" * 150 + "'", "LIKE or GLOB pattern too complex"),
+        ("select * from pragma_page_size", "not authorized"),
+        (FOREVER.format("count(*)"), "SQL query took too long"),
+    ],
+)
+@pytest.mark.parametrize("end", ["json", "csv"])
+def test_what_harms_is_refused_with_its_reason(extract_site, sql, why, end):
+    answer = asked(extract_site, sql, end)
+    assert answer.status_code == 400
+    if end == "json":
+        assert why in answer.json()["error"]
+    else:
+        assert why in unescape(answer.text) or "The SQL took longer than 1000 ms" in answer.text
+    assert asked(extract_site, "select 1 as one").json() == [{"one": 1}]
+
+
+def test_nothing_is_written_or_attached(extract_db):
+    for statement in (
+        "attach ':memory:' as other",
+        "create temp table t (x)",
+        "insert into small_areas (code) values ('x')",
+        "delete from postcodes",
+        "vacuum into '/tmp/stolen.db'",
+        "begin",
+        "pragma writable_schema = 1",
+        "pragma mmap_size = 1",
+        "update sqlite_master set sql = ''",
+    ):
+        connection = sqlite3.connect(f"file:{extract_db}?mode=ro", uri=True, isolation_level=None)
+        SAFE["prepare_connection"](connection, "census")
+        with pytest.raises(sqlite3.DatabaseError):
+            connection.execute(statement).fetchall()
+        connection.close()
+
+
+def test_other_databases_are_left_alone():
+    connection = sqlite3.connect(":memory:")
+    SAFE["prepare_connection"](connection, "_internal")
+    connection.execute("create table t (x)")
+    assert connection.execute("select length(randomblob(1000000))").fetchone() == (1_000_000,)
+
+
+def test_an_interruption_stops_its_own_statement_and_no_other(extract_site):
+    stopped = [FOREVER.format("count(*)"), "select hex(zeroblob(8000)) from postcodes"]
+    for number in range(6):
+        assert asked(extract_site, stopped[number % 2]).status_code == 400
+        for _ in range(8):  # each thread's connection
+            assert asked(extract_site, "select count(*) as n from soas_2001").status_code == 200
+
+
+def test_a_time_limit_ends_with_its_statement():
+    import time
+
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    with SAFE["time_limit"](connection, 50):
+        assert connection.execute("select 1").fetchone() == (1,)
+    started = time.monotonic()
+    counted = "with recursive t(n) as (select 1 union all select n + 1 from t limit 2000000) select count(*) from t"
+    assert connection.execute(counted).fetchone() == (2_000_000,), "though the limit of the one before is over"
+    assert time.monotonic() - started > 0.05
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"), SAFE["time_limit"](connection, 50):
+        connection.execute(FOREVER.format("count(*)")).fetchone()
+
+
+@pytest.fixture(scope="module")
+def both():
+    """A function that asks a bounded connection and SQLite's own, and gives both answers."""
+    bounded, plain = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
+    SAFE["prepare_connection"](bounded, "census")
+
+    def asking(name: str, *arguments):
+        sql = f"select {name}({', '.join('?' * len(arguments))})"
+        return [connection.execute(sql, arguments).fetchone()[0] for connection in (bounded, plain)]
+
+    return asking
+
+
+PRINTED = [("%d", 5), ("%s", "x"), ("%5.2f%%", 3.14159), ("%x", 255), ("%q", "it's"), ("%c", "abc"), (None,), ("x",)]
+
+
+@pytest.mark.parametrize("arguments", PRINTED, ids=str)
+def test_a_format_that_is_bounded_answers_as_sqlite_s_own(both, arguments):
+    ours, plain = both("printf", *arguments)
+    assert ours == plain
+
+
+@pytest.mark.parametrize("value", ["xxaxx", "", None, 505, 5.5, b"xax", "ééaé"])
+@pytest.mark.parametrize("characters", ["x", "5", "", None, "éx", 5])
+@pytest.mark.parametrize("name", ["trim", "ltrim", "rtrim"])
+def test_trimming_is_sqlite_s_own(both, name, value, characters):
+    ours, plain = both(name, value, characters)
+    assert ours == plain
+
+
+def gate(**settings):
+    large = lambda: {"postcodes"}  # noqa: E731
+    return GATE["Gate"]("", {"imd_by_postcode"}, "/graphql", large, GATE["SETTINGS"] | settings)
+
+
+@pytest.mark.parametrize(
+    "path, query, counted",
+    [
+        ("/census", b"", False),
+        ("/census", b"sql=select+1", True),
+        ("/census.json", b"sql=select+1", True),
+        ("/census/postcodes", b"", True),
+        ("/census/postcodes.csv", b"", True),
+        ("/census/postcodes/SW1A~201AA", b"", False),
+        ("/census/imd_by_postcode", b"postcode=SW1A1AA", False),
+        ("/census/imd_by_postcode.json", b"postcode=SW1A1AA", False),
+        ("/graphql", b"", True),
+        ("/graphql/census", b"", True),
+        ("/graphqlx", b"", False),
+        ("/api/v1/postcodes/SW1A1AA", b"", False),
+        ("/", b"", False),
+    ],
+)
+def test_the_gate_counts_what_costs(path, query, counted):
+    assert gate().costs(path, query) is counted
+
+
+def through(wrapped, path: str, query: bytes = b"sql=select+1", send=None):
+    """The statuses and bodies that a request to the wrapped application gets."""
+    messages = []
+
+    async def keep(message):
+        messages.append(message)
+        if send:
+            await send(message)
+
+    async def run():
+        await wrapped({"type": "http", "path": path, "query_string": query, "headers": []}, None, keep)
+        return messages
+
+    return run()
+
+
+async def answering(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
+    async def both():
+        guard = gate(at_once=1, unread=3)
+        wrapped, read = guard.wrap(answering), asyncio.Event()
+
+        async def slowly(_message):
+            await read.wait()
+
+        slow = [asyncio.create_task(through(wrapped, "/census", send=slowly)) for _ in range(3)]
+        while guard.unread < 3:
+            await asyncio.sleep(0)
+        assert guard.working == 0
+        refused = await through(wrapped, "/census")
+        assert refused[0]["status"] == 503
+        assert (b"retry-after", b"1") in refused[0]["headers"]
+        read.set()
+        for one in slow:
+            assert (await one)[0]["status"] == 200
+        assert (guard.working, guard.unread) == (0, 0)
+        assert (await through(wrapped, "/census"))[0]["status"] == 200
+
+    asyncio.run(both())
+
+
+def test_what_breaks_off_is_counted_no_more():
+    async def failing(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    async def gone(_message):
+        raise ConnectionResetError
+
+    async def run():
+        guard = gate()
+        for app, send in ((failing, None), (answering, gone)):
+            with pytest.raises((RuntimeError, ConnectionResetError)):
+                await through(guard.wrap(app), "/census", send=send)
+            assert (guard.working, guard.unread) == (0, 0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "path, query, status",
+    [
+        ("/census/postcodes.csv", b"_stream=on&_size=max", 400),
+        ("/census/postcodes.csv", b"_size=max", 200),
+        ("/census/soas_2001.csv", b"_stream=on&_size=max", 200),
+        ("/census.json", b"sql=" + b"x" * 20_001, 414),
+        ("/census.json", b"sql=" + b"x" * 20_000, 200),
+        ("/census.json", b"x=" + b"x" * 60_000, 414),
+    ],
+)
+def test_a_request_that_is_too_large_is_refused_with_a_way_out(path, query, status):
+    messages = asyncio.run(through(gate().wrap(answering), path, query))
+    assert messages[0]["status"] == status
+    if status == 400:
+        assert b"/download" in messages[1]["body"]
+
+
+def test_a_view_over_a_large_table_is_not_streamed_either(full_site):
+    for name in ("postcodes", "postcode_places", "postcode_figures"):
+        answer = asyncio.run(full_site.client.get(f"/census/{name}.csv?_stream=on"))
+        assert (answer.status_code, "/download" in answer.text) == (400, True), name
+    answer = asyncio.run(full_site.client.get("/census/lsoas_2021.csv?_stream=on&_size=max"))
+    assert answer.text.count("\n") > 30_000
