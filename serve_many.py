@@ -81,7 +81,7 @@ class Worker:
         self.started = time.monotonic()
         if self.open_to_sql and sys.platform == "linux":
             resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (MOST_TEMPORARY, MOST_TEMPORARY))
-            os.setpriority(os.PRIO_PROCESS, self.process.pid, 5)
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, 10)  # what it starts has it too
 
     def wait_until_ready(self, digest: str) -> None:
         """Returns when it answers from the database with this digest. Raises Refused where it does not."""

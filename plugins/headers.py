@@ -52,23 +52,30 @@ def startup(datasette):
 @hookimpl
 def asgi_wrapper(datasette):
     tiles = (datasette.plugin_config("datasette-cluster-map") or {}).get("tile_layer", "")
-    return with_headers(
-        datasette.setting("base_url").rstrip("/"), urlsplit(tiles), lambda: getattr(datasette, "_census_etag", None)
-    )
+    graphql = (datasette.plugin_config("datasette-graphql") or {}).get("path", "/graphql")
+    base_url = datasette.setting("base_url").rstrip("/")
+    return with_headers(base_url, graphql, urlsplit(tiles), lambda: getattr(datasette, "_census_etag", None))
 
 
-def with_headers(base_url: str, tiles, etag_now):
-    """An ASGI wrapper that does what stands above. tiles: where map tiles come from, as urlsplit gives it."""
+def with_headers(base_url: str, graphql: str, tiles, etag_now):
+    """An ASGI wrapper that does what stands above.
+
+    graphql: the path of its page, whose editor evaluates texts. tiles: where map tiles come from, as urlsplit gives it.
+    """
     images = f"'self' data: {tiles.scheme}://{tiles.netloc}" if tiles.netloc else "'self' data:"
     policy = (
         f"default-src 'self'; script-src 'self'%s; style-src 'self' 'unsafe-inline'; img-src {images};"
         " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     )
-    own, others = ((policy % inline).encode() for inline in ("", " 'unsafe-inline'"))
+    own, others, graphiql = (
+        (policy % inline).encode() for inline in ("", " 'unsafe-inline'", " 'unsafe-inline' 'unsafe-eval'")
+    )
 
     def policy_of(path: str, headers: list) -> bytes:
         if not any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers):
             return b"default-src 'none'; frame-ancestors 'none'"
+        if path == graphql or path.startswith(graphql + "/"):
+            return graphiql
         return own if path in WITHOUT_INLINE else others
 
     def wrap(app):

@@ -93,3 +93,7 @@ def test_a_map_shows_its_points_and_attribution_though_no_tile_comes(browse, ser
 
 def test_a_page_of_one_answer_has_no_empty_map(browse, server):
     assert "leaflet-container" not in browse(server[0] + "/census/nearest_postcodes")
+
+
+def test_the_editor_of_graphql_starts_under_its_content_security_policy(browse, server):
+    assert "graphiql-container" in browse(server[0] + "/graphql")

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.stack import Stack
-from tests.conftest import unavailable
+from tests.conftest import ROOT, unavailable
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,7 +30,10 @@ def published(request) -> Path:
 def stack(published, tmp_path_factory):
     """The stack over it, for tests that leave it as it was."""
     folder = tmp_path_factory.mktemp("stack")
-    running = Stack(published, folder / "home", folder / "log.txt", LOG=f"file {folder / 'access.txt'}")
+    mkdocs = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--quiet", "--site-dir", folder / "guide"]
+    subprocess.run(mkdocs, cwd=ROOT, check=True, capture_output=True)
+    where = {"LOG": f"file {folder / 'access.txt'}", "GUIDE": str(folder / "guide")}
+    running = Stack(published, folder / "home", folder / "log.txt", **where)
     yield running
     running.end()
 

@@ -99,6 +99,15 @@ def test_an_answer_is_kept_under_the_database_s_hash(stack, path):
     assert stack.ask(path, **{"If-None-Match": 'W/"another"'}).status == 200
 
 
+def test_the_guide_is_served_from_its_folder(stack):
+    assert stack.ask("/guide").body == stack.ask("/guide/").body, "the address without a slash leads there"
+    page = stack.ask("/guide/security/")
+    assert (page.status, page.headers["Cache-Control"]) == (200, "public, max-age=3600")
+    assert "No log line of ours holds a postcode" in page.body.decode()
+    assert stack.ask("/guide/../Caddyfile").status == 404
+    assert stack.ask("/guide/nothing/").status == 404
+
+
 def test_sql_of_one_s_own_and_errors_are_not_kept(stack):
     assert stack.ask("/census.json?sql=select+random()").headers.get("ETag") is None
     for path in ("/census/nothing", "/census.json?sql=select+x", "/-/ready"):

@@ -88,7 +88,7 @@ def test_a_thousand_at_once_keep_no_lookup_waiting(stack, before):
     ]
     lookups = stack.sending(12, rate=100, connections=4)
     time.sleep(1)
-    attack = stack.sending(8, costly, connections=1000)
+    attack = stack.sending(8, costly, connections=1000, far=True)
     time.sleep(4)
     during = stack.memory()
     attacked, looked_up = attack.found(), lookups.found()
