@@ -11,6 +11,7 @@ time, each after it has answered what it was asked; SIGTERM and SIGINT end all o
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -20,6 +21,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -54,13 +56,20 @@ def digest_of(database: Path) -> str:
         raise Refused(f"{database} is not a census.db: {error}") from None
 
 
-def check(database: Path, called: Path) -> None:
-    """Verifies every row of the database with build_db.py. Raises Refused with what it says of what is `called` so."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "build_db.py", "--check", database], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise Refused(f"{called} was refused: {(done.stderr or done.stdout).strip()}")
+def check(database: Path, called: Path, meanwhile=lambda: None) -> None:
+    """Verifies every row of the database with build_db.py. Raises Refused with what it says of what is `called` so.
+
+    meanwhile: called a few times a second.
+    """
+    command = [sys.executable, ROOT / "build_db.py", "--check", database]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            meanwhile()
+            time.sleep(0.1)
+        if process.returncode:
+            said.seek(0)
+            raise Refused(f"{called} was refused: {said.read().decode(errors='replace').strip()[-2000:]}")
 
 
 class Worker:
@@ -70,6 +79,7 @@ class Worker:
         self.name, self.open_to_sql = name, open_to_sql
         self.port = free_port()
         self.process: subprocess.Popen | None = None
+        self.folder: Path | None = None
         self.started = 0.0
 
     def start(self, folder: Path) -> None:
@@ -78,7 +88,7 @@ class Worker:
         self.process = subprocess.Popen(
             [*map(str, command)], cwd=ROOT, env={"MALLOC_ARENA_MAX": "2", **os.environ}, stdin=subprocess.DEVNULL
         )
-        self.started = time.monotonic()
+        self.folder, self.started = folder, time.monotonic()
         if self.open_to_sql and sys.platform == "linux":
             resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (MOST_TEMPORARY, MOST_TEMPORARY))
             os.setpriority(os.PRIO_PROCESS, self.process.pid, 10)  # what it starts has it too
@@ -122,6 +132,12 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+def taken(port: int) -> bool:
+    """Whether somebody listens on this port of the loopback address."""
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0
+
+
 def link_or_copy(source: str, target: str) -> None:
     """The file under another name, or a copy where there are no links. A build replaces files, it writes in none."""
     try:
@@ -150,6 +166,17 @@ class Stack:
             raise Refused("There is no program caddy: https://caddyserver.com/docs/install (Debian: apt install caddy)")
         digest = digest_of(self.database)
         self.home.mkdir(exist_ok=True)
+        with (self.home / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Refused(f"serve_many.py runs already in {self.home}: --home names another folder.") from None
+            if "SITE_ADDRESS" not in os.environ and taken(self.port):
+                raise Refused(f"Port {self.port} is taken: --port names another one.")
+            self.serve(digest)
+
+    def serve(self, digest: str) -> None:
+        """Starts all of it over the database with this digest, and keeps it running until asked to end."""
         for left in self.home.glob("edition-*"):
             shutil.rmtree(left)
         try:
@@ -216,9 +243,7 @@ class Stack:
         while True:
             if self.caddy.poll() is not None:
                 raise Refused(f"Caddy ended with status {self.caddy.returncode}")
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            if "SITE_ADDRESS" in os.environ:
+            if taken(self.port) or "SITE_ADDRESS" in os.environ:
                 return
             time.sleep(0.05)
 
@@ -232,7 +257,7 @@ class Stack:
         for worker in self.workers:
             if worker.process.poll() is not None and time.monotonic() > worker.started + 1:
                 say(f"{worker.name} ended with status {worker.process.returncode}; it is started again")
-                worker.start(self.folder(self.digest))
+                worker.start(worker.folder)
                 changed = True
         if changed:
             self.tell()
@@ -243,7 +268,7 @@ class Stack:
         try:
             new = digest_of(self.database)
             folder = self.copied(new)
-            check(folder / "census.db", self.database)  # the copy: nobody changes it any more
+            check(folder / "census.db", self.database, self.revive)  # the copy: nobody changes it any more
             self.take_over(new, folder)
             say(f"census.db {new[:16]} is served")
         except (Refused, OSError) as error:
@@ -265,6 +290,7 @@ class Stack:
                 worker.start(folder)
                 worker.wait_until_ready(digest)
                 time.sleep(SEEN_S)
+                self.revive()
         except Refused:
             for worker in done:
                 worker.stop(drain=worker is not done[-1])
@@ -309,7 +335,11 @@ def swap(new: Path, database: Path, home: Path) -> None:
     check(new, new)
     if new.resolve() != database.resolve():
         beside = database.with_name(f".{database.name}.swap")
-        shutil.copyfile(new, beside)
+        try:
+            shutil.copyfile(new, beside)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
         if (downloads := new.with_name("downloads") / digest[:16]).exists():
             shutil.copytree(downloads, database.with_name("downloads") / digest[:16], dirs_exist_ok=True)
         if (inspected := new.with_name("inspect-data.json")).exists():
@@ -352,8 +382,11 @@ def main(arguments: list[str] | None = None) -> int:
             Stack(asked.database, asked.home, asked.workers, asked.port).run()
     except Refused as error:
         say(str(error))
-        return 1
-    return 0
+    except OSError as error:
+        say(f"{error.filename or 'serve_many.py'}: {error.strerror or error}")
+    else:
+        return 0
+    return 1
 
 
 if __name__ == "__main__":

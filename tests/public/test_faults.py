@@ -88,6 +88,39 @@ def test_a_swap_refuses_garbage_and_leaves_the_file_as_it_was(own_stack, tmp_pat
     assert own_stack.state["reloads"] == 0
 
 
+@pytest.mark.parametrize("what", ["home", "port", "no database", "no workers"])
+def test_a_second_stack_in_the_way_of_the_first_is_refused(own_stack, tmp_path, what):
+    told = {"--database": own_stack.database, "--home": tmp_path / "other", "--port": own_stack.port, "--workers": 1}
+    told |= {"home": {"--home": own_stack.home}, "no workers": {"--workers": 0}}.get(what, {})
+    if what == "no database":
+        told["--database"] = tmp_path / "none.db"
+    arguments = [str(part) for pair in told.items() for part in pair]
+    done = subprocess.run(
+        [sys.executable, ROOT / "serve_many.py", *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode in (1, 2)
+    why = {"home": "runs already in", "port": f"Port {own_stack.port} is taken"}
+    assert why.get(what, "There is no" if what == "no database" else "--workers must be 1 to 64") in done.stderr
+    assert "Traceback" not in done.stderr
+    assert own_stack.sending(1, rate=50, connections=2).found()["failed"] == 0
+
+
+def test_a_worker_that_is_killed_while_an_edition_is_checked_comes_back(own_stack):
+    before = own_stack.state
+    lookups = own_stack.sending(15, rate=100, connections=4)
+    own_stack.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    for worker in before["workers"]:
+        os.kill(worker["pid"], signal.SIGKILL)
+    while own_stack.state["reloads"] == before["reloads"]:
+        time.sleep(0.1)
+    found = lookups.found()
+    print("all workers killed in mid-change:", found)
+    assert own_stack.state["problem"] is None
+    assert (found["failed"], found["wrong"]) == (0, 0), found
+    own_stack.settled()
+
+
 @pytest.fixture(scope="module")
 def other_edition(extract_db, tmp_path_factory):
     """A whole, valid database that differs from the extract's: in the month of each postcode, and so in its digest."""
