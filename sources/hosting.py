@@ -43,6 +43,7 @@ FORMS = {
     "postcodes": ("a postcode as ONS writes it (SW1A 1AA)", lambda text: normalise(text) == text),
     "indices": ("the id of an index", bool),
 }
+MOST_IN_A_ROW = 10_000  # bytes: the server reads none above 16,384 (plugins/safe_sql.py)
 
 
 def _date(text: str) -> str:
@@ -202,6 +203,8 @@ def load(build, path: Path, told: dict) -> int:
     [part] = build.db.conn.execute("select scope = 'extract' from edition").fetchone()
     kept, seen = [], {}
     for line, row in zip(lines, cells, strict=True):
+        if (size := sum(len(cell.encode()) for cell in row)) > MOST_IN_A_ROW:
+            raise SourceError(f"{file}, line {line}: a row of {size:,} bytes; {MOST_IN_A_ROW:,} are allowed.")
         values, held = [], True
         for (column, says), cell in zip(columns.items(), row, strict=True):
             where = f"{file}, line {line}, column {column}"

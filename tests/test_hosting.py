@@ -195,6 +195,7 @@ def line(*cells: str) -> str:
         ),
         (f"{HEADER}\n1,,1,1,\n".encode() + b"caf\xe9,,1,1,\n", "line 3: not UTF-8"),
         (f"{HEADER}\na\0b,,1,1,\n", "line 2"),
+        (line("é" * 5_000, "", "1", "1", ""), "line 3: a row of 10,002 bytes; 10,000 are allowed"),
     ],
 )
 def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, capsys, text, message):

@@ -275,3 +275,16 @@ def test_a_view_over_a_large_table_is_not_streamed_either(full_site):
         assert (answer.status_code, "/download" in answer.text) == (400, True), name
     answer = asyncio.run(full_site.client.get("/census/lsoas_2021.csv?_stream=on&_size=max"))
     assert answer.text.count("\n") > 30_000
+
+
+@pytest.mark.parametrize("database", ["extract_db", "full_build"])
+def test_no_row_that_is_published_is_near_the_longest_that_can_be_read(request, database):
+    found = request.getfixturevalue(database)
+    connection = sqlite3.connect(getattr(found, "path", found))
+    longest = 0
+    for name, type_ in connection.execute("select name, type from pragma_table_list where schema = 'main'").fetchall():
+        if type_ == "table":
+            columns = [row[0] for row in connection.execute("select name from pragma_table_xinfo(?)", (name,))]
+            size = " + ".join(f'coalesce(length(cast("{column}" as blob)), 0)' for column in columns)
+            longest = max(longest, connection.execute(f"select coalesce(max({size}), 0) from {name}").fetchone()[0])
+    assert 500 < longest < 16_384 * 2 / 3
