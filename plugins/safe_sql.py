@@ -8,6 +8,7 @@ long. SQLite looks for interruptions between steps, so functions whose one call 
 
 import contextlib
 import heapq
+import math
 import re
 import sqlite3
 import threading
@@ -140,12 +141,16 @@ class Rows:
     """
 
     def __init__(self):
-        self.begin()
+        self.refusal: str | None = None
+        self.end()
 
     def begin(self) -> None:
         """A statement begins."""
-        self.left = MOST_BYTES
-        self.refusal: str | None = None
+        self.left, self.refusal = MOST_BYTES, None
+
+    def end(self) -> None:
+        """It has ended; what Datasette asks of the schema beside its statements is not counted."""
+        self.left = math.inf
 
     def __call__(self, cursor, values):
         for value in values:
@@ -232,3 +237,5 @@ def time_limit(connection, ms: int):
         raise
     finally:
         running.end()
+        if rows:
+            rows.end()

@@ -117,6 +117,18 @@ def test_an_interruption_stops_its_own_statement_and_no_other(extract_site):
             assert asked(extract_site, "select count(*) as n from soas_2001").status_code == 200
 
 
+def test_results_are_counted_each_for_itself(extract_db):
+    connection = sqlite3.connect(f"file:{extract_db}?mode=ro", uri=True)
+    SAFE["prepare_connection"](connection, "census")
+    large = "select hex(zeroblob(8000)) from postcodes limit 240"  # 3.84 MB
+    for _ in range(3):
+        with SAFE["time_limit"](connection, 5000):
+            assert len(connection.execute(large).fetchall()) == 240
+        assert len(connection.execute("select * from small_areas").fetchall()) > 1000, "as Datasette reads its schema"
+    with pytest.raises(sqlite3.OperationalError, match="larger than"), SAFE["time_limit"](connection, 5000):
+        connection.execute(large.replace("240", "270")).fetchall()
+
+
 def test_a_time_limit_ends_with_its_statement():
     import time
 
