@@ -96,7 +96,7 @@ def main() -> int:
             before = [rss_anon(pid) for pid in two.pids]
             sending = [
                 two.sending(SECONDS, lookups, connections=16, rate=rate),
-                two.sending(SECONDS, free, connections=3, rate=10),
+                two.sending(SECONDS, free, connections=2, rate=10),
             ]
             end, memory = time.monotonic() + SECONDS, []
             while time.monotonic() < end:

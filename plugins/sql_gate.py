@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from datasette import hookimpl
 from datasette.utils import tilde_decode
 
-SETTINGS = {"at_once": 4, "unread": 16, "max_sql": 20_000, "stream_rows": 100_000}
+SETTINGS = {"at_once": 2, "unread": 16, "max_sql": 20_000, "stream_rows": 100_000}
 ADDRESS = re.compile(r"/census/([^/.]+)(?:\.[a-z]+)?")
 
 

@@ -621,6 +621,7 @@ def test_free_sql_beside_it_does_not_slow_it(server):
                 urllib.request.urlopen(f"{base}/census.json?" + urllib.parse.urlencode({"sql": RUNAWAY}), timeout=60)
             except urllib.error.HTTPError as error:
                 answered[error.code] += 1
+                stop.wait(int(error.headers.get("Retry-After", 0)))
 
     idle = min(p99(base, 1000) for _ in range(5))
     threads = [threading.Thread(target=run_away) for _ in range(12)]
