@@ -42,8 +42,10 @@ class Stack:
             )
         end = time.monotonic() + 60
         while not (home / "state.json").exists() or self.status("/-/ready") != 200:
-            assert self.process.poll() is None, log.read_text(errors="replace")
-            assert time.monotonic() < end, "the stack did not come up"
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.process.terminate()
+                told = log.read_text(errors="replace")[-2000:] if log.is_file() else ""  # /dev/full never ends
+                raise AssertionError(f"the stack did not come up: {told}")
             time.sleep(0.1)
         for path in ("/census", "/graphql?query={__typename}", "/"):  # what the first request makes once
             self.status(path)
