@@ -98,7 +98,7 @@ def attacked(stack) -> tuple[dict, dict, float]:
 
 
 def test_a_thousand_at_once_keep_no_lookup_waiting(stack, before):
-    for _ in range(2):  # the attackers share the machine, so the better of two
+    for _ in range(3):  # the attackers share the machine, so the best of three
         attack, lookups, most = attacked(stack)
         print(attack, lookups, f"memory {before:.0f}, {most:.0f}, {stack.memory():.0f} MiB")
         assert attack["sent"] > 1000
