@@ -16,7 +16,7 @@ import sources
 from benchmarks.stack import Stack
 from sources import hosting
 from sources.database import all_tables, digest
-from tests.conftest import ROOT
+from tests.conftest import ROOT, unavailable
 
 
 def swapped(stack: Stack, new) -> subprocess.CompletedProcess:
@@ -161,7 +161,7 @@ def test_a_new_edition_comes_without_an_error_and_no_answer_mixes_two(own_stack,
 def test_a_full_disk_takes_the_logs_and_nothing_else(extract_db, tmp_path):
     full = Path("/dev/full")
     if not full.exists():
-        pytest.skip("this system has no /dev/full")
+        unavailable("this system has no /dev/full")
     stack = Stack(extract_db, tmp_path / "home", full, LOG="file /dev/full")
     try:
         lookups = stack.sending(6, rate=100, connections=4)
