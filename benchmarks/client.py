@@ -3,7 +3,8 @@
 It reads what to do from standard input, as JSON: `port`, `seconds`, `connections`, `rate` (requests a second in all,
 0 for as many as there can be) and `requests`, each with `path`, the `statuses` that are right (200) and, where it
 matters, the SHA-256 of each of the `bodies` that are right. It writes JSON: how many were sent, failed (no answer, or a
-status that is not right) and wrong (a right status with another body), and the milliseconds that they took.
+status that is not right) and wrong (a right status with another body), and the milliseconds that they took. `examples`
+are the first few wrong bodies, whole, each with its request.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 30
+EXAMPLES = 3
 
 
 async def answer_of(reader: asyncio.StreamReader, method: str) -> tuple[int, bytes, bool]:
@@ -45,7 +47,7 @@ class Client:
         self.port, self.seconds, self.rate = asked["port"], asked["seconds"], asked.get("rate", 0)
         self.connections = asked.get("connections", 1)
         self.requests = itertools.cycle([self.prepared(request) for request in asked["requests"]])
-        self.statuses, self.took, self.problems = Counter(), [], Counter()
+        self.statuses, self.took, self.problems, self.examples = Counter(), [], Counter(), []
         self.sent = self.failed = self.wrong = 0
 
     def prepared(self, request: dict) -> tuple[str, bytes, frozenset, frozenset]:
@@ -69,6 +71,7 @@ class Client:
             "wrong": self.wrong,
             "statuses": dict(sorted(self.statuses.items())),
             "problems": dict(self.problems.most_common(5)),
+            "examples": self.examples,
             "rate": round(self.sent / (time.perf_counter() - self.start), 1),
             "p50": round(took[len(took) // 2] * 1000, 3),
             "p99": round(took[int(len(took) * 0.99)] * 1000, 3),
@@ -104,6 +107,8 @@ class Client:
                 elif right and hashlib.sha256(body).hexdigest() not in right:
                     self.wrong += 1
                     self.problems[f"wrong {body[:200]!r}"] += 1
+                    if len(self.examples) < EXAMPLES:
+                        self.examples.append({"request": request.decode(), "body": body.decode("utf-8", "replace")})
             if not stays and writer is not None:
                 writer.close()
                 writer = None
