@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -138,6 +139,15 @@ def taken(port: int) -> bool:
         return trying.connect_ex(("127.0.0.1", port)) == 0
 
 
+def buffering() -> str:
+    """How the installed Caddy is told to read a request whole before it passes it on."""
+    told = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"(\d+)\.(\d+)", told)
+    if version and (int(version[1]), int(version[2])) < (2, 7):
+        return "buffer_requests"
+    return "request_buffers 2MiB"
+
+
 def link_or_copy(source: str, target: str) -> None:
     """The file under another name, or a copy where there are no links. A build replaces files, it writes in none."""
     try:
@@ -153,7 +163,7 @@ class Stack:
         self.database, self.home, self.port = database, home, port
         self.workers = [Worker(f"worker {n + 1}", False) for n in range(workers)] + [Worker("the open worker", True)]
         self.caddy: subprocess.Popen | None = None
-        self.digest = ""
+        self.buffering = self.digest = ""
         self.asked_to_end = self.asked_to_reload = False
         self.state: dict = {"reloads": 0, "problem": None}
 
@@ -164,6 +174,7 @@ class Stack:
         signal.signal(signal.SIGHUP, lambda *_: setattr(self, "asked_to_reload", True))
         if not shutil.which("caddy"):
             raise Refused("There is no program caddy: https://caddyserver.com/docs/install (Debian: apt install caddy)")
+        self.buffering = buffering()
         digest = digest_of(self.database)
         self.home.mkdir(exist_ok=True)
         with (self.home / "lock").open("w") as lock:
@@ -229,7 +240,7 @@ class Stack:
         upstreams = {True: [], False: []}
         for worker in self.workers:
             upstreams[worker.open_to_sql].append(f"127.0.0.1:{worker.port}")
-        usual = {"SITE_ADDRESS": f"http://:{self.port}", "GUIDE": str(ROOT / "site")}
+        usual = {"SITE_ADDRESS": f"http://:{self.port}", "GUIDE": str(ROOT / "site"), "BUFFERING": self.buffering}
         ours = {
             "UPSTREAMS": " ".join(upstreams[False]),
             "OPEN_UPSTREAMS": " ".join(upstreams[True]),

@@ -2,18 +2,23 @@
 
 import gzip
 import hashlib
+import http.client
 import json
+import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
+import time
 from urllib.parse import quote
 
 import pytest
 import yaml
 
 from benchmarks.stack import Stack
-from serve_many import free_port
+from serve_many import buffering, free_port, taken
 from tests.conftest import ROOT, unavailable
 
 PAGES = [
@@ -214,3 +219,125 @@ def test_a_host_name_gets_tls_with_http_2_and_3(extract_db, tmp_path):
         assert ssl.get_server_certificate(("localhost", port))
     finally:
         stack.end()
+
+
+class Broken:
+    """A worker that is ready, keeps what it is asked, and breaks off in the middle of every answer."""
+
+    def __init__(self):
+        self.heads, self.bodies = [], []
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        with connection, connection.makefile("rb") as reader:
+            while head := reader.readline().decode():
+                while (line := reader.readline().decode()).strip():
+                    head += line.lower()
+                if "/-/ready" in head:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    continue
+                self.heads.append(head)
+                if told := re.search(r"content-length: (\d+)", head):
+                    self.bodies.append(reader.read(int(told[1])))
+                kind = b"text/plain" if "csv" in head else b"application/json"
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: 300000\r\n\r\n" % kind)
+                connection.sendall(b'["SW1A 1AA"' + b"," * 100_000)
+                time.sleep(0.2)
+                return
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Caddy with the Caddyfile, over such workers alone."""
+    worker, port = Broken(), free_port()
+    ours = {"SITE_ADDRESS": f"http://:{port}", "UPSTREAMS": worker.address, "OPEN_UPSTREAMS": worker.address}
+    ours |= {"BUFFERING": buffering(), "LOG": "discard", "XDG_DATA_HOME": str(tmp_path)}
+    command = ["caddy", "run", "--config", ROOT / "Caddyfile", "--adapter", "caddyfile"]
+    caddy = subprocess.Popen(command, env=os.environ | ours, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 20
+    while not taken(port):
+        assert caddy.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    worker.port = port
+    yield worker
+    caddy.terminate()
+    caddy.wait(20)
+    worker.listening.close()
+
+
+@pytest.mark.parametrize("path", ["/census/soas_2001.csv?_stream=on", "/api/v1/postcodes/SW1A1AA"])
+@pytest.mark.parametrize("coding", ["", "identity", "gzip"])
+def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(broken, path, coding):
+    client = http.client.HTTPConnection("127.0.0.1", broken.port, timeout=20)
+    client.putrequest("GET", path, skip_accept_encoding=True)
+    if coding:
+        client.putheader("Accept-Encoding", coding)
+    client.endheaders()
+    answer = client.getresponse()
+    if "json" in answer.headers["Content-Type"] and coding == "gzip":
+        with pytest.raises(json.JSONDecodeError):  # packed by Caddy, so without a length: half of it is no JSON
+            json.loads(gzip.decompress(answer.read()))
+    else:
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
+    client.close()
+    if not coding:
+        assert "accept-encoding" not in broken.heads[-1]
+
+
+def test_a_list_reaches_a_worker_when_it_is_whole(broken):
+    body = json.dumps(["SW1A 1AA"] * 1000).encode()
+    with socket.create_connection(("127.0.0.1", broken.port), timeout=20) as client:
+        client.sendall(b"POST /api/v1/postcodes HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        client.sendall(body[:5000])
+        time.sleep(1)
+        assert broken.heads == [], "a worker waits for the rest of a list"
+        client.sendall(body[5000:])
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    assert broken.bodies == [body]
+
+
+def test_a_list_too_large_for_anything_is_refused_by_caddy(broken):
+    with socket.create_connection(("127.0.0.1", broken.port), timeout=20) as client:
+        client.sendall(b"POST /api/v1/postcodes HTTP/1.1\r\nHost: x\r\nContent-Length: 2000001\r\n\r\n")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 413")
+    assert broken.heads == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    """/ /census /census/soas_2001 /census/soas_2001.json /census/soas_2001.csv /census/soas_2001.csv?_stream=on
+    /census/data_zones_2011.csv?_stream=on /census/imd_by_postcode.csv?postcode=SW1A+1AA /census.csv?sql=select+1
+    /census/imd_by_postcode?postcode=SW1A+1AA /graphql?query={__typename} /download.json /nothing /robots.txt
+    /api/v1/postcodes/SW1A1AA /static/site.css""".split(),
+)
+def test_every_answer_has_its_length(stack, path):
+    for port in (stack.state["workers"][0]["port"], stack.port):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for method in ("GET", "HEAD"):
+            client.request(method, path)
+            answer = client.getresponse()
+            body = answer.read()
+            if method == "GET":
+                length = len(body)
+            if method == "GET" or answer.headers["Content-Length"]:
+                assert int(answer.headers["Content-Length"]) == length > 0
+        client.close()
+
+
+def test_a_csv_that_is_streamed_is_whole(stack):
+    for table in ("soas_2001", "data_zones_2011"):
+        rows = stack.ask(f"/census.json?sql=select+count(*)+as+n+from+{table}&_shape=array").body
+        body = stack.ask(f"/census/{table}.csv?_stream=on", **{"Accept-Encoding": "gzip"}).body
+        assert len(body.splitlines()) == json.loads(rows)[0]["n"] + 1
