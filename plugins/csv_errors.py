@@ -1,13 +1,15 @@
 """An error is an error as CSV too.
 
 Datasette answers SQL that fails with 200 and an empty CSV, which a spreadsheet would take for "nothing found"; here it
-is 400 with the reason, as in JSON.
+is 400 with the reason, as in JSON. Where a later page of a streamed table fails, Datasette ends the CSV with the reason
+as its last line, after a 200; here it is 503, for which `whole.py` leaves the time.
 """
 
 import functools
 
 from datasette import hookimpl
 from datasette.database import QueryInterrupted
+from datasette.utils.asgi import AsgiStream
 from datasette.views.base import DatasetteError, DataView
 
 
@@ -22,19 +24,38 @@ def honest(as_csv):
 
     @functools.wraps(as_csv)
     async def wrapped(self, request, *arguments):
-        data = self.data
+        data, failures = self.data, []
 
         async def checked(*given, **named):
-            told = await data(*given, **named)
+            try:
+                told = await data(*given, **named)
+            except Exception as error:
+                failures.append(error)
+                raise
             if isinstance(told, tuple) and len(told) == 4 and (told[3] or 200) >= 400:
                 raise DatasetteError(str(told[0].get("error")), title="Invalid SQL", status=told[3])
             return told
 
         self.data = checked  # of this request's view
         try:
-            return await as_csv(self, request, *arguments)
+            answer = await as_csv(self, request, *arguments)
         except QueryInterrupted:
             text = f"The SQL took longer than {self.ds.setting('sql_time_limit_ms')} ms."
             raise DatasetteError(text, title="SQL Interrupted", status=400) from None
+        if isinstance(answer, AsgiStream):
+            answer.stream_fn = to_the_end(answer.stream_fn, failures)
+        return answer
+
+    return wrapped
+
+
+def to_the_end(stream_fn, failures: list[Exception]):
+    """The writing of a CSV, with what failed meanwhile as DatasetteError."""
+
+    async def wrapped(writer):
+        await stream_fn(writer)
+        if failures:
+            text = "The table could not be read to its end just now; it is whole at /download."
+            raise DatasetteError(text, title="Not the whole table", status=503) from failures[0]
 
     return wrapped

@@ -31,6 +31,9 @@ def whole(app):
             body, more = message.get("body", b""), message.get("more_body", False)
             if message["type"] == "http.response.start" and without_length(message):
                 start = message
+                if gathered is not None:  # it failed before its end, and this is the error's
+                    gathered.close()
+                    gathered = None
             elif start is None:
                 await send(message)
             elif gathered is None and not (more and is_csv(start)):

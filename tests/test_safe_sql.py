@@ -7,6 +7,8 @@ from html import unescape
 from urllib.parse import quote
 
 import pytest
+from datasette.database import QueryInterrupted
+from datasette.views.table import TableView
 
 from tests.conftest import ROOT
 
@@ -17,6 +19,28 @@ FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) selec
 
 def asked(site, sql: str, end: str = "json"):
     return asyncio.run(site.client.get(f"/census.{end}?sql={quote(sql)}&_shape=array"))
+
+
+def test_a_streamed_table_that_fails_before_its_end_is_an_error(extract_site, monkeypatch):
+    address = "/census/data_zones_2011.csv?_stream=on&_size=50"
+    whole = asyncio.run(extract_site.client.get(address))
+    assert whole.status_code == 200
+    assert int(whole.headers["content-length"]) == len(whole.content)
+    told, data = [], TableView.data
+
+    async def data_that_ends(*given, **named):
+        told.append(named)
+        if len(told) == 3:
+            raise QueryInterrupted(sqlite3.OperationalError("interrupted"), "select", {})
+        return await data(*given, **named)
+
+    monkeypatch.setattr(TableView, "data", data_that_ends)
+    broken = asyncio.run(extract_site.client.get(address))
+    assert len(told) == 3
+    assert broken.status_code == 503
+    assert "could not be read to its end" in broken.text
+    assert whole.text[:50] not in broken.text
+    assert int(broken.headers["content-length"]) == len(broken.content)
 
 
 @pytest.mark.parametrize(
