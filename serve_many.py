@@ -163,7 +163,7 @@ class Stack:
         self.database, self.home, self.port = database, home, port
         self.workers = [Worker(f"worker {n + 1}", False) for n in range(workers)] + [Worker("the open worker", True)]
         self.caddy: subprocess.Popen | None = None
-        self.buffering = self.digest = ""
+        self.digest = ""
         self.asked_to_end = self.asked_to_reload = False
         self.state: dict = {"reloads": 0, "problem": None}
 
@@ -174,7 +174,6 @@ class Stack:
         signal.signal(signal.SIGHUP, lambda *_: setattr(self, "asked_to_reload", True))
         if not shutil.which("caddy"):
             raise Refused("There is no program caddy: https://caddyserver.com/docs/install (Debian: apt install caddy)")
-        self.buffering = buffering()
         digest = digest_of(self.database)
         self.home.mkdir(exist_ok=True)
         with (self.home / "lock").open("w") as lock:
@@ -240,7 +239,7 @@ class Stack:
         upstreams = {True: [], False: []}
         for worker in self.workers:
             upstreams[worker.open_to_sql].append(f"127.0.0.1:{worker.port}")
-        usual = {"SITE_ADDRESS": f"http://:{self.port}", "GUIDE": str(ROOT / "site"), "BUFFERING": self.buffering}
+        usual = {"SITE_ADDRESS": f"http://:{self.port}", "GUIDE": str(ROOT / "site"), "BUFFERING": buffering()}
         ours = {
             "UPSTREAMS": " ".join(upstreams[False]),
             "OPEN_UPSTREAMS": " ".join(upstreams[True]),

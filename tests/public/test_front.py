@@ -264,16 +264,18 @@ def broken(tmp_path):
     ours |= {"BUFFERING": buffering(), "LOG": "discard", "XDG_DATA_HOME": str(tmp_path)}
     command = ["caddy", "run", "--config", ROOT / "Caddyfile", "--adapter", "caddyfile"]
     caddy = subprocess.Popen(command, env=os.environ | ours, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 20
-    while not taken(port):
-        assert caddy.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    worker.port = port
-    yield worker
-    caddy.terminate()
-    caddy.wait(20)
-    worker.listening.close()
+    try:
+        end = time.monotonic() + 20
+        while not taken(port):
+            assert caddy.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        worker.port = port
+        yield worker
+    finally:
+        caddy.terminate()
+        caddy.wait(20)
+        worker.listening.close()
 
 
 @pytest.mark.parametrize("path", ["/census/soas_2001.csv?_stream=on", "/api/v1/postcodes/SW1A1AA"])
