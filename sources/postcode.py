@@ -56,10 +56,23 @@ def problem(text: str | None) -> str | None:
         return (
             f"{shown} is not a postcode: its last three are not a digit and two letters (it may lack its second half)."
         )
-    hint = _near_miss(packed.upper())
+    hint = near_miss(text)
     return f"{shown} does not have the form of a postcode, such as SW1A 1AA or M1 1AE." + (
         f" {hint} would have." if hint else ""
     )
+
+
+def near_miss(text: str | None) -> str | None:
+    """The only postcode form that one swap of look-alike letters and digits makes of `text`, if there is one."""
+    packed, (to_letter, to_digit) = _packed(text).upper(), _CONFUSED
+    swaps = {
+        packed[:i] + table[c] + packed[i + 1 :]
+        for i, c in enumerate(packed)
+        for table in (to_letter, to_digit)
+        if c in table
+    }
+    forms = [m for m in map(FORM.fullmatch, sorted(swaps)) if m]
+    return f"{forms[0][1]} {forms[0][2]}" if len(forms) == 1 else None
 
 
 def _packed(text: str | None) -> str:
@@ -77,16 +90,3 @@ def _shown(text: str) -> str:
 
 def _named(character: str) -> str:
     return f"'{character}'" if character.isprintable() else f"the character U+{ord(character):04X}"
-
-
-def _near_miss(packed: str) -> str | None:
-    """The only postcode form that one swap of look-alike letters and digits makes of `packed`, if there is one."""
-    to_letter, to_digit = _CONFUSED
-    swaps = {
-        packed[:i] + table[c] + packed[i + 1 :]
-        for i, c in enumerate(packed)
-        for table in (to_letter, to_digit)
-        if c in table
-    }
-    forms = [m for m in map(FORM.fullmatch, sorted(swaps)) if m]
-    return f"{forms[0][1]} {forms[0][2]}" if len(forms) == 1 else None

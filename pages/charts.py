@@ -1,0 +1,110 @@
+"""Charts as SVG, drawn on the server: legible in print and without colour, each with its text as an alternative.
+
+Colours and strokes are in static/site.css (`.chart`): the numbers alone say the same.
+"""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+DECILES = range(1, 11)
+STEP = 40  # of a decile's box, in units of the drawing
+BARS = 120  # the height of the highest bar
+
+
+def scale() -> Markup:
+    """The ten boxes that every `strip` of a page refers to, in two heights; it stands in the page once, unseen."""
+
+    def boxes(name: str, height: int) -> str:
+        drawn = "".join(
+            f'<rect class="d{n}" x="{(n - 1) * STEP}.5" y=".5" width="{STEP - 1}" height="{height - 1}"/>'
+            for n in DECILES
+        )
+        return f'<symbol id="{name}" viewBox="0 0 {10 * STEP} {height}">{drawn}</symbol>'
+
+    return Markup(
+        f'<svg class="chart unseen" width="0" height="0" aria-hidden="true" focusable="false">'
+        f"{boxes('boxes', 36)}{boxes('lines', 28)}</svg>"
+    )
+
+
+def strip(decile: int, text: str, large: bool = False) -> Markup:
+    """Ten boxes with the one of `decile` (1 to 10) marked; `text` is the alternative. Needs `scale` in the page."""
+    x = (decile - 1) * STEP
+    if not large:
+        return Markup(
+            '<svg class="chart strip" viewBox="0 0 200 24" role="img" aria-label="{text}">'
+            '<use href="#lines" y="5" width="200" height="14"/>'
+            '<rect class="mark" x="{x}" y="1" width="20" height="22"/>'
+            '<text x="{middle}" y="17">{decile}</text></svg>'
+        ).format(text=text, x=x // 2, middle=x // 2 + STEP // 4, decile=decile)
+    numbers = Markup("").join(
+        Markup('<text class="{shade}" x="{x}" y="41">{n}</text>').format(
+            shade="on-dark" if n < 5 else "on-light", x=(n - 1) * STEP + STEP // 2, n=n
+        )
+        for n in DECILES
+        if n != decile
+    )
+    return Markup(
+        '<svg class="chart strip large" viewBox="0 0 400 58" role="img" aria-label="{text}">'
+        '<use href="#boxes" y="18" width="400" height="36"/>{numbers}'
+        '<path class="pointer" d="M{left} 0h24l-12 12z"/>'
+        '<rect class="mark" x="{x}" y="14" width="40" height="43"/>'
+        '<text class="marked" x="{middle}" y="42">{decile}</text></svg>'
+    ).format(text=text, numbers=numbers, left=x + 8, x=x, middle=x + STEP // 2, decile=decile)
+
+
+def bars(counts: Sequence[int], text: str) -> Markup:
+    """A bar for each of ten `counts`, with its number above it and its decile below; a dashed line at their mean.
+
+    text: the alternative. With no count above 0 there are only the numbers.
+    """
+    highest, whole = max(counts) or 1, sum(counts)
+    drawn = []
+    for n, count in zip(DECILES, counts, strict=True):
+        x, height = (n - 1) * STEP, round(BARS * count / highest, 1)
+        drawn.append(
+            f'<rect class="d{n}" x="{x + 4}" y="{round(BARS + 16 - height, 1)}" width="{STEP - 8}" height="{height}"/>'
+            f'<text x="{x + STEP // 2}" y="{round(BARS + 11 - height, 1)}">{count:,}</text>'
+            f'<text x="{x + STEP // 2}" y="{BARS + 33}">{n}</text>'
+        )
+    mean = round(BARS + 16 - BARS * whole / 10 / highest, 1)
+    return Markup(
+        f'<svg class="chart bars" viewBox="0 0 400 {BARS + 40}" role="img" aria-label="{escape(text)}">'
+        f'{"".join(drawn)}<path class="axis" d="M0 {BARS + 16}h400"/><path class="mean" d="M0 {mean}h400"/></svg>'
+    )
+
+
+def shares(rows: Sequence[tuple[str, float, bool]], text: str) -> Markup:
+    """Horizontal bars from 0 to 100 % for (label, share from 0 to 1, whether it is the page's own); `text` as above."""
+    drawn = []
+    for n, (label, share, own) in enumerate(rows):
+        y = n * 38
+        drawn.append(
+            Markup(
+                '<text class="start" x="0" y="{words}">{label}</text>'
+                '<text class="end" x="400" y="{words}">{percent}</text>'
+                '<rect class="whole" x=".5" y="{y}.5" width="399" height="11"/>'
+                '<rect class="{kind}" x="0" y="{y}" width="{width}" height="12"/>'
+            ).format(
+                label=label,
+                percent=percent(share),
+                words=y + 15,
+                y=y + 20,
+                width=round(400 * share, 1),
+                kind="own" if own else "other",
+            )
+        )
+    return Markup(
+        '<svg class="chart shares" viewBox="0 0 400 {height}" role="img" aria-label="{text}">{drawn}</svg>'
+    ).format(height=len(rows) * 38, text=text, drawn=Markup("").join(drawn))
+
+
+def number(value: float | None) -> str:
+    """24,593; 192.5 for the half ranks of ties; a dash for none."""
+    return "–" if value is None else f"{value:,.1f}".removesuffix(".0")
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1 as a percentage, with what its publisher gives of it: 0.63 is 63 %, 0.635 is 63.5 %."""
+    return "–" if share is None else f"{round(100 * share, 1):g} %"

@@ -1,0 +1,556 @@
+"""What the page of a postcode, an area, a local authority or a health geography shows.
+
+A figure on a page is the one that `/api/v1` or a canned query answers. What is computed here says so on the page: a
+nation's share of homes with a garden (the sum of its authorities), an authority's place among them, and how many areas
+of an authority or board lie in each decile of a domain.
+
+`Places` works over one `V1`, so for one thread at a time. Its methods give a `Page`.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
+
+import orjson
+
+from api.v1 import HTTP, V1
+from pages import charts
+from sources import deprivation, postcode
+
+HOMES = {
+    "total": "All homes",
+    "houses": "Houses",
+    "flats": "Flats",
+}
+"""As the columns of green_space begin, and what they are of."""
+
+NO_INDEX = {"Jersey": "Jersey", "Guernsey": "Guernsey", "Isle of Man": "the Isle of Man"}
+COLUMNS = (
+    *("code", "name", "index_id", "rank", "of", "decile", "decile_basis", "quintile", "quintile_basis"),
+    *("idaci_rank", "idaci_decile", "latitude", "longitude"),
+)
+"""The columns of a list of areas; licence, attribution and edition follow them."""
+
+_SHARE = "_addresses_with_private_outdoor_space_share"
+_AREA = "{era}.code, coalesce({era}.name, {era}.publisher_name) as name, {era}.latitude, {era}.longitude"
+_IN_2011, _IN_2021 = _AREA.format(era="small_areas"), _AREA.format(era="lsoas_2021")
+_LISTED = "join small_areas on small_areas.code = listed.code"
+AREAS = {
+    ("local authority", "lsoa_2011"): f"select {_IN_2011} from small_areas where local_authority = :code",
+    ("local authority", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where local_authority = :code",
+    ("gone local authority", "lsoa_2011"): f"select {_IN_2011} from small_areas where local_authority_2019 = :code",
+    ("gone local authority", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where local_authority_2024 = :code",
+    (
+        "integrated care board",
+        "lsoa_2011",
+    ): f"select {_IN_2011} from lsoas_2011 as listed {_LISTED} where listed.icb_2022 = :code",
+    ("integrated care board", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where icb_2024 = :code",
+    (
+        "sub-ICB location",
+        "lsoa_2011",
+    ): f"select {_IN_2011} from lsoas_2011 as listed {_LISTED} where listed.sub_icb_2022 = :code",
+    ("sub-ICB location", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where sub_icb_2024 = :code",
+    (
+        "health board",
+        "lsoa_2011",
+    ): f"select {_IN_2011} from data_zones_2011 as listed {_LISTED} where listed.health_board = :code",
+    ("health board", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where false",
+}
+"""The areas of a place, by its kind and their era, as the canned queries count them."""
+
+_RANKED = """
+    select area.*, deprivation.* from ({areas}) as area
+    cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
+    order by deprivation.rank, area.code
+"""
+_COUNTED = ("", *deprivation.SUPPLEMENTARY, *deprivation.DOMAINS)
+_SPREAD = (
+    "select count(*) as areas, "
+    + ", ".join(
+        f"sum({name}{'_' if name else ''}decile = {n}) as {name}_{n}" for name in _COUNTED for n in charts.DECILES
+    )
+    + """, min(decile_basis) as basis from ({areas}) as area
+    cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
+    """
+)
+_ENDS = """
+    select area.code, area.name, deprivation.rank, deprivation.decile from ({areas}) as area
+    cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
+    order by deprivation.rank {way}, area.code limit 5
+"""
+_AROUND = """
+    select area.*, deprivation.* from (
+      select {columns} from {parent}
+      where latitude between :latitude - :reach and :latitude + :reach
+      and longitude between :longitude - 2 * :reach and :longitude + 2 * :reach
+    ) as area
+    cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
+"""
+_REACH = (0.02, 0.1, 0.5)  # degrees of latitude in which neighbours are looked for: 2, 11 and 55 km
+NEIGHBOURS = 60
+_SECTOR = """
+    select postcode from postcodes
+    where postcode >= :sector and postcode < :sector || '~' and terminated is null order by postcode limit 12
+"""
+
+
+@dataclass
+class Page:
+    """A page: its template, what the template shows, and its HTTP status; or, with `moved`, the address it has."""
+
+    template: str = ""
+    shown: dict = field(default_factory=dict)
+    status: int = 200
+    moved: str | None = None
+
+
+class Unknown(LookupError):
+    """There is no such place, or no such index of it. The message says so."""
+
+
+class Places:
+    """The pages over one V1."""
+
+    def __init__(self, v1: V1):
+        self.v1, self.lookup = v1, v1.lookup
+        self.indices = {row["id"]: row for row in self.lookup.indices}
+        self.weights = defaultdict(dict)
+        for row in self.lookup.rows("select * from domain_weights"):
+            self.weights[row["index_id"]][row["domain"]] = row
+        self.authorities = {row["code"]: row for row in self.lookup.rows("select * from local_authorities")}
+        self.gardens = Gardens(self.lookup.green_space.values(), self.authorities)
+        self.composite_of = self.lookup.rows("select count(*) as areas from imd_uk_composite")[0]["areas"]
+
+    # A postcode
+
+    def postcode(self, text: str) -> Page:
+        """The page of a postcode, with the status that the API gives it. Raises nothing for any text."""
+        normal = postcode.normalise(text)
+        if normal and text != normal.replace(" ", ""):
+            return Page(moved=f"/postcode/{normal.replace(' ', '')}", status=301)
+        told = self.lookup.one(text)
+        if told["status"] not in ("found", "terminated"):
+            near = self.lookup.rows(_SECTOR, {"sector": normal[:-2]}) if normal else ()
+            shown = {
+                "told": told,
+                "asked": text[:20],
+                "near": [row["postcode"] for row in near],
+                "would_be": None if normal else postcode.near_miss(text),
+                "island": NO_INDEX.get(told["nation"]),
+                "directory": self.lookup.directory,
+                "extract": self.lookup.extract,
+            }
+            return Page("no_postcode.html", shown, HTTP[told["status"]])
+        editions, sources = [], {}
+        for index in self.of_nation(told["nation"]):
+            answer = self.lookup.one(text, index["id"])
+            if answer["rank"] is None:
+                editions.append({"index": index, "message": answer["message"]})
+                continue
+            editions.append(self.edition(index, answer) | {"area": answer["area_code"], "name": answer["area_name"]})
+            self.credit(sources, index["id"], told["nation"])
+        green = self.gardens.of(told["local_authority_2019_code"])
+        self.credit(sources, None, told["nation"], composite=told["uk_composite_rank"] is not None, green=bool(green))
+        drawn = [edition for edition in editions if "figures" in edition]
+        compact = normal.replace(" ", "")
+        shown = {
+            "told": told,
+            "scale": charts.scale(),
+            "editions": editions,
+            "area_on_map": drawn[0]["area"] if drawn else None,
+            "green": green,
+            "composite": self.composite(told),
+            "sources": list(sources.values()),
+            "compact": compact,
+            "embed": [
+                (edition["index"], addresses("imd_by_postcode", postcode=normal, index=edition["index"]["id"]))
+                for edition in drawn
+            ],
+            "green_addresses": addresses("green_space_by_postcode", postcode=normal),
+        }
+        return Page("postcode.html", shown)
+
+    def of_nation(self, nation: str | None) -> list[dict]:
+        """The indices of `nation`, newest first."""
+        return [index for index in self.lookup.indices if index["nation"] == nation]
+
+    def edition(self, index: dict, row: dict) -> dict:
+        """The figures of one area in one index, drawn. row: rank, of, decile and the domains, as an answer has them."""
+        of, weights = index["areas"], self.weights[index["id"]]
+        domains = []
+        for name in deprivation.DOMAINS:
+            if row[f"{name}_rank"] is None:
+                continue
+            weight = weights[name]["weight_percent"] if name in weights else None
+            domains.append(figure(self.label(index, name), row, name, of) | {"weight": weight})
+        share = 100 * (row["rank"] - 1) / of
+        return {
+            "index": index,
+            "figures": figure("Overall", row, "", of, large=True),
+            "more_deprived": "fewer than 1" if share < 1 else "more than 99" if share > 99 else f"about {share:.0f}",
+            "quintile": row["quintile"],
+            "quintile_basis": row["quintile_basis"],
+            "children": figure("IDACI", row, "idaci", of, large=True) if row["idaci_rank"] is not None else None,
+            "older": figure("IDAOPI", row, "idaopi", of) if row["idaopi_rank"] is not None else None,
+            "domains": domains,
+            "domain_basis": row["domain_decile_basis"],
+        }
+
+    def composite(self, row: dict) -> dict | None:
+        """The composite UK index of an answer, drawn."""
+        if row["uk_composite_rank"] is None:
+            return None
+        return {
+            "rank": row["uk_composite_rank"],
+            "of": self.composite_of,
+            "decile": row["uk_composite_decile"],
+            "chart": charts.strip(
+                row["uk_composite_decile"],
+                f"Composite UK index: decile {row['uk_composite_decile']} of 10, where 1 is the most deprived.",
+            ),
+        }
+
+    def credit(
+        self, sources: dict, index: str | None, nation: str, composite: bool = False, green: bool = False
+    ) -> None:
+        """Adds to `sources` whose the figures are, by publication."""
+        more = [name for name, there in (("uk_composite", composite), ("green_space", green)) if there]
+        for source in self.lookup.sources([index], nation == "Northern Ireland", more):
+            sources.setdefault(source["id"], source)
+
+    # An area
+
+    def area(self, code: str) -> Page:
+        """The page of a small area of 2011 or 2021. Raises Unknown."""
+        if code != code.strip(" ").upper():
+            return Page(moved=f"/area/{quote(code.strip(' ').upper())}", status=301)
+        answer = self.v1.area(code, b"") if self.is_area(code) else None
+        if answer is None:
+            raise Unknown(f"'{code[:40]}' is not the code of a small area here.")
+        area = orjson.loads(answer.body)
+        authority = self.authorities.get(area["local_authority_code"])
+        before = self.lookup.rows("select local_authority_2019 as code from small_areas where code = ?", (code,))
+        editions = [
+            self.edition(self.indices[row["index_id"]], row)
+            | {"embed": addresses("deprivation_by_small_area", code=code, index=row["index_id"])}
+            for row in area["deprivation"]
+        ]
+        table = next(iter(area["lists"]), None)
+        return Page(
+            "area.html",
+            {
+                "area": area,
+                "scale": charts.scale(),
+                "authority": authority,
+                "editions": editions,
+                "composite": self.composite(area),
+                "green": self.gardens.of(before[0]["code"]) if before else None,
+                "sources": area["sources"],
+                "lists": {
+                    "Its postcodes": addresses("postcodes_in_small_area", code=code),
+                    "Its row in the list of areas": table and f"/census/{table}/{code}",
+                },
+                "changes": [row for row in area["changes"] if row["lsoa_2011"] != row["lsoa_2021"]],
+                "api": f"/api/v1/areas/{code}",
+            },
+        )
+
+    def is_area(self, code: str) -> bool:
+        """Whether `code` is that of a small area of 2011 or 2021."""
+        sql = "select 1 from small_areas where code = :code union select 1 from lsoas_2021 where code = :code"
+        return bool(self.lookup.rows(sql, {"code": code}))
+
+    # A local authority, a health geography
+
+    def local_authority(self, code: str) -> Page:
+        """The page of a local authority of any vintage. Raises Unknown."""
+        if code != code.strip(" ").upper():
+            return Page(moved=f"/local-authority/{quote(code.strip(' ').upper())}", status=301)
+        if code not in self.authorities:
+            raise Unknown(f"'{code[:40]}' is not the code of a local authority here.")
+        told = orjson.loads(self.v1.local_authority(code, b"").body)
+        editions = []
+        for given in told["deprivation"]:
+            index = self.indices[given["index_id"]]
+            if given["message"]:
+                editions.append({"index": index, "message": given["message"]})
+                continue
+            editions.append(
+                self.spread(self.kind_of(code), code, index)
+                | {"embed": addresses("deprivation_in_local_authority", authority=code, index=index["id"])}
+            )
+        return Page(
+            "local_authority.html",
+            {
+                "place": told,
+                "address": f"/local-authority/{code}",
+                "successor": self.authorities.get(told["successor"]),
+                "editions": editions,
+                "greens": [self.gardens.of(row["local_authority_2019_code"]) for row in told["green_space"]],
+                "green_message": told["green_space_message"],
+                "green_addresses": addresses("green_space_by_local_authority", authority=code),
+                "sources": told["sources"],
+                "api": f"/api/v1/local-authorities/{code}",
+            },
+        )
+
+    def kind_of(self, code: str) -> str:
+        """Which of AREAS has the areas of the local authority `code`."""
+        return "local authority" if self.authorities[code]["successor"] is None else "gone local authority"
+
+    def health_geography(self, code: str) -> Page:
+        """The page of an integrated care board, a sub-ICB location or a health board. Raises Unknown."""
+        place = self.health_place(code)
+        if place["code"] != code:
+            return Page(moved=f"/health-geography/{place['code']}", status=301)
+        code, editions, sources = place["code"], [], {}
+        for index in self.of_nation(place["nation"]):
+            given = self.lookup.canned("deprivation_in_health_geography", code=code, index=index["id"])
+            if given[0]["message"]:
+                editions.append({"index": index, "message": given[0]["message"]})
+                continue
+            editions.append(
+                self.spread(place["kind"], code, index)
+                | {"people": given if given[0]["people"] is not None else None, "people_note": given[0]["people_note"]}
+                | {"embed": addresses("deprivation_in_health_geography", code=code, index=index["id"])}
+            )
+            self.credit(sources, index["id"], place["nation"])
+        greens = [self.gardens.of(code) for code in self.within(place)]
+        greens = [green for green in greens if green]
+        self.credit(sources, None, place["nation"], green=bool(greens))
+        return Page(
+            "health_geography.html",
+            {
+                "place": place,
+                "address": f"/health-geography/{code}",
+                "editions": editions,
+                "greens": greens,
+                "sources": list(sources.values()),
+            },
+        )
+
+    def health_place(self, code: str) -> dict:
+        """The row of health_geographies with ONS's code or the NHS's own. Raises Unknown."""
+        asked = code.strip(" ").upper()
+        found = self.lookup.rows(
+            "select * from health_geographies where code = :asked or ods_code = :asked order by vintages desc, code",
+            {"asked": asked},
+        )
+        if not found:
+            raise Unknown(
+                f"'{asked[:40]}' is not the code of an integrated care board, sub-ICB location or health board."
+            )
+        return next((row for row in found if row["code"] == asked), found[0])
+
+    def within(self, place: dict) -> list[str]:
+        """The codes of the local authorities of 2019 in which the areas of a health geography are, by name."""
+        areas = AREAS[place["kind"], "lsoa_2011"]
+        found = self.lookup.rows(
+            f"select distinct local_authority_2019 as code from ({areas}) as area join small_areas using (code)",
+            {"code": place["code"]},
+        )
+        codes = {row["code"] for row in found} & self.authorities.keys()
+        return sorted(codes, key=lambda code: self.authorities[code]["name"] or code)
+
+    def areas(self, kind: str, code: str, index: dict) -> list[dict]:
+        """The areas of a place (of a kind of AREAS) with their rows of `deprivation`, most deprived first."""
+        areas = AREAS[kind, index["geography"]]
+        return self.lookup.rows(_RANKED.format(areas=areas), {"code": code, "index": index["id"]})
+
+    def spread(self, kind: str, code: str, index: dict) -> dict:
+        """How the areas of a place (of a kind of AREAS) spread over the deciles of `index`, drawn."""
+        areas, asked = AREAS[kind, index["geography"]], {"code": code, "index": index["id"]}
+        [told] = self.lookup.rows(_SPREAD.format(areas=areas), asked)
+        names = {"": "Overall", "idaci": "IDACI, children", "idaopi": "IDAOPI, older people"}
+        domains = []
+        for name in _COUNTED:
+            counts = [told[f"{name}_{n}"] for n in charts.DECILES]
+            if None not in counts and sum(counts) == told["areas"]:
+                label = names.get(name) or self.label(index, name)
+                domains.append({"label": label, "counts": counts, "name": name or "imd"})
+        counts = domains[0]["counts"]
+        text = ", ".join(f"decile {n}: {count}" for n, count in zip(charts.DECILES, counts, strict=True))
+        return {
+            "index": index,
+            "areas": told["areas"],
+            "counts": counts,
+            "chart": charts.bars(
+                counts, f"{index['title']}: of {told['areas']} areas, {text}. 1 is the most deprived."
+            ),
+            "domains": domains,
+            "highest": max(max(row["counts"]) for row in domains),
+            "most": self.lookup.rows(_ENDS.format(areas=areas, way=""), asked),
+            "least": self.lookup.rows(_ENDS.format(areas=areas, way="desc"), asked),
+            "basis": told["basis"],
+        }
+
+    def label(self, index: dict, domain: str) -> str:
+        """The name of a domain of `index`: its publisher's where the weights were hosted, otherwise the common one."""
+        told = self.weights[index["id"]].get(domain)
+        return told["publisher_domain"] if told else domain.replace("_", " ").capitalize()
+
+    # Lists of areas, for a map and to download
+
+    def list_of(self, room: str, code: str, wanted: str) -> tuple[list[dict], dict]:
+        """The areas of a place, or around one, in the index `wanted`, and that index's row.
+
+        room: the first part of the page's address. Raises Unknown where there is no such place, or no such index of it.
+        """
+        if room == "area":
+            return self.around(code, wanted)
+        if room == "local-authority":
+            if code not in self.authorities:
+                raise Unknown(f"'{code[:40]}' is not the code of a local authority here.")
+            nation, kind = self.authorities[code]["nation"], self.kind_of(code)
+        else:
+            place = self.health_place(code)
+            code, nation, kind = place["code"], place["nation"], place["kind"]
+        index = self.index_of(nation, wanted)
+        return self.areas(kind, code, index), index
+
+    def around(self, code: str, wanted: str) -> tuple[list[dict], dict]:
+        """The areas whose centroids are nearest to that of the area `code`, itself the first."""
+        for parent, columns, geography in (
+            ("small_areas", _IN_2011, "lsoa_2011"),
+            ("lsoas_2021", _IN_2021, "lsoa_2021"),
+        ):
+            found = self.lookup.rows(f"select nation, {columns} from {parent} where code = ?", (code,))
+            indices = self.of_nation(found[0]["nation"]) if found else []
+            meant = [i for i in indices if i["geography"] == geography and wanted in ("", "latest", i["id"])]
+            if not meant:
+                continue
+            [area], index = found, meant[0]
+            rows = []
+            for reach in _REACH if area["latitude"] is not None else ():
+                asked = {"latitude": area["latitude"], "longitude": area["longitude"], "reach": reach}
+                sql = _AROUND.format(columns=columns, parent=parent)
+                rows = self.lookup.rows(sql, asked | {"index": index["id"]})
+                if len(rows) >= NEIGHBOURS:
+                    break
+            narrow = (
+                0.38 if area["latitude"] is not None else 1
+            )  # a degree of longitude, squared, in degrees of latitude
+
+            def far(row: dict, here: dict = area, narrow: float = narrow) -> float:
+                north, east = row["latitude"] - here["latitude"], row["longitude"] - here["longitude"]
+                return north * north + narrow * east * east
+
+            return sorted(rows, key=far)[:NEIGHBOURS], index
+        raise Unknown(
+            f"'{code[:40]}' is not the code of a small area with figures of '{wanted[:40] or 'an index'}' here."
+        )
+
+    def index_of(self, nation: str, wanted: str) -> dict:
+        """The index of `nation` with the id `wanted`, its newest where that is empty. Raises Unknown."""
+        for index in self.of_nation(nation):
+            if wanted in ("", "latest", index["id"]):
+                return index
+        raise Unknown(f"'{wanted[:40]}' is not the id of an index of {nation}.")
+
+    def listed(self, rows: list[dict], index: dict) -> list[dict]:
+        """`rows` of `list_of` as they are given away: COLUMNS, licence, attribution and edition."""
+        source = self.lookup.publications[index["publication"]]
+        directory = self.lookup.publications["postcode_directory"]
+        after = {
+            "licence": source["licence"],
+            "attribution": f"{source['attribution']} {directory['attribution']}",
+            "edition": self.lookup.edition,
+        }
+        return [{name: row[name] for name in COLUMNS} | after for row in rows]
+
+
+class Gardens:
+    """Green space of the authorities of 2019: their nations' figures, computed, and each one's place in its nation."""
+
+    def __init__(self, rows, authorities: dict[str, dict]):
+        self.rows = {row["local_authority_2019_code"]: row for row in rows}
+        self.nation_of = {code: authorities[code]["nation"] for code in self.rows}
+        self.ranked = defaultdict(list)
+        for code in sorted(self.rows, key=lambda code: (-self.rows[code][f"total{_SHARE}"], code)):
+            self.ranked[self.nation_of[code]].append(code)
+        self.nations = {nation: self._sums(codes) for nation, codes in self.ranked.items()}
+
+    def _sums(self, codes: list[str]) -> dict[str, float]:
+        """The share of a nation's homes with private outdoor space: of all its authorities' addresses."""
+        having, of = "addresses_with_private_outdoor_space_count", "address_count"
+        return {
+            homes: sum(self.rows[code][f"{homes}_{having}"] for code in codes)
+            / sum(self.rows[code][f"{homes}_{of}"] for code in codes)
+            for homes in HOMES
+        }
+
+    def of(self, code: str | None) -> dict | None:
+        """The panel of the authority of 2019 with `code`; None where there are no figures."""
+        row = self.rows.get(code)
+        if row is None:
+            return None
+        nation = self.nation_of[code]
+        order = self.ranked[nation]
+        place = order.index(code)
+        first = max(0, min(place - 2, len(order) - 5))
+        name = row["local_authority_2019_name"]
+        homes = []
+        for kind, label in HOMES.items():
+            share, in_nation = row[f"{kind}{_SHARE}"], self.nations[nation][kind]
+            text = f"{label} with private outdoor space: {charts.percent(share)} in {name}, "
+            homes.append(
+                {
+                    "label": label,
+                    "share": share,
+                    "in_nation": in_nation,
+                    "average": row[f"{kind}_average_private_outdoor_space_m2"],
+                    "chart": charts.shares(
+                        [(name, share, True), (nation, in_nation, False)],
+                        f"{text}{charts.percent(in_nation)} in {nation}.",
+                    ),
+                }
+            )
+        return {
+            "code": code,
+            "name": name,
+            "nation": nation,
+            "row": row,
+            "homes": homes,
+            "place": self.place(code),
+            "of": len(order),
+            "neighbours": [
+                {
+                    "code": other,
+                    "name": self.rows[other]["local_authority_2019_name"],
+                    "share": self.rows[other][f"total{_SHARE}"],
+                    "place": self.place(other),
+                    "own": other == code,
+                }
+                for other in order[first : first + 5]
+            ],
+        }
+
+    def place(self, code: str) -> int:
+        """How many authorities of its nation have a higher share, and 1: those with the same share have one place."""
+        share = self.rows[code][f"total{_SHARE}"]
+        return 1 + sum(self.rows[other][f"total{_SHARE}"] > share for other in self.ranked[self.nation_of[code]])
+
+
+def figure(label: str, row: dict, name: str, of: int, large: bool = False) -> dict:
+    """A rank and a decile of `row`, whose names begin with `name`, drawn as a strip."""
+    prefix = f"{name}_" if name else ""
+    rank, decile = row[f"{prefix}rank"], row[f"{prefix}decile"]
+    text = f"{label}: decile {decile} of 10, rank {charts.number(rank)} of {charts.number(of)}; 1 is the most deprived."
+    return {
+        "label": label,
+        "rank": rank,
+        "of": of,
+        "decile": decile,
+        "basis": row["decile_basis"] if not name else row["domain_decile_basis"],
+        "chart": charts.strip(decile, text, large),
+    }
+
+
+def addresses(query: str, **parameters: str) -> dict[str, str]:
+    """The addresses of a canned query: its page, its JSON and its CSV."""
+    asked = "&".join(f"{name}={quote_plus(value)}" for name, value in parameters.items())
+    return {
+        "page": f"/census/{query}?{asked}",
+        "json": f"/census/{query}.json?{asked}&_shape=array",
+        "csv": f"/census/{query}.csv?{asked}",
+    }

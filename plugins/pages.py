@@ -1,0 +1,177 @@
+"""The pages for people: a postcode's, an area's, a local authority's, a health geography's, and the box that finds them.
+
+`pages/` reads and draws, `templates/` words it. A postcode's page is made at once, like an answer of the API; pages of
+many areas, and what looks through names, have a thread of their own, on a connection of its own, so that lookups go on
+beside them.
+"""
+
+import asyncio
+import csv
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from datasette import hookimpl
+from datasette.utils.asgi import Response
+
+from api.lookup import Lookup
+from api.v1 import V1
+from api.web import origin
+from pages import charts, search
+from pages.places import NEIGHBOURS, Places, Unknown
+
+NO_DATABASE = "There is no census.db yet: build one with build_db.py."
+ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health-geography": Places.health_geography}
+
+
+@hookimpl
+def register_routes():
+    rooms = "|".join(ROOMS)
+    return [
+        (r"^/postcode/(?P<text>.*)$", postcode),
+        (rf"^/(?P<room>{rooms})/(?P<code>[^/]+)$", place),
+        (rf"^/(?P<room>{rooms})/(?P<code>[^/]+)/areas\.(?P<form>csv|json)$", areas),
+        (r"^/search$", found),
+        (r"^/suggest$", suggest),
+        (r"^/spreadsheet$", spreadsheet),
+    ]
+
+
+@hookimpl
+def menu_links(datasette):
+    return [{"href": datasette.urls.path("/spreadsheet"), "label": "Add figures to a spreadsheet"}]
+
+
+@hookimpl
+def prepare_jinja2_environment(env):
+    env.filters["number"] = charts.number
+    env.filters["percent"] = charts.percent
+
+
+@hookimpl
+def extra_template_vars(datasette, template):
+    if template != "index.html":
+        return {}
+    places = Readers.of(datasette).places
+    return {"home": places and {"indices": places.lookup.indices, "publications": places.lookup.publications}}
+
+
+class Readers:
+    """What reads for the pages: `places` on the thread of the server, `in_thread` on one of its own."""
+
+    def __init__(self, datasette):
+        self.places = self._many = None
+        self._thread = ThreadPoolExecutor(1)
+        api = datasette._census_api
+        if api.v1 is not None:
+            self.places = Places(api.v1)
+            census = datasette.databases["census"]
+            lookup = Lookup(Path(census.path), api.lookup.queries, immutable=not census.is_mutable)
+            self._many = Places(V1(lookup))
+
+    @staticmethod
+    def of(datasette) -> "Readers":
+        """Those of `datasette`, made once."""
+        if not hasattr(datasette, "_census_readers"):
+            datasette._census_readers = Readers(datasette)
+        return datasette._census_readers
+
+    async def in_thread(self, function, *arguments):
+        """The result of `function` (a method of Places, or one that takes them first) with `arguments`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, self._many, *arguments)
+
+
+async def show(datasette, request, template: str, shown: dict, status: int = 200) -> Response:
+    """A page. Its addresses to copy begin as that of the request does."""
+    base = origin(request.scope, datasette.setting("force_https_urls")) + datasette.urls.path("").rstrip("/")
+    tiles = datasette.plugin_config("datasette-cluster-map")
+    html = await datasette.render_template(template, shown | {"origin": base, "tiles": tiles}, request=request)
+    return Response.html(html, status=status)
+
+
+async def show_page(datasette, request, page) -> Response:
+    """What `Places` gave, or where it says that the page is."""
+    if page.moved:
+        return Response.redirect(datasette.urls.path(page.moved), status=page.status)
+    return await show(datasette, request, page.template, page.shown, page.status)
+
+
+async def missing(datasette, request, message: str, status: int = 404) -> Response:
+    """The page of what is not there."""
+    return await show(datasette, request, "no_place.html", {"message": message}, status)
+
+
+async def postcode(datasette, request):
+    readers = Readers.of(datasette)
+    if readers.places is None:
+        return await missing(datasette, request, NO_DATABASE, 503)
+    return await show_page(datasette, request, readers.places.postcode(unquote(request.url_vars["text"])))
+
+
+async def place(datasette, request):
+    readers = Readers.of(datasette)
+    if readers.places is None:
+        return await missing(datasette, request, NO_DATABASE, 503)
+    read = ROOMS[request.url_vars["room"]]
+    try:
+        page = await readers.in_thread(read, unquote(request.url_vars["code"]))
+    except Unknown as error:
+        return await missing(datasette, request, str(error))
+    return await show_page(datasette, request, page)
+
+
+async def areas(datasette, request):
+    """The areas of a place, or the nearest to an area, in one index: CSV, or JSON as the maps read it."""
+    readers, code = Readers.of(datasette), unquote(request.url_vars["code"])
+    if readers.places is None:
+        return Response.json({"error": NO_DATABASE}, status=503)
+
+    def read(places: Places):
+        rows, index = places.list_of(request.url_vars["room"], code, request.args.get("index") or "")
+        return places.listed(rows, index), index
+
+    try:
+        rows, index = await readers.in_thread(read)
+    except Unknown as error:
+        return Response.json({"error": str(error)}, status=404)
+    if request.url_vars["form"] == "csv":
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, rows[0] if rows else ["code"])
+        writer.writeheader()
+        writer.writerows(rows)
+        headers = {"content-disposition": f'attachment; filename="areas_{code}_{index["id"]}.csv"'}
+        return Response(text.getvalue(), headers=headers, content_type="text/csv; charset=utf-8")
+    shared = {name: rows[0][name] if rows else None for name in ("licence", "attribution", "edition")}
+    short = [{name: value for name, value in row.items() if name not in shared} for row in rows]
+    return Response.json({"index": index["id"], "title": index["title"], **shared, "areas": short})
+
+
+async def found(datasette, request):
+    """Where the box leads without JavaScript: to the page, or to a list of those that it may mean."""
+    readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
+    if readers.places is None:
+        return await missing(datasette, request, NO_DATABASE, 503)
+    if not text:
+        return Response.redirect(datasette.urls.path("/"))
+    hit = search.exact(readers.places.lookup, text)
+    if hit:
+        return Response.redirect(datasette.urls.path(quote(hit.address)))
+    hits = await readers.in_thread(lambda places: search.named(places.lookup, text))
+    shown = {"asked": text[: search.LONGEST], "hits": hits, "listed": search.LISTED}
+    return await show(datasette, request, "search.html", shown)
+
+
+async def suggest(datasette, request):
+    """What may be meant by what has been typed so far, as JSON."""
+    readers, text = Readers.of(datasette), request.args.get("q") or ""
+    if readers.places is None:
+        return Response.json({"error": NO_DATABASE}, status=503)
+    hits = await readers.in_thread(lambda places: search.suggested(places.lookup, text))
+    return Response.json([hit | {"address": datasette.urls.path(hit["address"])} for hit in search.as_json(hits)])
+
+
+async def spreadsheet(datasette, request):
+    places = Readers.of(datasette).places
+    shown = {"indices": places.lookup.indices if places else [], "neighbours": NEIGHBOURS}
+    return await show(datasette, request, "spreadsheet.html", shown)
