@@ -13,18 +13,20 @@ BARS = 120  # the height of the highest bar
 
 
 def scale() -> Markup:
-    """The ten boxes that every `strip` of a page refers to, in two heights; it stands in the page once, unseen."""
-
-    def boxes(name: str, height: int) -> str:
-        drawn = "".join(
-            f'<rect class="d{n}" x="{(n - 1) * STEP}.5" y=".5" width="{STEP - 1}" height="{height - 1}"/>'
-            for n in DECILES
+    """The ten boxes and their numbers, to which every `strip` of a page refers; it stands in the page once, unseen."""
+    boxes = "".join(f'<path class="d{n}" d="M{(n - 1) * STEP}.5.5h39v35h-39z"/>' for n in DECILES)
+    numbers = "".join(
+        f'<text class="on-{ground}" y="23" x="{" ".join(str(n * STEP - STEP // 2) for n in those)}">{told}</text>'
+        for ground, those, told in (
+            ("dark", range(1, 5), "1234"),
+            ("light", range(5, 10), "56789"),
+            ("light", [10], 10),
         )
-        return f'<symbol id="{name}" viewBox="0 0 {10 * STEP} {height}">{drawn}</symbol>'
-
+    )
     return Markup(
-        f'<svg class="chart unseen" width="0" height="0" aria-hidden="true" focusable="false">'
-        f"{boxes('boxes', 36)}{boxes('lines', 28)}</svg>"
+        '<svg class="chart unseen" width="0" height="0" aria-hidden="true" focusable="false">'
+        f'<symbol id="boxes" viewBox="0 0 400 36" preserveAspectRatio="none">{boxes}</symbol>'
+        f'<symbol id="numbers" viewBox="0 0 400 36">{numbers}</symbol></svg>'
     )
 
 
@@ -34,24 +36,15 @@ def strip(decile: int, text: str, large: bool = False) -> Markup:
     if not large:
         return Markup(
             '<svg class="chart strip" viewBox="0 0 200 24" role="img" aria-label="{text}">'
-            '<use href="#lines" y="5" width="200" height="14"/>'
-            '<rect class="mark" x="{x}" y="1" width="20" height="22"/>'
-            '<text x="{middle}" y="17">{decile}</text></svg>'
+            '<use href="#boxes" y="5" width="200" height="14"/>'
+            '<rect class="mark" x="{x}" y="1" width="20" height="22"/><text x="{middle}" y="17">{decile}</text></svg>'
         ).format(text=text, x=x // 2, middle=x // 2 + STEP // 4, decile=decile)
-    numbers = Markup("").join(
-        Markup('<text class="{shade}" x="{x}" y="41">{n}</text>').format(
-            shade="on-dark" if n < 5 else "on-light", x=(n - 1) * STEP + STEP // 2, n=n
-        )
-        for n in DECILES
-        if n != decile
-    )
     return Markup(
         '<svg class="chart strip large" viewBox="0 0 400 58" role="img" aria-label="{text}">'
-        '<use href="#boxes" y="18" width="400" height="36"/>{numbers}'
-        '<path class="pointer" d="M{left} 0h24l-12 12z"/>'
-        '<rect class="mark" x="{x}" y="14" width="40" height="43"/>'
+        '<use href="#boxes" y="18" width="400" height="36"/><use href="#numbers" y="18" width="400" height="36"/>'
+        '<path class="pointer" d="M{left} 0h24l-12 12z"/><rect class="mark" x="{x}" y="14" width="40" height="43"/>'
         '<text class="marked" x="{middle}" y="42">{decile}</text></svg>'
-    ).format(text=text, numbers=numbers, left=x + 8, x=x, middle=x + STEP // 2, decile=decile)
+    ).format(text=text, left=x + 8, x=x, middle=x + STEP // 2, decile=decile)
 
 
 def bars(counts: Sequence[int], text: str) -> Markup:
@@ -60,18 +53,19 @@ def bars(counts: Sequence[int], text: str) -> Markup:
     text: the alternative. With no count above 0 there are only the numbers.
     """
     highest, whole = max(counts) or 1, sum(counts)
-    drawn = []
+    drawn, numbers = [], []
     for n, count in zip(DECILES, counts, strict=True):
         x, height = (n - 1) * STEP, round(BARS * count / highest, 1)
-        drawn.append(
-            f'<rect class="d{n}" x="{x + 4}" y="{round(BARS + 16 - height, 1)}" width="{STEP - 8}" height="{height}"/>'
-            f'<text x="{x + STEP // 2}" y="{round(BARS + 11 - height, 1)}">{count:,}</text>'
+        top = round(BARS + 16 - height, 1)
+        drawn.append(f'<rect class="d{n}" x="{x + 4}" y="{top}" width="{STEP - 8}" height="{height}"/>')
+        numbers.append(
+            f'<text class="count" x="{x + STEP // 2}" y="{round(top - 5, 1)}">{count:,}</text>'
             f'<text x="{x + STEP // 2}" y="{BARS + 33}">{n}</text>'
         )
     mean = round(BARS + 16 - BARS * whole / 10 / highest, 1)
     return Markup(
-        f'<svg class="chart bars" viewBox="0 0 400 {BARS + 40}" role="img" aria-label="{escape(text)}">'
-        f'{"".join(drawn)}<path class="axis" d="M0 {BARS + 16}h400"/><path class="mean" d="M0 {mean}h400"/></svg>'
+        f'<svg class="chart bars" viewBox="0 0 400 {BARS + 40}" role="img" aria-label="{escape(text)}">{"".join(drawn)}'
+        f'<path class="axis" d="M0 {BARS + 16}h400"/><path class="mean" d="M0 {mean}h400"/>{"".join(numbers)}</svg>'
     )
 
 

@@ -79,12 +79,19 @@ _ENDS = """
     order by deprivation.rank {way}, area.code limit 5
 """
 _AROUND = """
-    select area.*, deprivation.* from (
+    select
+      area.*,
+      deprivation.*,
+      -- In degrees of latitude, squared; a degree of longitude is some 0.62 of one in Britain and Northern Ireland.
+      (latitude - :latitude) * (latitude - :latitude)
+        + 0.38 * (longitude - :longitude) * (longitude - :longitude) as far
+    from (
       select {columns} from {parent}
       where latitude between :latitude - :reach and :latitude + :reach
       and longitude between :longitude - 2 * :reach and :longitude + 2 * :reach
     ) as area
     cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
+    order by far, area.code
 """
 _REACH = (0.02, 0.1, 0.5)  # degrees of latitude in which neighbours are looked for: 2, 11 and 55 km
 NEIGHBOURS = 60
@@ -207,6 +214,7 @@ class Places:
             "chart": charts.strip(
                 row["uk_composite_decile"],
                 f"Composite UK index: decile {row['uk_composite_decile']} of 10, where 1 is the most deprived.",
+                large=True,
             ),
         }
 
@@ -425,7 +433,7 @@ class Places:
                 asked = {"latitude": area["latitude"], "longitude": area["longitude"], "reach": reach}
                 sql = _AROUND.format(columns=columns, parent=parent)
                 rows = self.lookup.rows(sql, asked | {"index": index["id"]})
-                if len(rows) >= NEIGHBOURS:
+                if len(rows) >= NEIGHBOURS and rows[NEIGHBOURS - 1]["far"] <= reach * reach:
                     break
             narrow = (
                 0.38 if area["latitude"] is not None else 1
@@ -535,7 +543,8 @@ def figure(label: str, row: dict, name: str, of: int, large: bool = False) -> di
     """A rank and a decile of `row`, whose names begin with `name`, drawn as a strip."""
     prefix = f"{name}_" if name else ""
     rank, decile = row[f"{prefix}rank"], row[f"{prefix}decile"]
-    text = f"{label}: decile {decile} of 10, rank {charts.number(rank)} of {charts.number(of)}; 1 is the most deprived."
+    text = f"{label}: decile {decile} of 10, rank {charts.number(rank)} of {charts.number(of)}"
+    text += "; 1 is the most deprived." if large else "."
     return {
         "label": label,
         "rank": rank,

@@ -88,7 +88,7 @@ def named(lookup: Lookup, text: str, limit: int = LISTED) -> list[Hit]:
     words = _WORDS.findall(text[:LONGEST].replace("_", " "))
     if not words:
         return []
-    match = " ".join(f'"{word}"' for word in words) + ("*" if len(words[-1]) > 2 else "")
+    match = " ".join(f'"{word}"' for word in words) + "*"
     asked = {"words": match, "q": text.strip(" ").lower(), "limit": limit}
     return [_hit(row) for sql in _NAMES for row in lookup.rows(sql, asked)]
 
@@ -100,9 +100,7 @@ def suggested(lookup: Lookup, text: str) -> list[Hit]:
         return []
     found: list[Hit] = []
     if len(packed) >= 3 and _BEGINNING.fullmatch(packed):
-        found += [
-            Hit(f"/postcode/{found.replace(' ', '')}", found, "postcode") for found in _begin(lookup, packed)
-        ]
+        found += [Hit(f"/postcode/{found.replace(' ', '')}", found, "postcode") for found in _begin(lookup, packed)]
     if len(packed) >= 3 and _CODE.fullmatch(packed) and any(map(str.isdigit, packed)):
         found += [_hit(row) for row in lookup.rows(_CODES, {"q": packed, "end": packed + "~", "limit": SUGGESTED})]
     elif (hit := exact(lookup, text)) and hit not in found:

@@ -18,7 +18,7 @@ from datasette import __version__, hookimpl
 from api.web import CODE, header
 
 HOUSE = Path(__file__).resolve().parent.parent
-SHOWN = [path for folder in ("plugins", "templates", "static") for path in sorted((HOUSE / folder).glob("*.*"))]
+SHOWN = [path for room in ("pages", "plugins", "templates", "static") for path in sorted((HOUSE / room).glob("*.*"))]
 PAGES = hashlib.sha256(b"".join(path.read_bytes() for path in SHOWN) + f"{CODE}{__version__}".encode()).hexdigest()[:8]
 
 ALWAYS = (
@@ -33,7 +33,8 @@ REPLACED = {name for name, _ in ALWAYS} | {
     b"set-cookie",
     b"vary",
 }  # who asks makes no difference
-WITHOUT_INLINE = ("/", "/api/v1", "/download")  # our own pages; Datasette's have scripts within them
+OWN = ("/api/v1", "/download", "/search", "/spreadsheet")
+OWN_ROOMS = ("/postcode/", "/area/", "/local-authority/", "/health-geography/")
 NEVER_KEPT = ("/-/health", "/-/ready")
 KEPT = b"public, max-age=3600"
 
@@ -76,7 +77,7 @@ def with_headers(base_url: str, graphql: str, tiles, etag_now):
             return b"default-src 'none'; frame-ancestors 'none'"
         if path == graphql or path.startswith(graphql + "/"):
             return graphiql
-        return own if path in WITHOUT_INLINE else others
+        return own if is_own(path) else others
 
     def wrap(app):
         async def wrapped(scope, receive, send):
@@ -109,6 +110,11 @@ def with_headers(base_url: str, graphql: str, tiles, etag_now):
         return wrapped
 
     return wrap
+
+
+def is_own(path: str) -> bool:
+    """Whether the page at `path` is one of our own: Datasette's have scripts within them."""
+    return path == "/" or path in OWN or path.startswith(OWN_ROOMS)
 
 
 def keepable(path: str) -> bool:

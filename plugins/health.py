@@ -20,6 +20,9 @@ Allow: /guide
 Allow: /download$
 Allow: /api/v1$
 Allow: /census$
+Allow: /spreadsheet$
+Allow: /local-authority/
+Allow: /health-geography/
 {lists}
 Disallow: /
 """

@@ -4,10 +4,14 @@
 another stops the start rather than being served half changed.
 """
 
+from pathlib import Path
+
+import datasette
 from datasette import hookimpl
 from datasette.utils import StartupError
 from jinja2.ext import Extension
 
+SKELETON = Path(datasette.__file__).parent / "templates" / "base.html"
 CHANGES = (
     ("<html>", '<html lang="en-GB">'),
     ("<head>", '<head>\n    <meta charset="utf-8">'),
@@ -18,10 +22,10 @@ CHANGES = (
 
 
 class Landmarks(Extension):
-    """Changes the text of `default:base.html`."""
+    """Changes the text of the file SKELETON."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
-        if name != "default:base.html":
+        if filename is None or Path(filename) != SKELETON:
             return source
         for old, new in CHANGES:
             if source.count(old) != 1:

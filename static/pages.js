@@ -92,62 +92,11 @@ const copyable = (pre) => {
   pre.after(button);
 };
 
-// A map: circles of deciles from this site, a background from OpenStreetMap; both only once the button is used.
+// A map: its program comes once the button is used, and with it circles from this site, tiles from OpenStreetMap.
 const mapped = (place) => {
   const ask = place.querySelector(".map-ask");
-  const told = place.querySelector(".map-told");
-  const box = place.querySelector(".map");
   ask.hidden = false;
-  const fetched = (kind, make) => new Promise((resolve, reject) => {
-    const part = document.createElement(kind);
-    make(part);
-    part.onload = resolve;
-    part.onerror = () => reject(new Error("the map’s program did not come"));
-    document.head.append(part);
-  });
-  const draw = async () => {
-    const style = fetched("link", (link) => { link.rel = "stylesheet"; link.href = place.dataset.leafletCss; });
-    const [, , answer] = await Promise.all([
-      style, fetched("script", (script) => { script.src = place.dataset.leaflet; }), fetch(place.dataset.areas),
-    ]);
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error);
-    const areas = found.areas.filter((area) => area.latitude !== null);
-    if (!areas.length) throw new Error("no position is known of these areas");
-    box.hidden = false;
-    const map = L.map(box, { preferCanvas: true, scrollWheelZoom: false });
-    const tiles = L.tileLayer(place.dataset.tiles, JSON.parse(place.dataset.tilesOptions));
-    tiles.once("tileerror", () => { told.textContent += " The background did not come; the areas stand without it."; });
-    tiles.addTo(map);
-    const colours = getComputedStyle(document.documentElement);
-    const text = (value) => { const span = document.createElement("span"); span.textContent = value; return span.innerHTML; };
-    for (const area of areas) {
-      const colour = colours.getPropertyValue(`--d${area.decile}`).trim();
-      L.circleMarker([area.latitude, area.longitude], { radius: 9, color: "#111", weight: 1, fillColor: colour, fillOpacity: 0.9 })
-        .bindPopup(`<a href="${place.dataset.area}${encodeURIComponent(area.code)}">${text(area.name || area.code)}</a><br>decile ${area.decile}, rank ${area.rank.toLocaleString("en-GB")} of ${area.of.toLocaleString("en-GB")}`)
-        .addTo(map);
-    }
-    if (place.dataset.latitude) {
-      const here = [Number(place.dataset.latitude), Number(place.dataset.longitude)];
-      L.circleMarker(here, { radius: 16, color: "#b3004b", weight: 4, fill: false }).addTo(map).bindTooltip(text(place.dataset.label), { permanent: true, direction: "top", offset: [0, -14] });
-      map.setView(here, 14);
-    } else {
-      map.fitBounds(areas.map((area) => [area.latitude, area.longitude]), { padding: [20, 20] });
-    }
-    told.textContent = `${areas.length} areas at the mean position of their postcodes, ${found.title}: the darker, the more deprived.`;
-    const legend = L.control({ position: "bottomleft" });
-    legend.onAdd = () => {
-      const element = L.DomUtil.create("div", "legend");
-      element.innerHTML = `1 ${[...Array(10)].map((_, i) => `<i class="d${i + 1}"></i>`).join("")} 10`;
-      return element;
-    };
-    legend.addTo(map);
-  };
-  ask.querySelector("button").addEventListener("click", () => {
-    ask.hidden = true;
-    told.textContent = "The map is on its way.";
-    draw().catch((error) => { told.textContent = `There is no map: ${error.message}.`; ask.hidden = false; box.hidden = true; });
-  });
+  ask.querySelector("button").addEventListener("click", async () => (await import(place.dataset.program)).show(place));
 };
 
 document.querySelectorAll("form.box").forEach(suggest);
