@@ -95,6 +95,7 @@ _AROUND = """
 """
 _REACH = (0.02, 0.1, 0.5)  # degrees of latitude in which neighbours are looked for: 2, 11 and 55 km
 NEIGHBOURS = 60
+_PARENTS = {"lsoa_2011": ("small_areas", _IN_2011), "lsoa_2021": ("lsoas_2021", _IN_2021)}
 _SECTOR = """
     select postcode from postcodes
     where postcode >= :sector and postcode < :sector || '~' and terminated is null order by postcode limit 12
@@ -126,7 +127,7 @@ class Places:
             self.weights[row["index_id"]][row["domain"]] = row
         self.authorities = {row["code"]: row for row in self.lookup.rows("select * from local_authorities")}
         self.gardens = Gardens(self.lookup.green_space.values(), self.authorities)
-        self.composite_of = self.lookup.rows("select count(*) as areas from imd_uk_composite")[0]["areas"]
+        self.composite_of = self.lookup.publications["uk_composite"]["rows"]  # of the file: an extract has fewer
 
     # A postcode
 
@@ -413,47 +414,30 @@ class Places:
         else:
             place = self.health_place(code)
             code, nation, kind = place["code"], place["nation"], place["kind"]
-        index = self.index_of(nation, wanted)
-        return self.areas(kind, code, index), index
+        meant = [index for index in self.of_nation(nation) if wanted in ("", "latest", index["id"])]
+        if not meant:
+            raise Unknown(f"'{wanted[:40]}' is not the id of an index of {nation}.")
+        found = ((self.areas(kind, code, index), index) for index in meant)
+        return next(((rows, index) for rows, index in found if rows), ([], meant[0]))
 
     def around(self, code: str, wanted: str) -> tuple[list[dict], dict]:
-        """The areas whose centroids are nearest to that of the area `code`, itself the first."""
-        for parent, columns, geography in (
-            ("small_areas", _IN_2011, "lsoa_2011"),
-            ("lsoas_2021", _IN_2021, "lsoa_2021"),
-        ):
+        """The areas whose centroids are nearest to that of the area `code`, itself the first, in its newest index."""
+        for index in self.lookup.indices:
+            parent, columns = _PARENTS[index["geography"]]
             found = self.lookup.rows(f"select nation, {columns} from {parent} where code = ?", (code,))
-            indices = self.of_nation(found[0]["nation"]) if found else []
-            meant = [i for i in indices if i["geography"] == geography and wanted in ("", "latest", i["id"])]
-            if not meant:
+            if not found or found[0]["nation"] != index["nation"] or wanted not in ("", "latest", index["id"]):
                 continue
-            [area], index = found, meant[0]
-            rows = []
+            [area], rows = found, []
             for reach in _REACH if area["latitude"] is not None else ():
                 asked = {"latitude": area["latitude"], "longitude": area["longitude"], "reach": reach}
                 sql = _AROUND.format(columns=columns, parent=parent)
                 rows = self.lookup.rows(sql, asked | {"index": index["id"]})
                 if len(rows) >= NEIGHBOURS and rows[NEIGHBOURS - 1]["far"] <= reach * reach:
                     break
-            narrow = (
-                0.38 if area["latitude"] is not None else 1
-            )  # a degree of longitude, squared, in degrees of latitude
-
-            def far(row: dict, here: dict = area, narrow: float = narrow) -> float:
-                north, east = row["latitude"] - here["latitude"], row["longitude"] - here["longitude"]
-                return north * north + narrow * east * east
-
-            return sorted(rows, key=far)[:NEIGHBOURS], index
+            return rows[:NEIGHBOURS], index
         raise Unknown(
             f"'{code[:40]}' is not the code of a small area with figures of '{wanted[:40] or 'an index'}' here."
         )
-
-    def index_of(self, nation: str, wanted: str) -> dict:
-        """The index of `nation` with the id `wanted`, its newest where that is empty. Raises Unknown."""
-        for index in self.of_nation(nation):
-            if wanted in ("", "latest", index["id"]):
-                return index
-        raise Unknown(f"'{wanted[:40]}' is not the id of an index of {nation}.")
 
     def listed(self, rows: list[dict], index: dict) -> list[dict]:
         """`rows` of `list_of` as they are given away: COLUMNS, licence, attribution and edition."""

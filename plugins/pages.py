@@ -29,6 +29,7 @@ ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health
 def register_routes():
     rooms = "|".join(ROOMS)
     return [
+        (r"^/$", home),
         (r"^/postcode/(?P<text>.*)$", postcode),
         (rf"^/(?P<room>{rooms})/(?P<code>[^/]+)$", place),
         (rf"^/(?P<room>{rooms})/(?P<code>[^/]+)/areas\.(?P<form>csv|json)$", areas),
@@ -47,14 +48,6 @@ def menu_links(datasette):
 def prepare_jinja2_environment(env):
     env.filters["number"] = charts.number
     env.filters["percent"] = charts.percent
-
-
-@hookimpl
-def extra_template_vars(datasette, template):
-    if template != "index.html":
-        return {}
-    places = Readers.of(datasette).places
-    return {"home": places and {"indices": places.lookup.indices, "publications": places.lookup.publications}}
 
 
 class Readers:
@@ -100,6 +93,17 @@ async def show_page(datasette, request, page) -> Response:
 async def missing(datasette, request, message: str, status: int = 404) -> Response:
     """The page of what is not there."""
     return await show(datasette, request, "no_place.html", {"message": message}, status)
+
+
+async def home(datasette, request):
+    """The first page. Datasette's own counts every table before it is shown; this one reads what it lists."""
+    lookup = (places := Readers.of(datasette).places) and places.lookup
+    shown = {
+        "metadata": datasette.metadata(),
+        "indices": lookup.indices if lookup else [],
+        "publications": lookup.publications if lookup else {},
+    }
+    return await show(datasette, request, "index.html", shown)
 
 
 async def postcode(datasette, request):

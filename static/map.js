@@ -1,11 +1,10 @@
 // A map of areas: circles of deciles from this site, a background from OpenStreetMap. Loaded when the reader asks for it.
 
-const fetched = (kind, make) => new Promise((resolve, reject) => {
-  const part = document.createElement(kind);
-  make(part);
-  part.onload = resolve;
-  part.onerror = () => reject(new Error("the map’s program did not come"));
-  document.head.append(part);
+const styled = (address) => new Promise((resolve, reject) => {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address });
+  link.onload = resolve;
+  link.onerror = () => reject(new Error("its style did not come"));
+  document.head.append(link);
 });
 
 const text = (value) => {
@@ -15,11 +14,7 @@ const text = (value) => {
 };
 
 const draw = async (place, box, told) => {
-  const [, , answer] = await Promise.all([
-    fetched("link", (link) => { link.rel = "stylesheet"; link.href = place.dataset.leafletCss; }),
-    fetched("script", (script) => { script.src = place.dataset.leaflet; }),
-    fetch(place.dataset.areas),
-  ]);
+  const [L, answer] = await Promise.all([import(place.dataset.leaflet), fetch(place.dataset.areas), styled(place.dataset.leafletCss)]);
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.error);
   const areas = found.areas.filter((area) => area.latitude !== null);

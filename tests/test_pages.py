@@ -261,6 +261,15 @@ def test_published_tables_have_what_is_drawn(db, extract_site):
     assert overall == ("Overall", row["imd_rank"], 6976, row["imd_decile"])
 
 
+def test_the_composite_is_the_table_s_and_its_rank_is_of_all_areas_of_the_uk(site):
+    db = database_of(site)
+    for code in AREAS.values():
+        row = db.execute("select * from imd_uk_composite where area_code = ?", (code,)).fetchone()
+        words = text_of(page(site, f"/area/{code}")).split("a composite, apart")[1]
+        assert f"decile {row['uk_imd_e_pop_decile']} of 10" in words
+        assert f"rank {charts.number(row['uk_imd_e_rank'])} of 42,619" in words
+
+
 def test_a_retired_postcode_has_its_figures_and_says_so(extract_site, db):
     for nation in POSTCODES:
         sql = "select postcode from postcodes join small_areas on code = lsoa_2011 where terminated > 0 and nation = ?"
@@ -527,6 +536,18 @@ def test_the_areas_around_one_are_the_nearest(site):
         ).fetchone()
     }
     assert [area["code"] for area in told["areas"]] == sorted(far, key=far.get)[:60]
+
+
+def test_without_an_index_a_list_is_of_the_newest_that_has_figures(site):
+    for path, index in (
+        ("/area/E01004736", "england_2025"),
+        ("/area/S01011473", "scotland_2020"),
+        ("/local-authority/W06000015", "wales_2025"),
+        (f"/local-authority/{GONE}", "england_2019"),
+    ):
+        told = get(site, f"{path}/areas.json").json()
+        assert told["index"] == index
+        assert told["areas"]
 
 
 @pytest.mark.parametrize(
