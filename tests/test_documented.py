@@ -159,7 +159,12 @@ def test_every_variable_of_the_caddyfile_is_described():
 
 
 def test_every_public_function_of_the_sources_has_its_docstring():
-    for path in [*(ROOT / "sources").glob("*.py"), ROOT / "build_db.py", ROOT / "serve_many.py"]:
+    for path in [
+        *(ROOT / "sources").glob("*.py"),
+        *(ROOT / "pages").glob("*.py"),
+        ROOT / "build_db.py",
+        ROOT / "serve_many.py",
+    ]:
         body = ast.parse(path.read_text()).body
         body += [inside for node in body if isinstance(node, ast.ClassDef) for inside in node.body]
         for node in body:

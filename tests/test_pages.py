@@ -13,7 +13,9 @@ from importlib.metadata import files
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import datasette
 import pytest
+from datasette.utils import StartupError
 
 from pages import charts
 from tests.conftest import ROOT, unavailable
@@ -343,7 +345,7 @@ def test_the_page_of_an_area(site, nation, code):
 
 def heat(section: str) -> dict[str, list[int]]:
     """The numbers of the table that compares the domains, by their label."""
-    table = section.split("Domains compared: ")[1].split("</table>")[0]
+    table = section.split("<h4>Domains compared</h4>")[1].split("</table>")[0]
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table, re.DOTALL)
     return {label: [int(n.replace(",", "")) for n in re.findall(r">([\d,]+)</td>", cells)] for label, cells in rows}
 
@@ -689,6 +691,14 @@ def test_every_page_is_kept_an_hour_and_recognised(extract_site):
         assert answer.headers["cache-control"] == "public, max-age=3600"
         again = asyncio.run(extract_site.client.get(path, headers={"If-None-Match": answer.headers["etag"]}))
         assert again.status_code == 304
+
+
+def test_a_datasette_with_other_templates_is_refused(extract_site):
+    asyncio.run(extract_site.client.get("/"))
+    accessible = next(e for name, e in extract_site.jinja_env.extensions.items() if name.endswith("Accessible"))
+    skeleton = Path(datasette.__file__).parent / "templates" / "base.html"
+    with pytest.raises(StartupError, match="its base.html has no '<html>'"):
+        accessible.preprocess("<html lang=en>", "base.html", str(skeleton))
 
 
 def test_every_page_of_datasette_says_its_language_and_has_its_landmarks(extract_site):

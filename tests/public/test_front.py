@@ -23,6 +23,15 @@ from tests.conftest import ROOT, unavailable
 
 PAGES = [
     "/",
+    "/postcode/SW1A1AA",
+    "/postcode/nonsense",
+    "/area/E01004736",
+    "/local-authority/E09000033",
+    "/local-authority/E09000033/areas.csv",
+    "/health-geography/S08000028",
+    "/search?q=cardiff",
+    "/suggest?q=cardi",
+    "/spreadsheet",
     "/api/v1",
     "/download",
     "/census",
@@ -58,7 +67,9 @@ def test_every_answer_has_its_headers_and_no_cookie(stack, path):
         return
     policy = answer.headers["Content-Security-Policy"]
     assert "frame-ancestors" in policy
-    if path in ("/", "/api/v1", "/download"):
+    if re.match(
+        r"/($|api/v1$|download$|search|spreadsheet|(postcode|area|local-authority|health-geography)/[^/]+$)", path
+    ):
         assert "script-src 'self';" in policy
         assert not re.search(rb"<script>|<script [^>]*>[^<]|\son\w+=|javascript:", answer.body), "no script within"
     if "text/html" not in answer.headers["Content-Type"]:
@@ -159,10 +170,15 @@ def allowed(robots: str, path: str) -> bool:
 
 def test_crawlers_may_have_home_lists_and_guide_and_none_of_the_rest(stack):
     robots = stack.ask("/robots.txt").body.decode()
-    for path in ("/", "/guide/", "/guide/security/", "/download", "/census", "/census/soas_2001", "/census/lsoas_2021"):
+    pages = "/ /guide/ /guide/security/ /download /spreadsheet /local-authority/E09000033 /health-geography/S08000028"
+    for path in (*pages.split(), "/census", "/census/soas_2001", "/census/lsoas_2021"):
         assert allowed(robots, path), path
         assert path.startswith("/guide") or stack.ask(path).status == 200
     for path in (
+        "/postcode/SW1A1AA",
+        "/area/E01004736",
+        "/search?q=SW1A1AA",
+        "/suggest?q=SW1A",
         "/census/postcodes",
         "/census/postcodes/SW1A~201AA",
         "/census/imd_by_postcode?postcode=SW1A1AA",
@@ -184,6 +200,8 @@ def test_the_caddyfile_sends_every_canned_query_to_the_workers_for_lookups():
     queries = metadata["databases"]["census"]["queries"]
     assert named == {name + end for name in queries for end in ("", ".*")}
     assert metadata["plugins"]["api"]["rcpch_base_path"] in " ".join(lookups)
+    rooms = {f"/{room}/*" for room in ("postcode", "area", "local-authority", "health-geography")}
+    assert rooms | {"/", "/search", "/suggest", "/spreadsheet"} <= set(lookups), "the pages for people too"
 
 
 @pytest.mark.parametrize("path", ["/census?sql=select+1", "/~63ensus?sql=select+1", "/census.json?sql=select+1"])

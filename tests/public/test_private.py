@@ -11,6 +11,15 @@ POSTCODE = "SW1A 1AA"
 SPELT = ["SW1A1AA", "SW1A+1AA", "SW1A%201AA", "sw1a1aa", "SW1A~201AA"]
 FOUND = re.compile(rb"sw1a([^0-9a-z]|%20|~20|\\u0020){0,6}1aa", re.IGNORECASE)
 PATHS = [
+    "/postcode/{}",
+    "/postcode/{}/%00",
+    "/area/{}",
+    "/area/{}/areas.json",
+    "/local-authority/{}",
+    "/health-geography/{}/areas.csv?index={}",
+    "/search?q={}",
+    "/suggest?q={}",
+    "/spreadsheet?{}",
     "/api/v1/postcodes/{}",
     "/api/v1/postcodes/{}?index=nonsense",
     "/rcpch-census-platform/api/v1/index_of_multiple_deprivation_quantile?postcode={}&quantile=5",
