@@ -23,7 +23,7 @@ import yaml
 from datasette.app import Datasette
 
 import build_db
-from benchmarks import api, append
+from benchmarks import api, append, pages
 from sources import extracts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,6 +143,7 @@ def main() -> None:
     if not (ROOT / "census.db").exists():
         assert build_db.main([]) == 0
     answering(ROOT / "census.db")
+    pages.main(SECONDS / 6)
     with tempfile.TemporaryDirectory() as folder:
         api.main(Path(folder), SECONDS / 2)
         append.main(Path(folder), min(1_000_000, int(SECONDS * 10_000)))

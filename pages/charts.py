@@ -32,19 +32,20 @@ def scale() -> Markup:
 
 def strip(decile: int, text: str, large: bool = False) -> Markup:
     """Ten boxes with the one of `decile` (1 to 10) marked; `text` is the alternative. Needs `scale` in the page."""
-    x = (decile - 1) * STEP
+    x, alternative = (decile - 1) * STEP, escape(text)
     if not large:
         return Markup(
-            '<svg class="chart strip" viewBox="0 0 200 24" role="img" aria-label="{text}">'
+            f'<svg class="chart strip" viewBox="0 0 200 24" role="img" aria-label="{alternative}">'
             '<use href="#boxes" y="5" width="200" height="14"/>'
-            '<rect class="mark" x="{x}" y="1" width="20" height="22"/><text x="{middle}" y="17">{decile}</text></svg>'
-        ).format(text=text, x=x // 2, middle=x // 2 + STEP // 4, decile=decile)
+            f'<rect class="mark" x="{x // 2}" y="1" width="20" height="22"/>'
+            f'<text x="{x // 2 + STEP // 4}" y="17">{decile}</text></svg>'
+        )
     return Markup(
-        '<svg class="chart strip large" viewBox="0 0 400 58" role="img" aria-label="{text}">'
+        f'<svg class="chart strip large" viewBox="0 0 400 58" role="img" aria-label="{alternative}">'
         '<use href="#boxes" y="18" width="400" height="36"/><use href="#numbers" y="18" width="400" height="36"/>'
-        '<path class="pointer" d="M{left} 0h24l-12 12z"/><rect class="mark" x="{x}" y="14" width="40" height="43"/>'
-        '<text class="marked" x="{middle}" y="42">{decile}</text></svg>'
-    ).format(text=text, left=x + 8, x=x, middle=x + STEP // 2, decile=decile)
+        f'<path class="pointer" d="M{x + 8} 0h24l-12 12z"/><rect class="mark" x="{x}" y="14" width="40" height="43"/>'
+        f'<text class="marked" x="{x + STEP // 2}" y="42">{decile}</text></svg>'
+    )
 
 
 def bars(counts: Sequence[int], text: str) -> Markup:

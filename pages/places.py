@@ -461,6 +461,7 @@ class Gardens:
         for code in sorted(self.rows, key=lambda code: (-self.rows[code][f"total{_SHARE}"], code)):
             self.ranked[self.nation_of[code]].append(code)
         self.nations = {nation: self._sums(codes) for nation, codes in self.ranked.items()}
+        self._drawn: dict[str, dict] = {}
 
     def _sums(self, codes: list[str]) -> dict[str, float]:
         """The share of a nation's homes with private outdoor space: of all its authorities' addresses."""
@@ -472,10 +473,15 @@ class Gardens:
         }
 
     def of(self, code: str | None) -> dict | None:
-        """The panel of the authority of 2019 with `code`; None where there are no figures."""
-        row = self.rows.get(code)
-        if row is None:
+        """The panel of the authority of 2019 with `code`, drawn once; None where there are no figures."""
+        if code not in self.rows:
             return None
+        if code not in self._drawn:
+            self._drawn[code] = self._panel(code)
+        return self._drawn[code]
+
+    def _panel(self, code: str) -> dict:
+        row = self.rows[code]
         nation = self.nation_of[code]
         order = self.ranked[nation]
         place = order.index(code)

@@ -19,17 +19,26 @@ def extra_template_vars(datasette, table, columns):
         census = datasette.databases.get("census")
         if census is None:
             return {"notices": ["There is no census.db yet: build one with build_db.py."]}
-        told = await census.execute("select edition_notes.edition, edition.digest from edition_notes, edition")
-        edition, digest = told.first()
-        return {
-            "notices": await notices_of(census, table),
-            "edition": edition,
-            "attributions": await attributions_of(census, table),
-            "ranked": any(column.endswith(RANKED) for column in columns or ()),
-            "downloadable": table is not None and table in downloads.listed(Path(census.path), digest),
-        }
+        if not hasattr(datasette, "_census_notices"):
+            datasette._census_notices = {}
+        known = datasette._census_notices
+        if table not in known or census.is_mutable:
+            known[table] = await told_of(census, table)
+        return known[table] | {"ranked": any(column.endswith(RANKED) for column in columns or ())}
 
     return variables
+
+
+async def told_of(census, table: str | None) -> dict:
+    """What is said beside the figures of `table`, None elsewhere; it does not change with an immutable database."""
+    told = await census.execute("select edition_notes.edition, edition.digest from edition_notes, edition")
+    edition, digest = told.first()
+    return {
+        "notices": await notices_of(census, table),
+        "edition": edition,
+        "attributions": await attributions_of(census, table),
+        "downloadable": table is not None and table in downloads.listed(Path(census.path), digest),
+    }
 
 
 async def notices_of(census, table: str | None) -> list[str]:
