@@ -16,7 +16,7 @@ PATHS = [
     "/area/{}",
     "/area/{}/areas.json",
     "/local-authority/{}",
-    "/health-geography/{}/areas.csv?index={}",
+    "/health-geography/{}/areas.csv?index=nonsense",
     "/search?q={}",
     "/suggest?q={}",
     "/spreadsheet?{}",
