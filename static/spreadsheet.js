@@ -103,17 +103,18 @@ const written = (rows, delimiter, end) => {
 const lookUp = async (address, postcodes, index, fields, signal, advance) => {
   const found = new Map(), sources = new Map();
   const asked = `${address}?index=${encodeURIComponent(index)}&fields=${fields.join(",")}`;
-  let edition = null;
+  let edition = null, older = 0;
   for (let start = 0; start < postcodes.length; start += AT_ONCE) {
     const batch = postcodes.slice(start, start + AT_ONCE);
     const told = await answered(asked, batch, signal);
     if (edition !== null && told.edition !== edition) throw new Error("A new edition came out while this was looked up: begin again, so that all figures are of one.");
     edition = told.edition;
     batch.forEach((postcode, n) => found.set(postcode, told.answers[n]));
+    older += told.summary.older_edition;
     for (const source of told.sources) sources.set(source.id, source);
     advance(Math.min(start + AT_ONCE, postcodes.length));
   }
-  return { found, sources: [...sources.values()], edition };
+  return { found, sources: [...sources.values()], edition, older };
 };
 
 const answered = async (address, batch, signal) => {
@@ -214,6 +215,7 @@ const shown = (told, keys, fields, titles, place) => {
   listed(part("summary"), [
     `${n(keys.length)} rows: ${[...counts].map(([status, count]) => `${n(count)} ${status.replace("_", " ")}`).join(", ")}.`,
     `${n(told.found.size)} different postcodes were sent.`,
+    ...(told.older ? [`${n(told.older)} of them have figures of an older index than their nation’s newest: see ${PREFIX}index_id.`] : []),
     ...(told.edition ? [`From ${told.edition}.`] : []),
   ]);
   const head = document.createElement("tr");

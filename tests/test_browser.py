@@ -422,6 +422,7 @@ def test_a_spreadsheet_of_5000_rows_comes_back_as_append_py_would_make_it(browse
     expect(page.locator("#result")).to_be_visible(timeout=60_000)
     expect(page.locator("#result")).to_be_focused()
     expect(page.locator("#summary")).to_contain_text("5,000 rows: ")
+    expect(page.locator("#summary")).to_contain_text("have figures of an older index than their nation’s newest")
     expect(page.locator("#sources")).to_contain_text("Open Government Licence")
     picture(page, "spreadsheet-result")
     assert violations(page) == []
