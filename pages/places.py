@@ -8,7 +8,9 @@ of an authority or board lie in each decile of a domain.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 import orjson
@@ -34,29 +36,36 @@ COLUMNS = (
 _SHARE = "_addresses_with_private_outdoor_space_share"
 _AREA = "{era}.code, coalesce({era}.name, {era}.publisher_name) as name, {era}.latitude, {era}.longitude"
 _IN_2011, _IN_2021 = _AREA.format(era="small_areas"), _AREA.format(era="lsoas_2021")
-_LISTED = "join small_areas on small_areas.code = listed.code"
+_THOSE_OF_2011 = f"select {_IN_2011} from small_areas where {{}} = :code"
+_THOSE_OF_2021 = f"select {_IN_2021} from lsoas_2021 where {{}} = :code"
+_LISTED = f"select {_IN_2011} from {{}} as listed join small_areas on small_areas.code = listed.code where {{}} = :code"
 AREAS = {
-    ("local authority", "lsoa_2011"): f"select {_IN_2011} from small_areas where local_authority = :code",
-    ("local authority", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where local_authority = :code",
-    ("gone local authority", "lsoa_2011"): f"select {_IN_2011} from small_areas where local_authority_2019 = :code",
-    ("gone local authority", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where local_authority_2024 = :code",
-    (
-        "integrated care board",
-        "lsoa_2011",
-    ): f"select {_IN_2011} from lsoas_2011 as listed {_LISTED} where listed.icb_2022 = :code",
-    ("integrated care board", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where icb_2024 = :code",
-    (
-        "sub-ICB location",
-        "lsoa_2011",
-    ): f"select {_IN_2011} from lsoas_2011 as listed {_LISTED} where listed.sub_icb_2022 = :code",
-    ("sub-ICB location", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where sub_icb_2024 = :code",
-    (
-        "health board",
-        "lsoa_2011",
-    ): f"select {_IN_2011} from data_zones_2011 as listed {_LISTED} where listed.health_board = :code",
-    ("health board", "lsoa_2021"): f"select {_IN_2021} from lsoas_2021 where false",
+    "local authority": {
+        "lsoa_2011": _THOSE_OF_2011.format("local_authority"),
+        "lsoa_2021": _THOSE_OF_2021.format("local_authority"),
+    },
+    "gone local authority": {
+        "lsoa_2011": _THOSE_OF_2011.format("local_authority_2019"),
+        "lsoa_2021": _THOSE_OF_2021.format("local_authority_2024"),
+    },
+    "integrated care board": {
+        "lsoa_2011": _LISTED.format("lsoas_2011", "listed.icb_2022"),
+        "lsoa_2021": _THOSE_OF_2021.format("icb_2024"),
+    },
+    "sub-ICB location": {
+        "lsoa_2011": _LISTED.format("lsoas_2011", "listed.sub_icb_2022"),
+        "lsoa_2021": _THOSE_OF_2021.format("sub_icb_2024"),
+    },
+    "health board": {"lsoa_2011": _LISTED.format("data_zones_2011", "listed.health_board")},
 }
 """The areas of a place, by its kind and their era, as the canned queries count them."""
+
+LOOKUPS = {
+    ("England", "lsoa_2011"): "nhs_geography_2022",
+    ("England", "lsoa_2021"): "nhs_geography_2024",
+    ("Scotland", "lsoa_2011"): "data_zone_2011_lookup",
+}
+"""The publication that says which areas a health geography has, by nation and era."""
 
 _RANKED = """
     select area.*, deprivation.* from ({areas}) as area
@@ -156,9 +165,10 @@ class Places:
                 editions.append({"index": index, "message": answer["message"]})
                 continue
             editions.append(self.edition(index, answer) | {"area": answer["area_code"], "name": answer["area_name"]})
-            self.credit(sources, index["id"], told["nation"])
+            self.credit(sources, told["nation"], index["id"])
         green = self.gardens.of(told["local_authority_2019_code"])
-        self.credit(sources, None, told["nation"], composite=told["uk_composite_rank"] is not None, green=bool(green))
+        composite = self.composite(told)
+        self.credit(sources, told["nation"], None, composite and "uk_composite", green and "green_space")
         drawn = [edition for edition in editions if "figures" in edition]
         compact = normal.replace(" ", "")
         shown = {
@@ -167,7 +177,7 @@ class Places:
             "editions": editions,
             "area_on_map": drawn[0]["area"] if drawn else None,
             "green": green,
-            "composite": self.composite(told),
+            "composite": composite,
             "sources": list(sources.values()),
             "compact": compact,
             "embed": [
@@ -219,12 +229,9 @@ class Places:
             ),
         }
 
-    def credit(
-        self, sources: dict, index: str | None, nation: str, composite: bool = False, green: bool = False
-    ) -> None:
-        """Adds to `sources` whose the figures are, by publication."""
-        more = [name for name, there in (("uk_composite", composite), ("green_space", green)) if there]
-        for source in self.lookup.sources([index], nation == "Northern Ireland", more):
+    def credit(self, sources: dict, nation: str, index: str | None, *more: str | None) -> None:
+        """Adds to `sources` whose the figures are, by publication: of an index, of the publications `more`."""
+        for source in self.lookup.sources([index], nation == "Northern Ireland", filter(None, more)):
             sources.setdefault(source["id"], source)
 
     # An area
@@ -233,10 +240,8 @@ class Places:
         """The page of a small area of 2011 or 2021. Raises Unknown."""
         if code != code.strip(" ").upper():
             return Page(moved=f"/area/{quote(code.strip(' ').upper())}", status=301)
-        answer = self.v1.area(code, b"") if self.is_area(code) else None
-        if answer is None:
-            raise Unknown(f"'{code[:40]}' is not the code of a small area here.")
-        area = orjson.loads(answer.body)
+        self.nation_of(code)
+        area = orjson.loads(self.v1.area(code, b"").body)
         authority = self.authorities.get(area["local_authority_code"])
         before = self.lookup.rows("select local_authority_2019 as code from small_areas where code = ?", (code,))
         editions = [
@@ -264,10 +269,13 @@ class Places:
             },
         )
 
-    def is_area(self, code: str) -> bool:
-        """Whether `code` is that of a small area of 2011 or 2021."""
-        sql = "select 1 from small_areas where code = :code union select 1 from lsoas_2021 where code = :code"
-        return bool(self.lookup.rows(sql, {"code": code}))
+    def nation_of(self, code: str) -> str:
+        """The nation of a small area of 2011 or 2021. Raises Unknown."""
+        sql = "select nation from small_areas where code = :code union select nation from lsoas_2021 where code = :code"
+        found = self.lookup.rows(sql, {"code": code})
+        if not found:
+            raise Unknown(f"'{code[:40]}' is not the code of a small area here.")
+        return found[0]["nation"]
 
     # A local authority, a health geography
 
@@ -323,10 +331,10 @@ class Places:
                 | {"people": given if given[0]["people"] is not None else None, "people_note": given[0]["people_note"]}
                 | {"embed": addresses("deprivation_in_health_geography", code=code, index=index["id"])}
             )
-            self.credit(sources, index["id"], place["nation"])
+            self.credit(sources, place["nation"], index["id"], LOOKUPS[place["nation"], index["geography"]])
         greens = [self.gardens.of(code) for code in self.within(place)]
         greens = [green for green in greens if green]
-        self.credit(sources, None, place["nation"], green=bool(greens))
+        self.credit(sources, place["nation"], None, "green_space" if greens else None)
         return Page(
             "health_geography.html",
             {
@@ -353,7 +361,7 @@ class Places:
 
     def within(self, place: dict) -> list[str]:
         """The codes of the local authorities of 2019 in which the areas of a health geography are, by name."""
-        areas = AREAS[place["kind"], "lsoa_2011"]
+        areas = AREAS[place["kind"]]["lsoa_2011"]
         found = self.lookup.rows(
             f"select distinct local_authority_2019 as code from ({areas}) as area join small_areas using (code)",
             {"code": place["code"]},
@@ -363,12 +371,12 @@ class Places:
 
     def areas(self, kind: str, code: str, index: dict) -> list[dict]:
         """The areas of a place (of a kind of AREAS) with their rows of `deprivation`, most deprived first."""
-        areas = AREAS[kind, index["geography"]]
+        areas = AREAS[kind][index["geography"]]
         return self.lookup.rows(_RANKED.format(areas=areas), {"code": code, "index": index["id"]})
 
     def spread(self, kind: str, code: str, index: dict) -> dict:
         """How the areas of a place (of a kind of AREAS) spread over the deciles of `index`, drawn."""
-        areas, asked = AREAS[kind, index["geography"]], {"code": code, "index": index["id"]}
+        areas, asked = AREAS[kind][index["geography"]], {"code": code, "index": index["id"]}
         [told] = self.lookup.rows(_SPREAD.format(areas=areas), asked)
         names = {"": "Overall", "idaci": "IDACI, children", "idaopi": "IDAOPI, older people"}
         domains = []
@@ -400,55 +408,58 @@ class Places:
 
     # Lists of areas, for a map and to download
 
-    def list_of(self, room: str, code: str, wanted: str) -> tuple[list[dict], dict]:
-        """The areas of a place, or around one, in the index `wanted`, and that index's row.
+    def list_of(self, room: str, code: str, wanted: str) -> dict:
+        """The areas of a place, or those around one, in the index `wanted`, by default the newest that has figures.
 
-        room: the first part of the page's address. Raises Unknown where there is no such place, or no such index of it.
+        room: the first part of the page's address. Gives `areas` (each with COLUMNS), `index` (its row), and licence,
+        attribution and edition. Raises Unknown where there is no such place, or no figures of that index for all of it.
+        """
+        nation, read, query, asked = self.room_of(room, code)
+        problem = None
+        for index in self.of_nation(nation):
+            if wanted not in ("", "latest", index["id"]):
+                continue
+            [told, *_] = self.lookup.canned(query, **asked, index=index["id"])
+            if told["message"] is not None:
+                problem = problem or told["message"]
+                continue
+            directory = self.lookup.publications["postcode_directory"]["attribution"]
+            return {
+                "index": index,
+                "licence": told["licence"],
+                "attribution": told["attribution"] + ("" if directory in told["attribution"] else f" {directory}"),
+                "edition": told["edition"],
+                "areas": [{name: row[name] for name in COLUMNS} for row in read(index)],
+            }
+        raise Unknown(problem or f"'{wanted[:40]}' is not the id of an index of {nation}.")
+
+    def room_of(self, room: str, code: str) -> tuple[str, Callable[[dict], list[dict]], str, dict]:
+        """What a list of areas is made of: nation, what reads it for an index, and the canned query that has the same.
+
+        Raises Unknown where there is no such place.
         """
         if room == "area":
-            return self.around(code, wanted)
+            return self.nation_of(code), partial(self.around, code), "deprivation_by_small_area", {"code": code}
         if room == "local-authority":
             if code not in self.authorities:
                 raise Unknown(f"'{code[:40]}' is not the code of a local authority here.")
-            nation, kind = self.authorities[code]["nation"], self.kind_of(code)
-        else:
-            place = self.health_place(code)
-            code, nation, kind = place["code"], place["nation"], place["kind"]
-        meant = [index for index in self.of_nation(nation) if wanted in ("", "latest", index["id"])]
-        if not meant:
-            raise Unknown(f"'{wanted[:40]}' is not the id of an index of {nation}.")
-        found = ((self.areas(kind, code, index), index) for index in meant)
-        return next(((rows, index) for rows, index in found if rows), ([], meant[0]))
+            read = partial(self.areas, self.kind_of(code), code)
+            return self.authorities[code]["nation"], read, "deprivation_in_local_authority", {"authority": code}
+        place = self.health_place(code)
+        read = partial(self.areas, place["kind"], place["code"])
+        return place["nation"], read, "deprivation_in_health_geography", {"code": place["code"]}
 
-    def around(self, code: str, wanted: str) -> tuple[list[dict], dict]:
-        """The areas whose centroids are nearest to that of the area `code`, itself the first, in its newest index."""
-        for index in self.lookup.indices:
-            parent, columns = _PARENTS[index["geography"]]
-            found = self.lookup.rows(f"select nation, {columns} from {parent} where code = ?", (code,))
-            if not found or found[0]["nation"] != index["nation"] or wanted not in ("", "latest", index["id"]):
-                continue
-            [area], rows = found, []
-            for reach in _REACH if area["latitude"] is not None else ():
-                asked = {"latitude": area["latitude"], "longitude": area["longitude"], "reach": reach}
-                sql = _AROUND.format(columns=columns, parent=parent)
-                rows = self.lookup.rows(sql, asked | {"index": index["id"]})
-                if len(rows) >= NEIGHBOURS and rows[NEIGHBOURS - 1]["far"] <= reach * reach:
-                    break
-            return rows[:NEIGHBOURS], index
-        raise Unknown(
-            f"'{code[:40]}' is not the code of a small area with figures of '{wanted[:40] or 'an index'}' here."
-        )
-
-    def listed(self, rows: list[dict], index: dict) -> list[dict]:
-        """`rows` of `list_of` as they are given away: COLUMNS, licence, attribution and edition."""
-        source = self.lookup.publications[index["publication"]]
-        directory = self.lookup.publications["postcode_directory"]
-        after = {
-            "licence": source["licence"],
-            "attribution": f"{source['attribution']} {directory['attribution']}",
-            "edition": self.lookup.edition,
-        }
-        return [{name: row[name] for name in COLUMNS} | after for row in rows]
+    def around(self, code: str, index: dict) -> list[dict]:
+        """The NEIGHBOURS areas whose centroids are nearest to that of the area `code`, itself the first."""
+        parent, columns = _PARENTS[index["geography"]]
+        [area] = self.lookup.rows(f"select latitude, longitude from {parent} where code = ?", (code,))
+        rows: list[dict] = []
+        for reach in _REACH if area["latitude"] is not None else ():
+            sql = _AROUND.format(columns=columns, parent=parent)
+            rows = self.lookup.rows(sql, area | {"reach": reach, "index": index["id"]})
+            if len(rows) >= NEIGHBOURS and rows[NEIGHBOURS - 1]["far"] <= reach * reach:
+                break
+        return rows[:NEIGHBOURS]
 
 
 class Gardens:
@@ -486,7 +497,7 @@ class Gardens:
         order = self.ranked[nation]
         place = order.index(code)
         first = max(0, min(place - 2, len(order) - 5))
-        name = row["local_authority_2019_name"]
+        name = row["local_authority_2019_name"] or code
         homes = []
         for kind, label in HOMES.items():
             share, in_nation = row[f"{kind}{_SHARE}"], self.nations[nation][kind]
@@ -514,7 +525,7 @@ class Gardens:
             "neighbours": [
                 {
                     "code": other,
-                    "name": self.rows[other]["local_authority_2019_name"],
+                    "name": self.rows[other]["local_authority_2019_name"] or other,
                     "share": self.rows[other][f"total{_SHARE}"],
                     "place": self.place(other),
                     "own": other == code,

@@ -100,7 +100,7 @@ def suggested(lookup: Lookup, text: str) -> list[Hit]:
         return []
     found: list[Hit] = []
     if len(packed) >= 3 and _BEGINNING.fullmatch(packed):
-        found += [Hit(f"/postcode/{found.replace(' ', '')}", found, "postcode") for found in _begin(lookup, packed)]
+        found += [Hit(f"/postcode/{code.replace(' ', '')}", code, "postcode") for code in _begin(lookup, packed)]
     if len(packed) >= 3 and _CODE.fullmatch(packed) and any(map(str.isdigit, packed)):
         found += [_hit(row) for row in lookup.rows(_CODES, {"q": packed, "end": packed + "~", "limit": SUGGESTED})]
     elif (hit := exact(lookup, text)) and hit not in found:
@@ -130,7 +130,5 @@ def _hit(row: dict) -> Hit:
     also = row.get("also")
     if also and also != name:
         name += f" ({also})"
-    told = (
-        f"{row['kind']}, {row['nation']}" if row["room"] != "area" else f"{row['kind']} {row['code']}, {row['nation']}"
-    )
-    return Hit(f"/{row['room']}/{row['code']}", name, told)
+    code = f" {row['code']}" if row["room"] == "area" else ""
+    return Hit(f"/{row['room']}/{row['code']}", name, f"{row['kind']}{code}, {row['nation']}")

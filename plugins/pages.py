@@ -19,7 +19,7 @@ from api.lookup import Lookup
 from api.v1 import V1
 from api.web import origin
 from pages import charts, search
-from pages.places import NEIGHBOURS, Places, Unknown
+from pages.places import COLUMNS, Places, Unknown
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health-geography": Places.health_geography}
@@ -131,24 +131,20 @@ async def areas(datasette, request):
     if readers.places is None:
         return Response.json({"error": NO_DATABASE}, status=503)
 
-    def read(places: Places):
-        rows, index = places.list_of(request.url_vars["room"], code, request.args.get("index") or "")
-        return places.listed(rows, index), index
-
+    asked = (request.url_vars["room"], code, request.args.get("index") or "")
     try:
-        rows, index = await readers.in_thread(read)
+        told = await readers.in_thread(Places.list_of, *asked)
     except Unknown as error:
         return Response.json({"error": str(error)}, status=404)
-    if request.url_vars["form"] == "csv":
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, rows[0] if rows else ["code"])
-        writer.writeheader()
-        writer.writerows(rows)
-        headers = {"content-disposition": f'attachment; filename="areas_{code}_{index["id"]}.csv"'}
-        return Response(text.getvalue(), headers=headers, content_type="text/csv; charset=utf-8")
-    shared = {name: rows[0][name] if rows else None for name in ("licence", "attribution", "edition")}
-    short = [{name: value for name, value in row.items() if name not in shared} for row in rows]
-    return Response.json({"index": index["id"], "title": index["title"], **shared, "areas": short})
+    index, rows = told.pop("index"), told.pop("areas")
+    if request.url_vars["form"] == "json":
+        return Response.json({"index": index["id"], "title": index["title"], **told, "areas": rows})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, (*COLUMNS, *told))
+    writer.writeheader()
+    writer.writerows(row | told for row in rows)
+    headers = {"content-disposition": f'attachment; filename="areas_{code}_{index["id"]}.csv"'}
+    return Response(text.getvalue(), headers=headers, content_type="text/csv; charset=utf-8")
 
 
 async def found(datasette, request):
@@ -177,5 +173,5 @@ async def suggest(datasette, request):
 
 async def spreadsheet(datasette, request):
     places = Readers.of(datasette).places
-    shown = {"indices": places.lookup.indices if places else [], "neighbours": NEIGHBOURS}
+    shown = {"indices": places.lookup.indices if places else []}
     return await show(datasette, request, "spreadsheet.html", shown)

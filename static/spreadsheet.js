@@ -160,6 +160,7 @@ const chosen = async () => {
     if (bytes[0] === 0x50 && bytes[1] === 0x4b || bytes[0] === 0xd0 && bytes[1] === 0xcf) throw new Error(`${file.name} is a workbook: save it as CSV first, or use append.py, which reads workbooks.`);
     let text;
     [encoding, text] = decode(bytes);
+    if (text.includes("\0")) throw new Error(`${file.name} is not a text file in an encoding that this page knows: save it as CSV UTF-8.`);
     table = tableOf(text);
     name = file.name;
   } catch (error) { return failed(error.message); }

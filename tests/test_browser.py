@@ -492,6 +492,7 @@ def test_a_file_keeps_its_form(browse, tmp_path, text, encoding, told, end):
     [
         (b"", "The file is empty."),
         (b"PK\x03\x04 a workbook", "is a workbook: save it as CSV first, or use append.py"),
+        ("Postcode\nSW1A 1AA\n".encode("utf-16-le"), "is not a text file in an encoding that this page knows"),
         (b"SW1A 1AA\nCF14 3LX\n", "The first row must be the names of the columns"),
         (b'Postcode,b\n"SW1A 1AA,2\n', "The quotes that open in line 2 do not close."),
         (b'Postcode,b\n"SW1A 1AA"x,2\n', "Something follows closing quotes in line 2."),

@@ -17,8 +17,9 @@ import datasette
 import pytest
 from datasette.utils import StartupError
 
+import build_db
 from pages import charts
-from tests.conftest import ROOT, unavailable
+from tests.conftest import ROOT, datasette_of, site_of, unavailable
 
 POSTCODES = {"England": "SW1A1AA", "Wales": "CF143LX", "Scotland": "ML11AA", "Northern Ireland": "BT27DX"}
 AREAS = {"England": "E01004736", "Wales": "W01001758", "Scotland": "S01011473", "Northern Ireland": "95GG40S1"}
@@ -64,6 +65,12 @@ def svgs(text: str) -> list[list]:
         if found and element[0] in ("svg", "rect", "text", "path", "use"):
             found[-1].append(element)
     return [drawing for drawing in found if drawing[0][1].get("role") == "img"]
+
+
+def without_database(folder: Path) -> Path:
+    for name in ("plugins", "templates", "static", "metadata.yml", "settings.json"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
 
 
 def text_of(html: str) -> str:
@@ -558,13 +565,14 @@ def test_without_an_index_a_list_is_of_the_newest_that_has_figures(site):
         "/area/E01999999/areas.json",
         "/area/E01004736/areas.json?index=wales_2019",
         "/local-authority/E09000033/areas.csv?index=nope",
+        "/local-authority/E06000060/areas.csv",
         "/health-geography/nope/areas.csv",
     ],
 )
 def test_a_list_that_is_not_there_says_why(extract_site, path):
     answer = get(extract_site, path)
     assert answer.status_code == 404
-    assert "here" in answer.json()["error"] or "not the" in answer.json()["error"]
+    assert re.search("here|is not the|does not hold every area of Buckinghamshire", answer.json()["error"])
 
 
 # The box
@@ -636,6 +644,45 @@ def test_suggested_postcodes_are_live(extract_site, db):
     for hit in hits:
         [live] = db.execute("select terminated is null from postcodes where postcode = ?", (hit["name"],)).fetchone()
         assert live
+
+
+# Where something was left out
+
+
+def test_pages_do_without_what_was_left_out_of_the_database(mirror, few_postcodes, tmp_path):  # noqa: ARG001
+    left_out = "england_2025,wales_2025,green_space,local_authority_names,lsoa_2011_lookup,lsoa_changes,uk_composite"
+    output = tmp_path / "census.db"
+    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]) == 0
+    (tmp_path / "site").mkdir()
+    site = datasette_of(site_of(output, tmp_path / "site"))
+    assert "English indices of deprivation 2025 was left out of this database." in page(site, "/")
+    db = database_of(site)
+    for nation in POSTCODES:
+        sql = "select postcode, code, small_areas.local_authority from postcodes join small_areas on code = lsoa_2011"
+        row = db.execute(f"{sql} where nation = ? and terminated is null limit 1", (nation,)).fetchone()
+        text = page(site, f"/postcode/{row['postcode'].replace(' ', '')}")
+        assert drawn_figures(text), "the older edition is there"
+        assert "Across the nations" not in text
+        assert ">None" not in text
+        if nation in ("England", "Wales"):
+            assert "2025 was left out of this database." in text_of(text)
+        assert ">None" not in page(site, f"/area/{row['code']}")
+        text = page(site, f"/local-authority/{row['local_authority']}")
+        assert ">None" not in text
+        assert sections(text)
+        told = get(site, f"/area/{row['code']}/areas.json").json()
+        assert told["areas"]
+        assert "2025" not in told["index"]
+    code = db.execute("select code from health_geographies where nation = 'Scotland'").fetchone()[0]
+    assert "left out of this database" in page(site, f"/health-geography/{code}")
+
+
+def test_without_a_database_pages_say_so(tmp_path):
+    site = datasette_of(without_database(tmp_path))
+    for path, status in (("/", 200), ("/spreadsheet", 200), ("/postcode/SW1A1AA", 503), ("/search?q=x", 503)):
+        assert "There is no census.db yet" in page(site, path, status)
+    for path in ("/suggest?q=sw1a", "/area/E01004736/areas.json"):
+        assert get(site, path).status_code == 503
 
 
 # Every page
