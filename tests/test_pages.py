@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 from importlib.metadata import files
 from pathlib import Path
@@ -745,6 +746,19 @@ def test_a_postcode_s_page_with_all_that_it_loads_has_less_than_60_kB(site):
             assert len(loaded) == 4
             whole = len(text.encode()) + sum(len(get(site, path).content) for path in loaded)
             assert whole < 60_000, f"{code}: {whole}"
+
+
+def test_every_link_of_a_page_leads_somewhere(extract_site):
+    links = {
+        link: path
+        for path in PAGES
+        for link in re.findall(r'href="(/[^"#]*)"', get(extract_site, path).text)
+        if link != "/census.db"  # Caddy's
+    }
+    assert len(links) > 200
+    for link, path in links.items():
+        answer = asyncio.run(extract_site.client.get(unescape(link), headers={"accept": "text/html"}))
+        assert answer.status_code == 200, f"{path}: {link}"
 
 
 def test_every_page_is_kept_an_hour_and_recognised(extract_site):

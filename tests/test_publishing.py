@@ -272,7 +272,9 @@ def test_a_row_s_page_says_which_way_round(extract_site):
 
 def test_the_home_page_leads_with_a_postcode_and_the_three_things(site):
     page = get(site, "/").text
-    assert re.search(r'<form[^>]* action="/census/imd_by_postcode" method="get">\s*<label for="postcode">', page)
+    assert re.search(
+        r'<form[^>]* action="/search" method="get"[^>]*>\s*<label for="q">Postcode, area code or place', page
+    )
     for heading in ("Deprivation", "Green space", "Lists of small areas"):
         assert f"<h2>{heading}</h2>" in page
     assert 'name="viewport" content="width=device-width' in page
