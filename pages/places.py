@@ -67,8 +67,11 @@ LOOKUPS = {
 }
 """The publication that says which areas a health geography has, by nation and era."""
 
-_RANKED = """
-    select area.*, deprivation.* from ({areas}) as area
+_OF_A_LIST = ", ".join(
+    f"{'area' if name in ('code', 'name', 'latitude', 'longitude') else 'deprivation'}.{name}" for name in COLUMNS
+)
+_RANKED = f"""
+    select {_OF_A_LIST} from ({{areas}}) as area
     cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
     order by deprivation.rank, area.code
 """
@@ -87,15 +90,14 @@ _ENDS = """
     cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
     order by deprivation.rank {way}, area.code limit 5
 """
-_AROUND = """
+_AROUND = f"""
     select
-      area.*,
-      deprivation.*,
+      {_OF_A_LIST},
       -- In degrees of latitude, squared; a degree of longitude is some 0.62 of one in Britain and Northern Ireland.
       (latitude - :latitude) * (latitude - :latitude)
         + 0.38 * (longitude - :longitude) * (longitude - :longitude) as far
     from (
-      select {columns} from {parent}
+      select {{columns}} from {{parent}}
       where latitude between :latitude - :reach and :latitude + :reach
       and longitude between :longitude - 2 * :reach and :longitude + 2 * :reach
     ) as area
@@ -429,7 +431,7 @@ class Places:
                 "licence": told["licence"],
                 "attribution": told["attribution"] + ("" if directory in told["attribution"] else f" {directory}"),
                 "edition": told["edition"],
-                "areas": [{name: row[name] for name in COLUMNS} for row in read(index)],
+                "areas": read(index),
             }
         raise Unknown(problem or f"'{wanted[:40]}' is not the id of an index of {nation}.")
 
@@ -459,7 +461,7 @@ class Places:
             rows = self.lookup.rows(sql, area | {"reach": reach, "index": index["id"]})
             if len(rows) >= NEIGHBOURS and rows[NEIGHBOURS - 1]["far"] <= reach * reach:
                 break
-        return rows[:NEIGHBOURS]
+        return [{name: row[name] for name in COLUMNS} for row in rows[:NEIGHBOURS]]
 
 
 class Gardens:

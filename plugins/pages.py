@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+import orjson
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
@@ -131,20 +132,27 @@ async def areas(datasette, request):
     if readers.places is None:
         return Response.json({"error": NO_DATABASE}, status=503)
 
-    asked = (request.url_vars["room"], code, request.args.get("index") or "")
+    form, index = request.url_vars["form"], request.args.get("index") or ""
+
+    def written(places: Places) -> tuple[str, str]:
+        told = places.list_of(request.url_vars["room"], code, index)
+        of, rows = told.pop("index"), told.pop("areas")
+        if form == "json":
+            return of["id"], orjson.dumps({"index": of["id"], "title": of["title"], **told, "areas": rows}).decode()
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow((*COLUMNS, *told))
+        writer.writerows((*row.values(), *told.values()) for row in rows)
+        return of["id"], text.getvalue()
+
     try:
-        told = await readers.in_thread(Places.list_of, *asked)
+        found, body = await readers.in_thread(written)
     except Unknown as error:
         return Response.json({"error": str(error)}, status=404)
-    index, rows = told.pop("index"), told.pop("areas")
-    if request.url_vars["form"] == "json":
-        return Response.json({"index": index["id"], "title": index["title"], **told, "areas": rows})
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, (*COLUMNS, *told))
-    writer.writeheader()
-    writer.writerows(row | told for row in rows)
-    headers = {"content-disposition": f'attachment; filename="areas_{code}_{index["id"]}.csv"'}
-    return Response(text.getvalue(), headers=headers, content_type="text/csv; charset=utf-8")
+    if form == "json":
+        return Response(body, content_type="application/json; charset=utf-8")
+    headers = {"content-disposition": f'attachment; filename="areas_{code}_{found}.csv"'}
+    return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
 
 
 async def found(datasette, request):
