@@ -114,6 +114,33 @@ def test_a_thousand_at_once_keep_no_lookup_waiting(stack, before):
     assert stack.sql("select 1 as one").status == 200, "afterwards all is as before"
 
 
+def test_pages_of_many_areas_keep_no_lookup_waiting(stack):
+    paths = [
+        *(f"/local-authority/{code}" for code in ("E09000033", "W06000015", "S12000050", "E06000060")),
+        *(f"/health-geography/{code}" for code in ("S08000028", "E54000029", "S08000031")),
+        *(
+            "/local-authority/W06000015/areas.csv",
+            "/health-geography/S08000028/areas.json",
+            "/area/E01004736/areas.json",
+        ),
+        *("/suggest?q=we", "/suggest?q=st", "/search?q=lee"),
+    ]
+    pages = [{"path": path, "statuses": [200]} for path in paths]
+    for _ in range(3):  # as above
+        many = stack.sending(12, pages, connections=16)
+        time.sleep(1)
+        lookups = stack.sending(9, rate=100, connections=4).found()
+        many = many.found()
+        print(many, lookups)
+        assert many["sent"] > 100
+        assert many["failed"] == 0, many
+        assert lookups["sent"] > 800
+        assert (lookups["failed"], lookups["wrong"]) == (0, 0), lookups
+        if lookups["p99"] < 50:
+            break
+    assert lookups["p99"] < 50, lookups
+
+
 def test_who_is_refused_is_told_when_to_come_back(stack):
     sql = quote(f"{RECURSIVE} count(*) from t")
     busy = stack.sending(3, [{"path": f"/census.json?sql={sql}", "statuses": [400, 503]}], connections=8)
