@@ -478,6 +478,17 @@ def test_green_space_is_ons_s_and_the_nation_s_is_the_sum_of_its_authorities(sit
         assert [words[1], words[3]] == [f"{round(100 * own, 1):g} %", f"{round(100 * whole, 1):g} %"]
         widths = [float(e[1]["width"]) for e in drawing if e[1].get("class") in ("own", "other")]
         assert widths == [round(400 * own, 1), round(400 * whole, 1)]
+    own = rows[code]
+    area, having = "private_outdoor_space_total_area_m2", "addresses_with_private_outdoor_space_count"
+    sizes = {  # a space that flats share is one space
+        "All homes": own[f"total_{area}"] / (own[f"houses_{having}"] + own["flats_private_outdoor_space_count"]),
+        "Houses": own[f"houses_{area}"] / own[f"houses_{having}"],
+        "Flats": own[f"flats_{area}"] / own["flats_private_outdoor_space_count"],
+    }
+    for label, size in sizes.items():
+        assert f"{label}: a space has {charts.number(round(size, 1))} m² on average" in text
+    sharing = own[f"flats_{having}"] / own["flats_private_outdoor_space_count"]
+    assert f"and {charts.number(round(sharing, 1))} flats share it" in text
     place = 1 + sum(row[f"total_{share}"] > rows[code][f"total_{share}"] for row in rows.values())
     assert f"Of {len(rows)} local authorities in {nation}" in text
     assert f"is number <strong>{place}</strong>" in text
