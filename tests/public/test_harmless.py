@@ -134,10 +134,10 @@ def test_pages_of_many_areas_keep_no_lookup_waiting(stack):
         print(many, lookups)
         assert many["sent"] > 100
         assert many["failed"] == 0, many
-        assert lookups["sent"] > 800
         assert (lookups["failed"], lookups["wrong"]) == (0, 0), lookups
         if lookups["p99"] < 50:
             break
+    assert lookups["sent"] > 800
     assert lookups["p99"] < 50, lookups
 
 
