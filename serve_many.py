@@ -4,9 +4,9 @@
     python serve_many.py --swap new.db      puts a checked new.db in census.db's place, and the workers over to it
 
 Workers serve a copy of census.db that nobody else touches, in .serve/: whatever happens to the file, they answer from
-the one that they began with. One worker more answers tables, SQL of one's own and GraphQL; the Caddyfile says which
-addresses go where. One that ends is started again. SIGHUP takes the workers over to the census.db there is, one at a
-time, each after it has answered what it was asked; SIGTERM and SIGINT end all of it.
+the one that they began with. One worker more answers pages of areas, tables, SQL of one's own and GraphQL; the
+Caddyfile says which addresses go where. One that ends is started again. SIGHUP takes the workers over to the census.db
+there is, one at a time, each after it has answered what it was asked; SIGTERM and SIGINT end all of it.
 """
 
 import argparse

@@ -126,7 +126,7 @@ def test_pages_of_many_areas_keep_no_lookup_waiting(stack):
         *("/suggest?q=we", "/suggest?q=st", "/search?q=lee"),
     ]
     pages = [{"path": path, "statuses": [200]} for path in paths]
-    for _ in range(3):  # as above
+    for _ in range(3):  # they share the machine, so the best of three
         many = stack.sending(12, pages, connections=16)
         time.sleep(1)
         lookups = stack.sending(9, rate=100, connections=4).found()
