@@ -28,6 +28,9 @@ from tests import made_up
 ROOT = Path(__file__).resolve().parent.parent
 OLD = b"an older database"
 
+# A shell that starts something behind it hides SIGINT from it and from all that it starts; the tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def unavailable(reason: str) -> None:
     """Skips the test, or fails it where nothing may be skipped."""
