@@ -6,14 +6,15 @@ PORT ?= 8001
 MIRROR ?=
 WORKERS ?= 2
 DATABASE ?= census.db
+GUIDE := site/index.html
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: $(VENV)/serve census.db ## environment, census.db from the extract if there is none, Datasette on http://127.0.0.1:8001
+serve: $(VENV)/serve census.db $(GUIDE) ## environment, census.db from the extract if there is none, the guide, Datasette on http://127.0.0.1:8001
 	$(BIN)/datasette . --host 127.0.0.1 --port $(PORT)
 
-serve-many: $(VENV)/serve census.db ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more
+serve-many: $(VENV)/serve census.db $(GUIDE) ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more
 	$(BIN)/python serve_many.py --workers $(WORKERS)
 
 swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under running workers
@@ -41,16 +42,20 @@ bench: $(VENV)/dev ## what a build and an answer cost, as ratios
 soak: $(VENV)/dev census.db ## the whole stack under a mixed load, SOAK_SECONDS (600) long
 	$(BIN)/python -m benchmarks.soak
 
-docs: $(VENV)/dev ## the guide in site/, as Caddy serves it at /guide
-	$(BIN)/mkdocs build --strict --quiet
+docs: $(VENV)/docs census.db ## the guide in site/, which the site has at /guide
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 image: $(VENV)/serve census.db ## the container image uk-census, with census.db in it (needs Docker)
 	digest=$$($(BIN)/python -c "import pathlib, serve_many; print(serve_many.digest_of(pathlib.Path('census.db')))") && \
 	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) -t uk-census .
 
-lock: ## the two lock files anew, from pyproject.toml (needs uv)
+lock: ## the three lock files anew, from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -c requirements.lock -o requirements-docs.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock -c requirements-docs.lock pyproject.toml -o requirements-dev.lock
+
+$(GUIDE): mkdocs.yml guide.py metadata.yml README.md Makefile $(wildcard docs/*.md docs/*/*) $(VENV)/docs census.db
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 census.db:
 	$(BIN)/python build_db.py
@@ -59,6 +64,10 @@ $(VENV)/serve: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/docs: requirements-docs.lock $(VENV)/serve
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-docs.lock
 	touch $@
 
 $(VENV)/dev: requirements-dev.lock $(VENV)/serve

@@ -119,7 +119,7 @@ def is_own(path: str) -> bool:
 
 def keepable(path: str) -> bool:
     """Whether answers at `path` depend on nothing but the address, the database and the code."""
-    return not path.startswith(("/-/", "/static/", "/download/"))
+    return not path.startswith(("/-/", "/static/", "/download/", "/guide"))
 
 
 def without_secrets(scope: dict) -> tuple[dict, bool]:

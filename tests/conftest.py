@@ -65,6 +65,18 @@ def extract_db(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def guide(extract_db, tmp_path_factory) -> Path:
+    """The guide as `make docs` makes it, over the extract; the servers of the tests serve it."""
+    folder = tmp_path_factory.mktemp("guide")
+    mkdocs = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--site-dir", folder]
+    environment = {**os.environ, "CENSUS_DB": str(extract_db), "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(mkdocs, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    os.environ["GUIDE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def mirror(tmp_path_factory) -> Path:
     """A folder of made-up publications, all of them."""
     return made_up.write(tmp_path_factory.mktemp("mirror"))
@@ -106,6 +118,17 @@ def full_build(real_mirror, tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(path=output, seconds=seconds, peak=peak, printed=done.stdout)
 
 
+def copy_of_the_repository(folder: Path) -> None:
+    """Copies what git keeps, and what it would keep, as it stands now."""
+    kept = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+    )
+    for name in filter(None, kept.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+
 def site_of(database: Path, folder: Path) -> Path:
     """A folder that `datasette FOLDER` serves as it serves the repository, with `database` as its census.db."""
     for name in ("plugins", "templates", "static", "metadata.yml", "settings.json"):
@@ -125,7 +148,7 @@ def datasette_of(folder: Path) -> Datasette:
 
 
 @pytest.fixture(scope="session")
-def extract_site(extract_db, tmp_path_factory) -> Datasette:
+def extract_site(extract_db, guide, tmp_path_factory) -> Datasette:  # noqa: ARG001
     return datasette_of(site_of(extract_db, tmp_path_factory.mktemp("site")))
 
 
@@ -135,7 +158,7 @@ def full_site(full_build, tmp_path_factory) -> Datasette:
 
 
 @pytest.fixture(scope="session")
-def server(extract_db, tmp_path_factory):
+def server(extract_db, guide, tmp_path_factory):  # noqa: ARG001
     """A real server over the extract, started as `make serve` starts it: its address and its log."""
     folder = site_of(extract_db, tmp_path_factory.mktemp("served"))
     with socket.socket() as free:

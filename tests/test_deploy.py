@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from serve_many import free_port
-from tests.conftest import ROOT, unavailable
+from tests.conftest import ROOT, copy_of_the_repository, unavailable
 
 MANIFESTS = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "census.yaml").read_text()))
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -98,14 +98,8 @@ def image():
     """What deploy/image.sh makes of a clone of the repository, which has no census.db, in a clean root."""
     folder = Path(tempfile.mkdtemp(prefix="image"))
     folder.chmod(0o755)
-    tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
-    ).stdout
     source = folder / "source"
-    for name in filter(None, tracked.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
+    copy_of_the_repository(source)
     done = subprocess.run(["sh", source / "deploy/image.sh", source, folder / "root"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     shutil.rmtree(source)  # the image has it no more

@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.stack import Stack
-from tests.conftest import ROOT, unavailable
+from tests.conftest import unavailable
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,12 +25,10 @@ def published(request) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(published, tmp_path_factory):
+def stack(published, guide, tmp_path_factory):
     """The stack over it, for tests that leave it as it was."""
     folder = tmp_path_factory.mktemp("stack")
-    mkdocs = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--quiet", "--site-dir", folder / "guide"]
-    subprocess.run(mkdocs, cwd=ROOT, check=True, capture_output=True)
-    where = {"LOG": f"file {folder / 'access.txt'}", "GUIDE": str(folder / "guide")}
+    where = {"LOG": f"file {folder / 'access.txt'}", "GUIDE": str(guide)}
     running = Stack(published, folder / "home", folder / "log.txt", **where)
     yield running
     running.end()

@@ -1,0 +1,204 @@
+"""What the guide takes from the house itself, so that nothing is typed twice: a hook of MkDocs (mkdocs.yml).
+
+A line `<!-- house: NAME ARGUMENTS -->` of a page in docs/ becomes what the function NAME of `House` gives, as Markdown:
+from census.db (CENSUS_DB, by default the one here), metadata.yml, the README, the Makefile, the description of the API.
+"""
+
+import inspect
+import os
+import re
+import shlex
+import sqlite3
+from functools import cache
+from pathlib import Path
+
+import yaml
+from mkdocs.exceptions import PluginError
+
+from api.lookup import Lookup
+from api.openapi import document
+from api.v1 import V1
+from sources import hosting
+
+ROOT = Path(__file__).resolve().parent
+ASKED = re.compile(r"^<!-- house: (\w+) ?(.*?) -->$", re.MULTILINE)
+
+
+class House:
+    """What there is to tell, each as Markdown."""
+
+    def __init__(self, database: Path):
+        """Raises PluginError where there is no database."""
+        if not database.is_file():
+            raise PluginError(f"{database}: there is none, and the guide describes it; make extract builds one.")
+        self.database = database
+        self.metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
+        self.census = self.metadata["databases"]["census"]
+
+    def rows(self, sql: str, *values) -> list[sqlite3.Row]:
+        """The rows of a query of the database."""
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+            connection.row_factory = sqlite3.Row
+            return connection.execute(sql, values).fetchall()
+
+    def publication(self, *ids: str) -> str:
+        """The provenance of files: what, whose, when, where from, under which terms, and the tables made of it."""
+        told = []
+        for identity in ids:
+            found = self.rows("select * from publications where id = ?", identity)
+            if not found:
+                raise PluginError(f"There is no publication {identity!r}.")
+            [p] = found
+            file = p["file"] or "not in the database that this guide was made with"
+            facts = {
+                "Publisher": p["publisher"],
+                "Edition": p["edition"],
+                "Published at": f"<{p['page']}>",
+                "File": f"`{file}`" + (f", {p['rows']:,} rows" if p["rows"] else ""),
+                "Licence": f"[{p['licence']}]({p['licence_url']})",
+                "Attribution": p["attribution"],
+                "Conditions": p["conditions"],
+                "Tables": ", ".join(f"[`{name}`](dictionary.md#{name})" for name in p["tables"].split(", ")),
+            }
+            told.append(table(p["title"], "", [(name, value) for name, value in facts.items() if value]))
+        return "\n\n".join(told)
+
+    def publications(self) -> str:
+        """The publications, a row each."""
+        every = self.rows("select * from publications order by title")
+        return table(
+            "Publication|Publisher|Edition|Licence",
+            *([(f"[{p['title']}]({p['page']})", p["publisher"], p["edition"], p["licence"]) for p in every],),
+        )
+
+    def attributions(self) -> str:
+        """The lines to print, each once."""
+        every = self.rows("select distinct attribution from publications where attribution is not null order by 1")
+        return "\n".join(f"> {row['attribution']}\n>" for row in every).removesuffix("\n>")
+
+    def dictionary(self) -> str:
+        """Every table and view with its columns."""
+        told = []
+        for name, of in self.census["tables"].items():
+            keys = [
+                row["name"] for row in self.rows(f"select name from pragma_table_info('{name}') where pk order by pk")
+            ]
+            types = {row["name"]: row["type"] for row in self.rows(f"select * from pragma_table_xinfo('{name}')")}
+            parents = {
+                row["from"]: f" → [`{row['table']}`](#{row['table']})"
+                for row in self.rows(f"select * from pragma_foreign_key_list('{name}')")
+            }
+            columns = [
+                (f"`{column}`{parents.get(column, '')}", types[column].lower(), of["columns"][column])
+                for column in types
+            ]
+            told.append(
+                f"## {of['title']} {{ #{name} data-toc-label='{name}' }}\n\n`{name}`. {of['description']} Source:"
+                f" [{of['source']}]({of['source_url']}), [{of['license']}]({of['license_url']})."
+                + (f" Key: {', '.join(f'`{key}`' for key in keys)}." if keys else "")
+                + f" [Open it](/census/{name}).\n\n"
+                + table("Column|Type|What it is", columns)
+            )
+        return "\n\n".join(told)
+
+    def queries(self) -> str:
+        """The canned queries as their own pages describe them."""
+        told = []
+        for name, of in self.census["queries"].items():
+            text = re.sub(r'href="(?!/|https)', 'href="/census/', of["description_html"]).strip()
+            text = "".join(line.strip() + " " for line in text.splitlines())
+            told.append(f"## {of['title']} {{ #{name} data-toc-label='{name}' }}\n\n`/census/{name}`\n\n{text}")
+        return "\n\n".join(told)
+
+    def routes(self) -> str:
+        """The routes of the API."""
+        rows = []
+        for path, item in self._openapi("/api/v1", "/rcpch").items():
+            for method, of in item.items():
+                if path.startswith("/api/v1"):
+                    asked = ", ".join(f"`{p['name']}`" for p in of.get("parameters", ()) if "name" in p)
+                    rows.append((f"`{method.upper()} {path}`", asked, of["summary"]))
+        return table("Route|Parameters|What it answers", rows)
+
+    def indices(self) -> str:
+        """The indices, their areas and how their bands are cut."""
+        rules = {
+            "ceil": "⌈rank × bands ÷ areas⌉",
+            "floor": "⌊(rank − 1) × bands ÷ areas⌋ + 1",
+        }
+        rows = [
+            (
+                f"`{i['id']}`",
+                i["title"],
+                f"{i['areas']:,} {i['area_kind']}s of {i['nation']}",
+                i["published_bands"] or "none, ranks only",
+                rules[i["band_rule"]],
+            )
+            for i in self.rows("select * from indices order by id")
+        ]
+        return table("`index`|Index|Areas|Bands that are published|Any other band", rows)
+
+    def weights(self) -> str:
+        """What each index is made of, in per cent: a row a domain."""
+        rows = self.rows("select * from domain_weights")
+        indices = sorted({row["index_id"] for row in rows})
+        domains = list(dict.fromkeys(row["domain"] for row in rows))
+        of = {(row["domain"], row["index_id"]): f"{row['weight_percent']:g}" for row in rows}
+        lines = [(f"`{domain}`", *(of.get((domain, index), "–") for index in indices)) for domain in domains]
+        return table("|".join(["Domain", *(f"`{index}`" for index in indices)]), lines)
+
+    def commands(self) -> str:
+        """The targets of the Makefile."""
+        told = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        return table("Command|What it does", [(f"`make {name}`", text) for name, text in told])
+
+    def readme(self, name: str) -> str:
+        """What stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
+        found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text(), re.DOTALL)
+        if found is None:
+            raise PluginError(f"The README has no part {name!r}.")
+        return found[1].replace("](docs/", "](").strip()
+
+    @cache  # noqa: B019 there is one house
+    def _openapi(self, base: str, rcpch_base: str) -> dict:
+        queries = {name: of["sql"] for name, of in self.census["queries"].items()}
+        return document(self.census["tables"], V1(Lookup(self.database, queries)), base, rcpch_base)["paths"]
+
+
+NAMES = [
+    name for name, _ in inspect.getmembers(House, inspect.isfunction) if not name.startswith("_") and name != "rows"
+]
+
+
+def table(head: str, *rows) -> str:
+    """A table in Markdown: names of columns with | between, and rows of cells.
+
+    With an empty second argument, `head` stands over a table of two columns that have no names.
+    """
+    *middle, lines = rows
+    title, names = (f"**{head}**\n\n", ["", ""]) if middle else ("", head.split("|"))
+    told = [names, ["---"] * len(names), *lines]
+    return title + "\n".join(f"| {' | '.join(map(cell, line))} |" for line in told)
+
+
+def cell(value) -> str:
+    """A value as a cell."""
+    text = str(value).replace("|", "\\|")
+    return text if text.startswith(("`", "<http")) else text.replace("<", "&lt;")
+
+
+@cache
+def house() -> House:
+    """The house, over CENSUS_DB or census.db."""
+    return House(Path(os.environ.get("CENSUS_DB") or ROOT / "census.db"))
+
+
+def on_page_markdown(markdown: str, **_) -> str:
+    """MkDocs's hook: the page with what it asks for."""
+
+    def told(asked: re.Match) -> str:
+        if asked[1] not in NAMES:
+            raise PluginError(f"{asked[0]}: there is no {asked[1]!r}, but {', '.join(NAMES)}.")
+        return getattr(house(), asked[1])(*shlex.split(asked[2]))
+
+    return ASKED.sub(told, markdown)

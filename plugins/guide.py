@@ -1,0 +1,49 @@
+"""The guide at `/guide/`, where no Caddy gives it: the folder that `make docs` makes, `site/` or what GUIDE names."""
+
+import mimetypes
+import os
+from pathlib import Path
+from urllib.parse import unquote
+
+from datasette import hookimpl
+from datasette.utils.asgi import Response
+
+HOUSE = Path(__file__).resolve().parent.parent
+MISSING = "The guide has no such page."
+NOT_MADE = "The guide is not made here: make docs makes it, and make serve does too."
+
+
+@hookimpl
+def register_routes():
+    return [(r"^/guide$", to_guide), (r"^/guide/(?P<path>.*)$", page)]
+
+
+@hookimpl
+def menu_links(datasette):
+    return [{"href": datasette.urls.path("/guide/"), "label": "Guide"}]
+
+
+async def to_guide(datasette):
+    return Response.redirect(datasette.urls.path("/guide/"), status=301)
+
+
+async def page(datasette, request):
+    """A file of the guide; a folder's index.html for the folder."""
+    folder = Path(os.environ.get("GUIDE") or HOUSE / "site").resolve()
+    try:
+        file = (folder / unquote(request.url_vars["path"])).resolve()
+        if file.is_dir() and not request.path.endswith("/"):
+            return Response.redirect(request.path + "/")
+        file = file / "index.html" if file.is_dir() else file
+        there = file.is_relative_to(folder) and file.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a null
+        there = False
+    if not there:
+        message = MISSING if (folder / "index.html").is_file() else NOT_MADE
+        shown = {"message": message, "heading": "There is no such page here"}
+        html = await datasette.render_template("no_place.html", shown, request=request)
+        return Response.html(html, status=404)
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    if kind.startswith("text/") or kind == "application/json":
+        kind += "; charset=utf-8"
+    return Response(file.read_bytes(), content_type=kind, headers={"cache-control": "public, max-age=3600"})
