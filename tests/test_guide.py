@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -385,13 +386,17 @@ def test_everything_has_its_place_in_the_guide(kind, built):
 
 
 def test_every_publication_has_a_page(built, extract_db):
-    import sqlite3
-
     with sqlite3.connect(f"file:{extract_db}?mode=ro", uri=True) as connection:
         titles = {row[0] for row in connection.execute("select title from publications")}
     pages = {" ".join(" ".join(page.text).split()) for name, page in built.items() if name.startswith("data/")}
     for title in titles:
         assert any(title in page and "Attribution" in page for page in pages), title
+
+
+def test_the_citation_is_of_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "license"} <= set(cited)
+    assert f'version = "{cited["version"]}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_spelling_is_british(built):
