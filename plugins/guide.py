@@ -32,10 +32,12 @@ async def page(datasette, request):
     folder = Path(os.environ.get("GUIDE") or HOUSE / "site").resolve()
     try:
         file = (folder / unquote(request.url_vars["path"])).resolve()
-        if file.is_dir() and not request.path.endswith("/"):
-            return Response.redirect(request.path + "/")
-        file = file / "index.html" if file.is_dir() else file
-        there = file.is_relative_to(folder) and file.is_file()
+        within = file.is_relative_to(folder)
+        if within and file.is_dir():
+            if not request.path.endswith("/"):
+                return Response.redirect(request.path + "/")
+            file = file / "index.html"
+        there = within and file.is_file()
     except (OSError, ValueError):  # a name that is too long, or holds a null
         there = False
     if not there:

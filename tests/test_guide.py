@@ -3,6 +3,7 @@
 GUIDE_UPDATE=1 writes what blocks print into the pages, instead of comparing.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -298,6 +299,32 @@ def test_every_link_of_the_guide_leads_somewhere(built, server):
         assert parts.scheme in ("https", "http"), address
         assert parts.scheme == "https" or parts.hostname == "127.0.0.1", address
         assert re.fullmatch(r"[a-z0-9.-]+\.[a-z]+|127\.0\.0\.1", parts.hostname), address
+
+
+def test_the_guide_gives_its_own_files_and_no_others(extract_site, guide, monkeypatch):
+    def get(path):
+        return asyncio.run(extract_site.client.get(path))
+
+    assert get("/guide").headers["location"] == "/guide/"
+    assert get("/guide/operators").headers["location"] == "/guide/operators/"
+    assert get("/guide/operators/").text == (guide / "operators" / "index.html").read_text()
+    for name, kind in (
+        ("guide.css", "text/css"),
+        ("images/flow.svg", "image/svg+xml"),
+        ("search/search_index.json", "json"),
+    ):
+        answer = get(f"/guide/{name}")
+        assert answer.content == (guide / name).read_bytes()
+        assert kind in answer.headers["content-type"]
+    outside = ("..%2f", "..%2f..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "%2fetc", "a%00b", "x" * 5000, "nothing/")
+    for name in outside:
+        answer = get(f"/guide/{name}")
+        assert answer.status_code == 404, name
+        assert "The guide has no such page" in answer.text
+    monkeypatch.setenv("GUIDE", str(guide / "nowhere"))
+    answer = get("/guide/operators/")
+    assert answer.status_code == 404
+    assert "make docs" in answer.text
 
 
 def test_pages_of_the_site_lead_to_the_section_that_explains_them(built, server):
