@@ -169,6 +169,13 @@ def allowed(robots: str, path: str) -> bool:
     return max(fits, default=(0, "Allow"))[1] == "Allow"
 
 
+def test_files_are_read_and_nothing_else(stack):
+    for path in ("/census.db", "/guide/", "/guide/guide.css"):
+        assert stack.ask(path, "HEAD").status == 200
+        for method in ("POST", "PUT", "DELETE"):
+            assert stack.ask(path, method, b"SW1A 1AA").status == 405, f"{method} {path}"
+
+
 def test_crawlers_may_have_home_lists_and_guide_and_none_of_the_rest(stack):
     robots = stack.ask("/robots.txt").body.decode()
     pages = "/ /guide/ /guide/security/ /download /spreadsheet /local-authority/E09000033 /health-geography/S08000028"
