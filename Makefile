@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PORT ?= 8001
+PORT ?=
 MIRROR ?=
 WORKERS ?= 2
 DATABASE ?= census.db
@@ -11,11 +11,11 @@ GUIDE := site/index.html
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: $(VENV)/serve census.db $(GUIDE) ## environment, census.db from the extract if there is none, the guide, Datasette on http://127.0.0.1:8001
-	$(BIN)/datasette . --host 127.0.0.1 --port $(PORT)
+serve: $(VENV)/serve census.db $(GUIDE) ## environment, census.db from the extract if there is none, the guide, Datasette on http://127.0.0.1:8001; PORT=N for another
+	$(BIN)/datasette . --host 127.0.0.1 --port $(or $(PORT),8001)
 
-serve-many: $(VENV)/serve census.db $(GUIDE) ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more
-	$(BIN)/python serve_many.py --workers $(WORKERS)
+serve-many: $(VENV)/serve census.db $(GUIDE) ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more, PORT=N for another
+	$(BIN)/python serve_many.py --workers $(WORKERS) $(if $(PORT),--port $(PORT))
 
 swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under running workers
 	$(BIN)/python serve_many.py --swap "$(DATABASE)"

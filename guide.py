@@ -152,6 +152,10 @@ class House:
         told = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return table("Command|What it does", [(f"`make {name}`", text) for name, text in told])
 
+    def file(self, name: str, language: str) -> str:
+        """A file of the repository, as it stands."""
+        return f'```{language} title="{name}"\n{(ROOT / name).read_text().rstrip()}\n```'
+
     def readme(self, name: str) -> str:
         """What stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
         found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text(), re.DOTALL)

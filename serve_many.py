@@ -70,7 +70,9 @@ def check(database: Path, called: Path, meanwhile=lambda: None) -> None:
             time.sleep(0.1)
         if process.returncode:
             said.seek(0)
-            raise Refused(f"{called} was refused: {said.read().decode(errors='replace').strip()[-2000:]}")
+            lines = said.read().decode(errors="replace").splitlines()
+            failed = "\n".join(line for line in lines if not line.startswith("ok "))
+            raise Refused(f"{called} was refused:\n{failed[:2000]}")
 
 
 class Worker:
@@ -199,7 +201,8 @@ class Stack:
             self.start_caddy()
             self.tell()
             self.wait_until_caddy_is_ready()
-            say(f"{len(self.workers) - 1} workers and one for SQL behind http://127.0.0.1:{self.port}")
+            address = os.environ.get("SITE_ADDRESS", f"http://127.0.0.1:{self.port}")
+            say(f"{len(self.workers) - 1} workers and one for SQL behind {address}")
             while not self.asked_to_end:
                 if self.asked_to_reload:
                     self.asked_to_reload = False
@@ -339,6 +342,16 @@ class Stack:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def describe(database: Path) -> None:
+    """Writes the inspect-data.json of a census.db beside it. Raises Refused with what Datasette says."""
+    writing = database.with_name(".inspect-data.json.swap")
+    command = [sys.executable, "-m", "datasette", "inspect", database.name, "--inspect-file", writing.name]
+    done = subprocess.run(command, cwd=database.parent, capture_output=True, text=True)
+    if done.returncode:
+        raise Refused(f"inspect-data.json of {database} could not be written: {done.stderr.strip()[-2000:]}")
+    writing.replace(database.with_name("inspect-data.json"))
+
+
 def swap(new: Path, database: Path, home: Path) -> None:
     """Puts `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
     digest = digest_of(new)
@@ -350,11 +363,12 @@ def swap(new: Path, database: Path, home: Path) -> None:
         except OSError:
             beside.unlink(missing_ok=True)
             raise
-        if (downloads := new.with_name("downloads") / digest[:16]).exists():
-            shutil.copytree(downloads, database.with_name("downloads") / digest[:16], dirs_exist_ok=True)
-        if (inspected := new.with_name("inspect-data.json")).exists():
-            shutil.copyfile(inspected, database.with_name("inspect-data.json"))
+        there, here = (file.with_name("downloads") / digest[:16] for file in (new, database))
+        if there.exists() and there.resolve() != here.resolve():
+            shutil.copytree(there, here, dirs_exist_ok=True)
         os.replace(beside, database)
+        if database.name == "census.db":
+            describe(database)
     try:
         before = json.loads((home / "state.json").read_text())
         os.kill(before["pid"], signal.SIGHUP)

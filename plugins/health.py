@@ -2,7 +2,8 @@
 
 /-/ready opens the database file anew and compares its digest with the one served. `?digest=` says which is expected: a
 replica that has another one, of an older edition, is not ready. After SIGUSR1 a server goes on answering and is not
-ready either, so that a proxy sends no more to it before it is stopped.
+ready either, so that a proxy sends no more to it before it is stopped; with `?stopping=1`, which the proxy says for
+those who ask it, that is no reason.
 """
 
 import contextlib
@@ -52,14 +53,17 @@ async def health():
 
 
 async def ready(datasette, request):
-    status, told = 200, state(datasette, request.args.get("digest") or "")
+    status, told = 200, state(datasette, request.args.get("digest") or "", request.args.get("stopping") == "1")
     if told.get("reason"):
         status = 503
     return Response.json({"ready": status == 200, **told}, status=status, headers=NOT_KEPT)
 
 
-def state(datasette, expected: str) -> dict:
-    """The digest, hash and editions of the database, and the `reason` where it is not ready to answer from it."""
+def state(datasette, expected: str, stopping: bool) -> dict:
+    """The digest, hash and editions of the database, and the `reason` where it is not ready to answer from it.
+
+    stopping: whether a server that is about to stop is ready.
+    """
     census = datasette.databases.get("census")
     if census is None or census.path is None:
         return {"reason": "there is no census.db"}
@@ -76,7 +80,7 @@ def state(datasette, expected: str) -> dict:
         told["reason"] = "the file is no longer the database that is served: restart the server"
     elif not digest.startswith(expected):
         told["reason"] = f"the database is not the one that is expected, {expected[:64]}"
-    elif datasette._draining:
+    elif datasette._draining and not stopping:
         told["reason"] = "the server is about to stop"
     return told
 

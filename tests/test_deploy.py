@@ -1,6 +1,8 @@
 """How it is deployed: the image's steps in a clean root, the Dockerfile's lint, the manifests against their schemas."""
 
+import configparser
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -91,6 +93,32 @@ def test_cloud_run_asks_what_the_server_answers(extract_site):
         asked = container[probe]["httpGet"]
         assert asked["port"] == container["ports"][0]["containerPort"]
         assert asyncio.run(extract_site.client.get(asked["path"])).status_code == 200
+
+
+def test_the_service_starts_what_there_is():
+    service = configparser.ConfigParser(interpolation=None)
+    service.optionxform = str
+    service.read(ROOT / "deploy" / "census.service")
+    told = service["Service"]
+    python, script, *arguments = told["ExecStart"].split()
+    assert python == f"{told['WorkingDirectory']}/.venv/bin/python"
+    said = subprocess.run([sys.executable, ROOT / script, "--help"], capture_output=True, text=True, check=True).stdout
+    assert {part for part in arguments if part.startswith("-")} <= set(re.findall(r"--[a-z]+", said))
+    variables = dict(entry.split("=", 1) for entry in told["Environment"].split())
+    assert set(variables) - {"XDG_DATA_HOME", "XDG_CONFIG_HOME"} <= CADDY_NAMES
+    assert told["ReadWritePaths"] == told["WorkingDirectory"]
+    assert told["ExecReload"].split()[1] == "-HUP"
+
+
+def test_another_port_is_taken_by_both_servers():
+    for target, usual in (("serve", "--port 8001"), ("serve-many", "")):
+        for given, wanted in ((["PORT=8123"], "--port 8123"), ([], usual)):
+            environment = {name: value for name, value in os.environ.items() if name != "PORT"}
+            make = ["make", "--always-make", "--dry-run", target, *given]
+            done = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+            last = done.stdout.strip().splitlines()[-1]
+            assert last.endswith(wanted), (target, given, last)
+            assert wanted or "--port" not in last, (target, given, last)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """What goes wrong in public: processes that end, files that are no databases, full disks. Nothing wrong is answered."""
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -143,6 +146,7 @@ def test_a_new_edition_comes_without_an_error_and_no_answer_mixes_two(own_stack,
     assert all(len(set(request["bodies"])) == 2 for request in both), "every answer names its edition"
     served = own_stack.state["digest"]
     hammering = own_stack.sending(25, both, rate=200, connections=8)
+    asking = own_stack.sending(25, [{"path": "/-/ready"}, {"path": "/-/ready?digest="}], rate=50, connections=2)
     time.sleep(2)
     done = swapped(own_stack, tmp_path / "next" / "census.db")
     assert done.returncode == 0, done.stderr
@@ -150,12 +154,51 @@ def test_a_new_edition_comes_without_an_error_and_no_answer_mixes_two(own_stack,
     print("a new edition:", found)
     assert found["sent"] > 4000
     assert (found["failed"], found["wrong"]) == (0, 0), found
+    found = asking.found()
+    assert (found["sent"] > 1000, found["failed"]) == (True, 0), f"whoever asks Caddy finds it ready: {found}"
     assert own_stack.state["digest"] != served
     assert own_stack.state["reloads"] == 1
     after = own_stack.sending(2, new, rate=100, connections=4).found()
     assert (after["failed"], after["wrong"]) == (0, 0), "all of them answer from the new one"
     assert own_stack.ask("/census.db").body == (tmp_path / "next" / "census.db").read_bytes()
     assert len(list(own_stack.home.glob("edition-*"))) == 1
+
+
+def test_an_edition_kept_beside_the_file_is_swapped_back(extract_db, other_edition, tmp_path):
+    folder = tmp_path / "published"
+    shutil.copytree(extract_db.parent, folder)
+    kept, database = folder / "kept.db", folder / "census.db"
+    shutil.copyfile(database, kept)
+    stack = SimpleNamespace(database=database, home=tmp_path / "home")
+    for new in (other_edition, kept, database):
+        done = swapped(stack, new)
+        assert (done.returncode, "is not running" in done.stderr) == (0, True), done.stderr
+        assert database.read_bytes() == new.read_bytes()
+        described = json.loads((folder / "inspect-data.json").read_text())["census"]
+        assert described["hash"] == hashlib.sha256(database.read_bytes()).hexdigest()
+    before = extract_db.with_name("inspect-data.json")
+    assert json.loads((folder / "inspect-data.json").read_text()) == json.loads(before.read_text())
+    assert {path.name for path in folder.iterdir()} == {"census.db", "kept.db", "inspect-data.json", "downloads"}
+    whole = extract_db.with_name("downloads")
+    assert files_below(folder / "downloads") == files_below(whole)
+
+
+def test_a_changed_figure_is_refused_with_what_failed_alone(extract_db, tmp_path):
+    changed = tmp_path / "changed.db"
+    shutil.copyfile(extract_db, changed)
+    with contextlib.closing(sqlite3.connect(changed)) as connection, connection:
+        connection.execute("update imd_england_2019 set imd_score = imd_score + 0.001 where area_code = 'E01004736'")
+    nobody = SimpleNamespace(database=tmp_path / "census.db", home=tmp_path / "home")
+    done = swapped(nobody, changed)
+    first, second, *more = done.stderr.splitlines()
+    assert (done.returncode, first) == (1, f"{changed} was refused:")
+    assert second.startswith("FAILED digest of every row: expected ")
+    assert not [line for line in more if line.startswith("ok ")]
+    assert not nobody.database.exists()
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_full_disk_takes_the_logs_and_nothing_else(extract_db, tmp_path):
