@@ -126,7 +126,7 @@ def run(options, name: str) -> None:
     seconds = time.monotonic() - started
     where = "standard output" if options.output == "-" else options.output
     print(f"{counts.total():,} rows to {where} in {seconds:.1f} s, with {', '.join(names)}", file=sys.stderr)
-    for line in summary(lookup, counts, wanted, columns):
+    for line in summary(lookup, counts, wanted, columns, options.prefix):
         print(f"  {line}", file=sys.stderr)
 
 
@@ -189,16 +189,17 @@ def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Cal
     return with_more
 
 
-def summary(lookup: Lookup, counts: Counter, wanted: str, columns: list[str]) -> Iterator[str]:
+def summary(lookup: Lookup, counts: Counter, wanted: str, columns: list[str], prefix: str) -> Iterator[str]:
     """What was found, from which edition, and whose the figures are, in lines."""
     told = lookup.summary(counts, wanted)
     yield ", ".join(f"{status} {n:,}" for status, n in told["statuses"].items())
     if told["nations"]:
         yield ", ".join(f"{nation} {n:,}" for nation, n in told["nations"].items())
     if told["older_edition"]:
-        yield f"{told['older_edition']:,} have figures of an older index than their nation's newest: see index_id"
-    if without := sum(n for (status, _, index), n in counts.items() if status in ("found", "terminated") and not index):
-        yield f"{without:,} of those found have no figures of the index that was asked for"
+        which = f"see {prefix}index_id" if "index_id" in columns else "index_id, added to --columns, says which"
+        yield f"{told['older_edition']:,} have figures of an older index than their nation's newest: {which}"
+    if without := told["without_figures"]:
+        yield f"{without:,} of those found or terminated have no figures of the index that was asked for"
     yield f"from {lookup.edition}"
     if lookup.extract:
         yield "This database is an extract: it knows the postcodes of a few authorities only (build_db.py --full)."
@@ -463,7 +464,13 @@ def _options(arguments: list[str] | None):
     parser.add_argument("--encoding", metavar="NAME", type=codec, help="default: UTF-8, UTF-16 by its mark, or cp1252")
     parser.add_argument("--delimiter", metavar="CHARACTER", type=character, help="default: detected; tab is a tab")
     parser.add_argument("--sheet", metavar="NAME", help="of a workbook; default: the first")
-    parser.add_argument("--database", metavar="FILE", type=Path, default=ROOT / "census.db", help="default: census.db")
+    parser.add_argument(
+        "--database",
+        metavar="FILE",
+        type=Path,
+        default=ROOT / "census.db",
+        help="default: the census.db beside append.py",
+    )
     parser.add_argument("--force", action="store_true", help="replace the output if there is one")
     options = parser.parse_args(arguments)
     if options.output.lower().endswith((".xlsx", ".xls", ".ods")):

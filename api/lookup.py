@@ -264,20 +264,26 @@ class Lookup:
         return asked if here else ""
 
     def summary(self, counts: Counter, wanted: str) -> dict[str, int | dict[str, int]]:
-        """What the counter of `many` says of the answers: statuses, nations, how many fell back to an older index."""
+        """What the counter of `many` says of the answers: statuses, nations, how many fell back to an older index.
+
+        without_figures: how many of those found or terminated have no figure of the index that was asked for.
+        """
         newest = self.newest("latest")
-        statuses, nations, older = Counter(), Counter(), 0
+        statuses, nations, older, without = Counter(), Counter(), 0, 0
         for (status, nation, index), n in counts.items():
             statuses[status] += n
             if nation:
                 nations[nation] += n
             if wanted in ("", "latest") and index is not None and index != newest[nation]:
                 older += n
+            if index is None and status in ("found", "terminated"):
+                without += n
         return {
             "postcodes": counts.total(),
             "statuses": {status: statuses[status] for status in STATUSES},
             "nations": dict(sorted(nations.items())),
             "older_edition": older,
+            "without_figures": without,
         }
 
     def banded(self, figures: dict, q: int | None) -> dict:

@@ -250,6 +250,10 @@ def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
                             "type": "integer",
                             "description": "How many have figures of an older index than their nation's newest.",
                         },
+                        "without_figures": {
+                            "type": "integer",
+                            "description": "How many are found or terminated, with no figure of the index asked for.",
+                        },
                     }
                 ),
                 "sources": sources,

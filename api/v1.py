@@ -26,7 +26,7 @@ ANSWER = (*(name for name in FIELDS if name != _INSIDE), *QUANTILE_FIELDS, "gree
 """The members of a postcode's answer."""
 
 IN_A_LIST = tuple(name for name in ANSWER if name not in ("edition", "sources"))
-"""Those of an answer in a list, which gives the other two once for all."""
+"""Those of an answer in a list, which gives the other two once for all, whether they are asked for or not."""
 
 
 class Problem(Exception):
@@ -59,14 +59,14 @@ class V1:
     def get(self, path: str, query_string: bytes) -> Answer:
         """The answer to GET: `path` is what follows /api/v1/, percent-decoded."""
         try:
-            room, _, name = path.partition("/")
+            room, _, name = path.removesuffix("/").partition("/")
             if room == "postcodes" and name:
                 return self.postcode(name, query_string)
             if room == "areas" and name:
                 return self.area(name, query_string)
             if room == "local-authorities" and name:
                 return self.local_authority(name, query_string)
-            if path == "indices":
+            if room == "indices" and not name:
                 return self.indices(query_string)
             raise Problem(404, "unknown_route", "There is no such address; /api/v1 lists them.")
         except REFUSALS as error:
@@ -230,12 +230,15 @@ class V1:
         """
         try:
             given = web.parameters(scope["query_string"], ("index", "quantile", "fields", "column"))
-            wanted, q, fields = self._asked(given, IN_A_LIST)
+            wanted, q, fields = self._asked(given, ANSWER)
             body = await _body(scope, receive)
             texts = await asyncio.to_thread(_postcodes, web.header(scope, b"content-type"), body, given.get("column"))
         except REFUSALS as error:
             return refused(error)
-        fields = fields or [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
+        if fields:
+            fields = [name for name in fields if name in IN_A_LIST]
+        else:
+            fields = [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
         pieces = self.pieces(texts, wanted, q, fields)
         return Answer(b"".join(pieces), cached=False) if len(texts) <= AT_ONCE else pieces
 

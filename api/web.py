@@ -29,7 +29,7 @@ CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest(
 CORS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Content-Type, Subscription-Key"),
+    (b"access-control-allow-headers", b"Content-Type, If-None-Match, Subscription-Key"),
     (b"access-control-expose-headers", b"Link, ETag, Retry-After, Postcode-Status"),
     (b"access-control-max-age", b"86400"),
 )

@@ -105,7 +105,7 @@ class Api:
             path = scope["path"]
             if path.startswith(v1) and len(path) > len(v1):
                 return await self.answer(scope, receive, send, self.of_v1, path[len(v1) :])
-            if path.startswith(rcpch_base):
+            if f"{path}/".startswith(rcpch_base):
                 return await self.answer(scope, receive, send, self.of_rcpch, path[len(rcpch_base) :])
             return await app(scope, receive, send)
 

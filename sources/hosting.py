@@ -37,12 +37,13 @@ JOINS = {
     "indices": "id",
 }
 FORMS = {
-    "small_areas": ("the code of an LSOA, data zone or SOA", AREA_CODE.fullmatch),
-    "lsoas_2021": ("the code of an LSOA", AREA_CODE.fullmatch),
-    "local_authorities": ("the code of a local authority", AUTHORITY.fullmatch),
+    "small_areas": ("the code of an LSOA of 2011, data zone or SOA", AREA_CODE.fullmatch),
+    "lsoas_2021": ("the code of an LSOA of 2021", AREA_CODE.fullmatch),
+    "local_authorities": ("the code of a local authority, which a county (E10…) is not here", AUTHORITY.fullmatch),
     "postcodes": ("a postcode as ONS writes it (SW1A 1AA)", lambda text: normalise(text) == text),
     "indices": ("the id of an index", bool),
 }
+MOST_PROBLEMS = 20  # of a file, that are told at once
 MOST_IN_A_ROW = 10_000  # bytes: the server reads none above 16,384 (plugins/safe_sql.py)
 
 
@@ -65,7 +66,12 @@ def _number(text: str) -> float:
 
 
 TYPES = {"text": (str, str), "integer": (int, _whole), "number": (float, _number), "date": (str, _date)}
-"""Type to its type in the table and how a cell is read. A blank cell is null in every column."""
+"""Type to its type in the table and how a cell is read. An empty cell is null in every column."""
+HINTS = {
+    "integer": "digits alone, as 17 or -4, no zero in front",
+    "number": "digits and a point, as 3.5, no more of them than a number keeps",
+    "date": "a day that exists, as 2026-01-31",
+}
 
 
 def data_sets(folder: Path = FOLDER) -> list[Publication]:
@@ -119,19 +125,19 @@ def described(path: Path) -> dict:
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        refuse(f"cannot be read: {error}")
+        refuse(f"cannot be read (a text with a colon in it needs quotes): {error}")
     if not isinstance(told, dict):
         refuse(f"expected entries such as title and licence, found {type(told).__name__}.")
     if not usable(path.stem) or "_fts" in path.stem:
         refuse(f"its name becomes a table's: {NAMING}.")
     if unknown := sorted(set(told) - {*REQUIRED, *OPTIONAL}):
-        refuse(f"unknown entry {', '.join(unknown)}.")
+        refuse(f"unknown entry {', '.join(unknown)}. There are {', '.join((*REQUIRED, *OPTIONAL))}.")
     for entry in REQUIRED:
         if not told.get(entry) or not str(told[entry]).strip():
             refuse(f"{entry} is missing.")
     for entry in set(told) - {"columns", "key"}:
         if not isinstance(told[entry], str):
-            refuse(f"{entry} must be a text.")
+            refuse(f"{entry} must be a text: put it between quotes ({entry}: '…').")
     for entry in ("source_url", "licence_url"):
         if not re.fullmatch(r"https?://\S+", told[entry]):
             refuse(f"{entry} must be an address (https://…), found {told[entry]!r}.")
@@ -151,8 +157,10 @@ def described(path: Path) -> dict:
         if says.get("joins") and says["type"] != "text":
             refuse(f"column {column}: a column that joins is of type text.")
     key = told.get("key") or []
-    if not isinstance(key, list) or {str(column) for column in key} - set(told["columns"]):
-        refuse("key must be a list of columns.")
+    if not isinstance(key, list):
+        refuse(f"key must be a list of columns ([{next(iter(told['columns']))}]), found {key!r}.")
+    if unknown := [str(column) for column in key if str(column) not in told["columns"]]:
+        refuse(f"key names {', '.join(unknown)}, which is not among the columns.")
     return told
 
 
@@ -192,50 +200,72 @@ def describe(metadata: dict, folder: Path = FOLDER) -> dict:
 def load(build, path: Path, told: dict) -> int:
     """Fills the table of the data set whose YAML is `path` and says `told`; returns the number of rows read.
 
-    Rows that join an area or a postcode which an extract does not hold are left out, as in every table; so are rows
-    that join a publication which was left out of the build.
-    Raises SourceError with file, line and column for what cannot be read, is not of its type, or joins nothing.
+    Rows that join an area or a postcode which an extract does not hold are left out, as in every table, and so are rows
+    that join a publication which was left out of the build; `build.say` tells of them.
+    Raises SourceError with file, line and column for all that cannot be read, is not of its type, or joins nothing.
     """
-    columns, key = told["columns"], told.get("key") or []
+    columns = told["columns"]
     file = path.with_suffix(".csv")
     lines, cells = read(file, list(columns))
     _compare(file, list(columns), cells, through_csvs_to_sqlite(file.stem, list(columns), cells))
     [part] = build.db.conn.execute("select scope = 'extract' from edition").fetchone()
-    kept, seen = [], {}
+    kept, seen, problems, unheld = [], {}, [], []
     for line, row in zip(lines, cells, strict=True):
-        if (size := sum(len(cell.encode()) for cell in row)) > MOST_IN_A_ROW:
-            raise SourceError(f"{file}, line {line}: a row of {size:,} bytes; {MOST_IN_A_ROW:,} are allowed.")
-        values, held = [], True
-        for (column, says), cell in zip(columns.items(), row, strict=True):
-            where = f"{file}, line {line}, column {column}"
-            try:
-                values.append(TYPES[says["type"]][1](cell) if cell else None)
-            except ValueError:
-                raise SourceError(f"{where}: expected {says['type']}, found {cell[:40]!r}") from None
-            if cell and says.get("joins"):
-                held &= _joined(build, says["joins"], cell, where, bool(part))
-        named = tuple(row[list(columns).index(column)] for column in key)
-        if key and ("" in named or named in seen):
-            problem = f"{', '.join(named)} is in line {seen[named]} already" if named in seen else "a blank"
-            raise SourceError(f"{file}, line {line}, column {', '.join(key)}: {problem}, and this is the key.")
-        seen[named] = line
-        if held:
-            kept.append(tuple(values))
+        values, wrong, missing = _values(build, told, row, bool(part))
+        named = tuple(row[list(columns).index(column)] for column in told.get("key") or ())
+        if named and ("" in named or named in seen):
+            problem = f"{', '.join(named)} is in line {seen[named]} already" if named in seen else "empty"
+            wrong.append(f", column {', '.join(told['key'])}: {problem}, and this is the key.")
+        seen.setdefault(named, line)
+        problems += [f"{file}, line {line}{problem}" for problem in wrong]
+        if missing:
+            unheld.append(f"line {line}, {missing}")
+        else:
+            kept.append(values)
+    if problems:
+        more = [f"And {len(problems) - MOST_PROBLEMS:,} more."] if len(problems) > MOST_PROBLEMS else []
+        raise SourceError("\n".join([*problems[:MOST_PROBLEMS], *more]))
+    if unheld:
+        build.say(
+            f"{file.name}: {len(unheld):,} of {len(cells):,} rows are left out, for this database, a part, does not"
+            f" hold what they join, or it does not exist (only --full can tell): {'; '.join(unheld[:MOST_PROBLEMS])}"
+        )
     build.insert(path.stem, list(columns), kept)
     return len(cells)
 
 
-def _joined(build, table: str, cell: str, where: str, part: bool) -> bool:
+def _values(build, told: dict, row: list[str], part: bool) -> tuple[tuple, list[str], str]:
+    """The values of a row, what is wrong with it, and which cell joins what this database, a `part`, does not hold."""
+    values, wrong, missing = [], [], ""
+    if (size := sum(len(cell.encode()) for cell in row)) > MOST_IN_A_ROW:
+        wrong.append(f": a row of {size:,} bytes; {MOST_IN_A_ROW:,} are allowed.")
+    for (column, says), cell in zip(told["columns"].items(), row, strict=True):
+        try:
+            values.append(TYPES[says["type"]][1](cell) if cell else None)
+        except ValueError:
+            hint = HINTS[says["type"]]
+            wrong.append(f", column {column}: expected {says['type']}, found {cell[:40]!r} ({hint}; empty is null).")
+            continue
+        if cell and says.get("joins"):
+            try:
+                if not _joined(build, says["joins"], cell, part):
+                    missing = missing or f"column {column}, {cell}"
+            except SourceError as error:
+                wrong.append(f", column {column}: {error}")
+    return tuple(values), wrong, missing
+
+
+def _joined(build, table: str, cell: str, part: bool) -> bool:
     """Whether what `cell` joins is in the database; False only where the database is a part. Raises SourceError."""
     form, fits = FORMS[table]
     if not fits(cell):
-        raise SourceError(f"{where}: expected {form}, found {cell[:40]!r}")
+        raise SourceError(f"expected {form}, found {cell[:40]!r}")
     if build.db.conn.execute(f"select 1 from {table} where {JOINS[table]} = ?", (cell,)).fetchone():
         return True
     there = build.db.conn.execute(f"select exists (select 1 from {table})").fetchone()[0]
     if (part and table in ("small_areas", "lsoas_2021", "postcodes")) or not there:
         return False
-    raise SourceError(f"{where}: {cell} is not in {table}, so it joins nothing.")
+    raise SourceError(f"{cell} is not in {table}, so it joins nothing.")
 
 
 def read(file: Path, columns: list[str]) -> tuple[list[int], list[list[str]]]:
@@ -250,7 +280,8 @@ def read(file: Path, columns: list[str]) -> tuple[list[int], list[list[str]]]:
     try:
         for row in reader:
             if start == 1 and row != columns:
-                raise SourceError(f"{file}, line 1: expected {', '.join(columns)}; found {', '.join(row)}")
+                hint = " (commas must stand between them)" if len(row) == 1 < len(columns) else ""
+                raise SourceError(f"{file}, line 1: expected {', '.join(columns)}; found {', '.join(row)}{hint}")
             if len(row) < len(columns):
                 raise SourceError(f"{file}, line {start}, column {columns[len(row)]}: the line ends before it.")
             if len(row) > len(columns):

@@ -224,6 +224,11 @@ def test_ten_thousand_postcodes_of_the_whole_uk_answer_as_the_canned_query_does(
         ("/indices?x=1", 400, "bad_parameter"),
         ("/nothing", 404, "unknown_route"),
         ("/postcodes/", 404, "unknown_route"),
+        ("/postcodes/SW1A1AA/", 200, None),
+        ("/postcodes/SW1A1AA//", 400, "invalid"),
+        ("/areas/E01004736/", 200, None),
+        ("/indices/", 200, None),
+        ("/indices/1", 404, "unknown_route"),
     ],
 )
 def test_each_address_has_its_status_and_its_reason(extract_site, path, status, reason):
@@ -335,6 +340,21 @@ def test_a_long_list_is_answered_whole_and_in_order(extract_site, postcodes):
     answers = told.json()["answers"]
     older = [answer for answer in answers if answer["index_id"] in ("england_2019", "wales_2019")]
     assert summary["older_edition"] == len(older)
+    assert summary["without_figures"] == 0
+
+
+def test_a_list_says_how_many_have_no_figure_of_the_index_that_was_asked_for(extract_site):
+    sent = ["SW1A 1AA", "cf143lx", "je2 3ab", "nope", "BT2 7DX"]
+    told = post(extract_site, sent, query="?index=wales_2019&fields=status,decile").json()
+    assert [answer["decile"] for answer in told["answers"]] == [None, 8, None, None, None]
+    assert told["summary"]["without_figures"] == 2
+
+
+def test_a_list_may_be_asked_for_what_stands_beside_it_once(extract_site):
+    plain = post(extract_site, ["SW1A 1AA"], query="?index=latest&fields=status,decile").json()
+    assert post(extract_site, ["SW1A 1AA"], query="?index=latest&fields=status,edition,decile,sources").json() == plain
+    alone = post(extract_site, ["SW1A 1AA", "x"], query="?index=latest&fields=edition").json()
+    assert (alone["edition"], alone["answers"]) == (plain["edition"], [{}, {}])
 
 
 @pytest.mark.parametrize("n", [1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE, 2 * AT_ONCE + 1])
@@ -360,7 +380,7 @@ def test_a_list_of_any_length_is_one_json_object(extract_site, postcodes, n):
         ('postcode\n"a\n', "text/csv", "", 400, "malformed", "text/csv"),
         ('["SW1A 1AA"]', "text/plain", "", 415, "bad_content_type", "application/json"),
         ('["SW1A 1AA"]', "", "", 415, "bad_content_type", "application/json"),
-        ('["SW1A 1AA"]', "application/json", "?fields=edition", 400, "bad_field", "'edition'"),
+        ('["SW1A 1AA"]', "application/json", "?fields=editions", 400, "bad_field", "'editions'"),
         ('["SW1A 1AA"]', "application/json", "?index=x", 400, "unknown_index", "'x'"),
         ('["SW1A 1AA"]', "application/json", "?quantile=x", 400, "bad_quantile", "'x'"),
         ('["SW1A 1AA"]', "application/json", "?y=x", 400, "bad_parameter", "'y'"),
@@ -445,7 +465,7 @@ def test_any_page_may_read_it_and_other_methods_are_refused(extract_site):
         assert answer.status_code == status
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "POST" in answer.headers["access-control-allow-methods"]
-        assert "content-type" in answer.headers["access-control-allow-headers"].lower()
+        assert "content-type, if-none-match" in answer.headers["access-control-allow-headers"].lower()
         assert "POST" in answer.headers["allow"]
     assert asked(extract_site, "DELETE", "/postcodes/SW1A1AA").status_code == 405
     assert "set-cookie" not in get(extract_site, "/postcodes/SW1A1AA").headers

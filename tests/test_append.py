@@ -171,10 +171,12 @@ def test_green_space_is_that_of_the_authority_of_2019(run, lookup):
 def test_the_summary_tells_of_older_editions_and_of_the_wrong_index(run, lookup):
     [old] = lookup.rows("select postcode from postcodes where lsoa_2021 is null and lsoa_2011 like 'E%' limit 1")
     _, _, told = run(table([old["postcode"], "SW1A 1AA"]))
-    assert "1 have figures of an older index" in told
+    assert "1 have figures of an older index than their nation's newest: see imd_index_id\n" in told
+    _, _, told = run(table([old["postcode"], "SW1A 1AA"]), "--columns", "decile", "--force")
+    assert "newest: index_id, added to --columns, says which\n" in told
     _, _, told = run(table([old["postcode"], "SW1A 1AA"]), "--index", "england_2025", "--force")
     assert "older" not in told
-    assert "1 of those found have no figures" in told
+    assert "1 of those found or terminated have no figures" in told
     assert "This database is an extract" in told
     _, _, told = run(table(["BT2 7DX"]), "--force")
     assert "Northern Ireland End User Licence" in told

@@ -170,3 +170,13 @@ def test_every_public_function_of_the_sources_has_its_docstring():
         for node in body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 assert ast.get_docstring(node) or node.name == "close", f"{path.name}: {node.name}"
+
+
+def test_no_answer_of_datasette_s_own_gives_one_licence_for_all(extract_site):
+    """Datasette's JSON of a table carries the licence of the site, which must be true of every table."""
+    licences = {told["license"] for told in CENSUS["tables"].values()}
+    assert len(licences) > 1
+    answer = asyncio.run(extract_site.client.get("/census/imd_uk_composite.json?_size=1")).json()
+    assert answer["license"] == METADATA["license"]
+    assert METADATA["license"] not in licences
+    assert "tables whose pages name another" in METADATA["license"]

@@ -138,8 +138,11 @@ def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold
     }
     rows = ("E01004736,SW1A 1AA,E01035711", "E01004736,,", "E01000001,,", ",M1 1AE,", ",,E01034473")
     offer(hosted, told, "area,postcode,newer\n" + "\n".join(rows) + "\n")
-    status, said, output = build(tmp_path, capsys)
-    assert status == 0, said
+    output = tmp_path / "out" / "census.db"
+    assert build_db.main(["--output", str(output)]) == 0
+    said = capsys.readouterr().out
+    assert "asthma_clinics.csv: 3 of 5 rows are left out" in said
+    assert "line 4, column area, E01000001; line 5, column postcode, M1 1AE; line 6, column newer, E01034473" in said
     db = sqlite3.connect(output)
     expected = [("E01004736", "SW1A 1AA", "E01035711"), ("E01004736", None, None)]
     assert db.execute("select * from asthma_clinics").fetchall() == expected
@@ -185,7 +188,13 @@ def line(*cells: str) -> str:
         (line('"1', "", "1", "1", ""), "line 3: unexpected end of data"),
         (line('1"x"', "", '"1"x', "1", ""), "line 3: "),
         (line("00123", "", "1", "1", ""), "line 3, column clinic: 00123 is in line 2 already, and this is the key"),
-        (line("", "", "1", "1", ""), "line 3, column clinic: a blank, and this is the key"),
+        (line("", "", "1", "1", ""), "line 3, column clinic: empty, and this is the key"),
+        (line("1", "E10000014", "1", "1", ""), "a local authority, which a county (E10…) is not here, found 'E10"),
+        (line("1", "", "1", "1", "31/03/2026"), "found '31/03/2026' (a day that exists, as 2026-01-31; empty is null)"),
+        (HEADER.replace(",", ";") + "\n", "(commas must stand between them)"),
+        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", "line 4, column wait: expected number, found 'y'"),
+        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", "line 3, column children: expected integer, found 'x'"),
+        (HEADER + "\n" + "x,,x,,\n" * 30, "And 39 more."),
         (f"{HEADER}\n\n", "line 2, column clinic: the line ends before it"),
         (f"{HEADER}\n", "no rows"),
         ("", "no rows"),
@@ -230,8 +239,11 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, cap
         ({"publisher": ["x"]}, "publisher must be a text"),
         ({"columns": {"clinic": {"type": ["text"], "description": "x"}}}, "column clinic: type must be one of"),
         ({"columns": {"current_date": {"type": "text", "description": "x"}}}, "and no word of SQL"),
-        ({"key": [["clinic"]]}, "key must be a list of columns"),
-        ({"key": ["hospital"]}, "key must be a list of columns"),
+        ({"key": [["clinic"]]}, "key names ['clinic'], which is not among the columns"),
+        ({"key": ["hospital"]}, "key names hospital, which is not among the columns"),
+        ({"key": "clinic"}, "key must be a list of columns ([clinic]), found 'clinic'"),
+        ({"edition": 2026}, "edition must be a text: put it between quotes (edition: '…')"),
+        ({"license": "x"}, "unknown entry license. There are title, description"),
     ],
 )
 def test_a_data_set_that_says_too_little_is_refused(hosted, tmp_path, capsys, told, message):

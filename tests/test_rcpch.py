@@ -894,6 +894,13 @@ def test_other_methods_are_refused_in_their_words(extract_site):
         assert answer.headers["cache-control"] == "no-store"
 
 
+def test_the_base_answers_with_and_without_its_slash(extract_site):
+    with_slash, without = (over_http(extract_site, f"{BASE}{slash}") for slash in ("/", ""))
+    assert (without.status_code, without.json()) == (with_slash.status_code, with_slash.json())
+    assert without.status_code == 200
+    assert over_http(extract_site, f"{BASE}x").status_code == 404
+
+
 def test_a_page_of_any_origin_may_send_its_key_and_read_the_status(extract_site, postcodes):
     asked = f"{BASE}/boundaries?postcode={quote(postcodes['Wales'].retired['postcode'])}"
     preflight = over_http(extract_site, asked, "OPTIONS")
