@@ -2,7 +2,7 @@
 """Adds the index of multiple deprivation to a table of postcodes on your own machine: no network, no log, no copy.
 
 python append.py patients.csv --postcode POSTCODE -o out.csv
-python append.py patients.xlsx --index england_2019 --quantile 5 -o out.csv
+python append.py patients.xlsx --index england_2019 --quantile 20 -o out.csv
 zcat patients.csv.gz | python append.py - -o - --columns decile,idaci_decile | gzip > out.csv.gz
 
 Every row stays, in its order, with its cells as they are; the added column `imd_status` is found, terminated,

@@ -1,7 +1,8 @@
 """What the guide takes from the house itself, so that nothing is typed twice: a hook of MkDocs (mkdocs.yml).
 
-A line `<!-- house: NAME ARGUMENTS -->` of a page in docs/ becomes what the function NAME of `House` gives, as Markdown:
-from census.db (CENSUS_DB, by default the one here), metadata.yml, the README, the Makefile, the description of the API.
+A line `*[Filled in on the site: NAME ARGUMENTS]*` of a page in docs/ becomes what the function NAME of `House` gives,
+as Markdown: from census.db (CENSUS_DB, by default the one here), metadata.yml, the README, the Makefile, the
+description of the API.
 """
 
 import inspect
@@ -21,7 +22,7 @@ from api.v1 import V1
 from sources import hosting
 
 ROOT = Path(__file__).resolve().parent
-ASKED = re.compile(r"^<!-- house: (\w+) ?(.*?) -->$", re.MULTILINE)
+ASKED = re.compile(r"^\*\[Filled in on the site: (\w+) ?(.*?)\]\*$", re.MULTILINE)
 
 
 class House:
@@ -72,9 +73,21 @@ class House:
         )
 
     def attributions(self) -> str:
-        """The lines to print, each once."""
-        every = self.rows("select distinct attribution from publications where attribution is not null order by 1")
-        return "\n".join(f"> {row['attribution']}\n>" for row in every).removesuffix("\n>")
+        """The lines to print, each with the publications that ask for it."""
+        titles: dict[str, list[str]] = {}
+        for row in self.rows("select distinct title, attribution from publications where attribution is not null"):
+            titles.setdefault(row["attribution"], []).append(row["title"])
+        rows = sorted(("; ".join(sorted(of)), attribution) for attribution, of in titles.items())
+        return table("You used|Print", rows)
+
+    def hosted(self) -> str:
+        """The hosted data sets, each with what it is and its provenance."""
+        told = []
+        for row in self.rows("select id, title from publications where status = 'hosted' order by title"):
+            described = self.census["tables"][row["id"]]["description"]
+            told.append(f"## {row['title']}\n\n{described} [The table](/census/{row['id']}).")
+            told.append(self.publication(row["id"]))
+        return "\n\n".join(told)
 
     def dictionary(self) -> str:
         """Every table and view with its columns."""

@@ -303,5 +303,14 @@ def test_the_documentation_offers_what_is_accepted():
     guide = (ROOT / "docs" / "hosting.md").read_text()
     for word in (*hosting.REQUIRED, *hosting.OPTIONAL, *hosting.TYPES, *hosting.JOINS):
         assert f"`{word}`" in guide, word
+
+
+def test_the_example_of_the_guide_is_taken_in(hosted, tmp_path, capsys):
+    guide = (ROOT / "docs" / "hosting.md").read_text()
     example = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
-    assert set(hosting.REQUIRED) <= set(example)
+    name = "asthma_clinics"
+    offer(hosted, example, guide.split(f'```csv title="{name}.csv"\n')[1].split("```")[0], name)
+    status, said, output = build(tmp_path, capsys)
+    assert status == 0, said
+    found = sqlite3.connect(output).execute(f"select * from {name}").fetchall()
+    assert found == [("00123", "E09000033", 412, "2001-02-03"), ("00124", "E08000025", None, "2019-09-30")]
