@@ -210,6 +210,13 @@ def house() -> House:
     return House(Path(os.environ.get("CENSUS_DB") or ROOT / "census.db"))
 
 
+def on_post_page(output: str, **_) -> str:
+    """MkDocs's hook: the page as HTML, with a name for the box of the search, which the theme gives none."""
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
+
+
 def on_page_markdown(markdown: str, **_) -> str:
     """MkDocs's hook: the page with what it asks for."""
 

@@ -152,6 +152,23 @@ def test_a_page_can_be_read_by_everyone(browse, server, kind, look):
     assert [told for told in page.wrong if not re.match(refused, told)] == [], "its policy lets all that it does"
 
 
+THEME_S = ("landmark-unique", "scrollable-region-focusable")
+"""What axe-core finds of the guide's theme: copy buttons are landmarks, wide tables are wrapped without a focus."""
+
+
+@pytest.mark.parametrize("look", ["light, 1300 wide", "dark, 320 wide"])
+@pytest.mark.parametrize("path", ["", "developers/", "operators/", "researchers/python/", "data/dictionary/"])
+def test_the_guide_can_be_read_by_everyone(browse, server, path, look):
+    scheme, width = look.split(", ")
+    size = {"width": int(width.split()[0]), "height": 900}
+    page = browse(f"/guide/{path}", color_scheme=scheme, viewport=size)
+    expect(page.locator(".md-code__nav, .md-typeset__table").first).to_be_attached()  # the theme's script has run
+    assert [told for told in violations(page) if not told.startswith(THEME_S)] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert elsewhere_of(page, server) == set()
+    assert page.wrong == []
+
+
 @pytest.mark.parametrize("kind", ["postcode-England", "authority-Wales", "health-board"])
 def test_on_paper_there_are_the_figures_and_no_menu(browse, kind):
     page = browse(KINDS[kind])
