@@ -9,7 +9,7 @@ from sources.deprivation import DEPRIVATION
 
 # What to say of a postcode that is no longer in use, as SQL.
 RETIRED = """postcode || ' was retired in ' || substr(terminated, 1, 4) || '-' || substr(terminated, 5)
-                  || '; the figures are those of the area it lay in.'"""
+                  || '; any figures are those of the area it lay in.'"""
 
 _FIGURES = [column for column in DEPRIVATION.columns if column not in ("lsoa_2011", "lsoa_2021")]
 
