@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 PORT ?=
 MIRROR ?=
 WORKERS ?= 2
-DATABASE ?= census.db
+DATABASE ?=
 GUIDE := site/index.html
+# Beside the old one, which is served until the new one is whole.
+MAKE_GUIDE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir .site && rm -rf site && mv .site site
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +20,7 @@ serve-many: $(VENV)/serve census.db $(GUIDE) ## two workers and one for SQL behi
 	$(BIN)/python serve_many.py --workers $(WORKERS) $(if $(PORT),--port $(PORT))
 
 swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under running workers
+	@test -n "$(DATABASE)" || { echo "make swap needs DATABASE=new/census.db: the database to put in the place of census.db"; exit 2; }
 	$(BIN)/python serve_many.py --swap "$(DATABASE)"
 
 test: $(VENV)/dev ## every test; with CENSUS_SOURCES=DIR those of the full database too
@@ -43,7 +46,7 @@ soak: $(VENV)/dev census.db ## the whole stack under a mixed load, SOAK_SECONDS 
 	$(BIN)/python -m benchmarks.soak
 
 docs: $(VENV)/docs census.db ## the guide in site/, which the site has at /guide
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(MAKE_GUIDE)
 
 image: $(VENV)/serve census.db ## the container image uk-census, with census.db in it (needs Docker)
 	digest=$$($(BIN)/python -c "import pathlib, serve_many; print(serve_many.digest_of(pathlib.Path('census.db')))") && \
@@ -54,8 +57,8 @@ lock: ## the three lock files anew, from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -c requirements.lock -o requirements-docs.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock -c requirements-docs.lock pyproject.toml -o requirements-dev.lock
 
-$(GUIDE): mkdocs.yml guide.py metadata.yml README.md Makefile $(wildcard docs/*.md docs/*/*) $(VENV)/docs census.db
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+$(GUIDE): mkdocs.yml guide.py metadata.yml README.md Makefile $(wildcard docs/* docs/*/*) $(VENV)/docs census.db
+	$(MAKE_GUIDE)
 
 census.db:
 	$(BIN)/python build_db.py

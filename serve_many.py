@@ -12,6 +12,7 @@ there is, one at a time, each after it has answered what it was asked; SIGTERM a
 import argparse
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -71,8 +72,19 @@ def check(database: Path, called: Path, meanwhile=lambda: None) -> None:
         if process.returncode:
             said.seek(0)
             lines = said.read().decode(errors="replace").splitlines()
-            failed = "\n".join(line for line in lines if not line.startswith("ok "))
-            raise Refused(f"{called} was refused:\n{failed[:2000]}")
+            failed = "\n".join(line for line in lines if not line.startswith("ok "))[:2000]
+            raise Refused(f"{called} was refused:\n{failed.replace(str(database), str(called))}")
+
+
+def check_what_is_not_as_built(database: Path, called: Path, meanwhile=lambda: None) -> None:
+    """As `check`, but for a file that the inspect-data.json beside it says to be, byte by byte, what was checked."""
+    try:
+        described = json.loads(database.with_name("inspect-data.json").read_text())["census"]
+    except (OSError, ValueError, KeyError):
+        described = {}
+    with database.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != described.get("hash"):
+            check(database, called, meanwhile)
 
 
 class Worker:
@@ -136,9 +148,14 @@ def free_port() -> int:
 
 
 def taken(port: int) -> bool:
-    """Whether somebody listens on this port of the loopback address."""
-    with socket.socket() as trying:
-        return trying.connect_ex(("127.0.0.1", port)) == 0
+    """Whether somebody listens on this port of the address that Caddy is to listen on, BIND_ADDRESS."""
+    address = os.environ.get("BIND_ADDRESS", "127.0.0.1").split()[0]
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(address, address)  # noqa: S104
+    try:
+        socket.create_connection((address, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def buffering() -> str:
@@ -148,6 +165,14 @@ def buffering() -> str:
     if version and (int(version[1]), int(version[2])) < (2, 7):
         return "buffer_requests"
     return "request_buffers 2MiB"
+
+
+def site_address(told: str) -> str:
+    """SITE_ADDRESS as Caddy is told it. One of plain HTTP that names a host answers by any other name too, as one of a
+    port alone does: to any name that it does not know Caddy gives an empty 200, and a load balancer would take it for
+    ready."""
+    named = re.fullmatch(r"http://[^\s,:/]+(:\d+)?/?", told)
+    return f"{told}, http://{named[1] or ':80'}" if named else told
 
 
 def link_or_copy(source: str, target: str) -> None:
@@ -184,7 +209,9 @@ class Stack:
             except BlockingIOError:
                 raise Refused(f"serve_many.py runs already in {self.home}: --home names another folder.") from None
             if "SITE_ADDRESS" not in os.environ and taken(self.port):
-                raise Refused(f"Port {self.port} is taken: --port names another one.")
+                left = self.home / "state.json"
+                ours = f" If serve_many.py was killed, end the processes that {left} names." if left.exists() else ""
+                raise Refused(f"Port {self.port} is taken: --port names another one.{ours}")
             self.serve(digest)
 
     def serve(self, digest: str) -> None:
@@ -194,6 +221,7 @@ class Stack:
         try:
             self.digest = digest
             folder = self.copied(digest)
+            check_what_is_not_as_built(folder / "census.db", self.database)
             for worker in self.workers:
                 worker.start(folder)
             for worker in self.workers:
@@ -242,8 +270,9 @@ class Stack:
         upstreams = {True: [], False: []}
         for worker in self.workers:
             upstreams[worker.open_to_sql].append(f"127.0.0.1:{worker.port}")
-        usual = {"SITE_ADDRESS": f"http://:{self.port}", "GUIDE": str(ROOT / "site"), "BUFFERING": buffering()}
+        usual = {"GUIDE": str(ROOT / "site"), "BUFFERING": buffering()}
         ours = {
+            "SITE_ADDRESS": site_address(os.environ.get("SITE_ADDRESS", f"http://:{self.port}")),
             "UPSTREAMS": " ".join(upstreams[False]),
             "OPEN_UPSTREAMS": " ".join(upstreams[True]),
             "DATABASE": str(self.home / "current"),
@@ -252,8 +281,8 @@ class Stack:
         self.caddy = subprocess.Popen(command, cwd=ROOT, env={**usual, **os.environ, **ours}, stdin=subprocess.DEVNULL)
 
     def wait_until_caddy_is_ready(self) -> None:
-        """Returns when Caddy takes connections. Raises Refused where it ends instead."""
-        while True:
+        """Returns when Caddy takes connections, or all of it is to end. Raises Refused where Caddy ends instead."""
+        while not self.asked_to_end:
             if self.caddy.poll() is not None:
                 raise Refused(f"Caddy ended with status {self.caddy.returncode}")
             if taken(self.port) or "SITE_ADDRESS" in os.environ:
@@ -262,11 +291,11 @@ class Stack:
 
     def revive(self) -> None:
         """Starts again what has ended, a second at the earliest after it was started."""
-        if self.caddy.poll() is not None:
+        changed = self.caddy.poll() is not None
+        if changed:
             say(f"Caddy ended with status {self.caddy.returncode}; it is started again")
             time.sleep(0.2)
             self.start_caddy()
-        changed = False
         for worker in self.workers:
             if worker.process.poll() is not None and time.monotonic() > worker.started + 1:
                 say(f"{worker.name} ended with status {worker.process.returncode}; it is started again")
@@ -281,12 +310,14 @@ class Stack:
         try:
             new = digest_of(self.database)
             folder = self.copied(new)
-            check(folder / "census.db", self.database, self.revive)  # the copy: nobody changes it any more
+            check_what_is_not_as_built(
+                folder / "census.db", self.database, self.revive
+            )  # the copy, which nobody changes
             self.take_over(new, folder)
             say(f"census.db {new[:16]} is served")
         except (Refused, OSError) as error:
             problem = str(error)
-            say(f"{problem} census.db {old[:16]} is served as before.")
+            say(f"{problem}\ncensus.db {old[:16]} is served as before; put a good one in its place before a restart.")
         for left in self.home.glob("edition-*"):
             if left != self.folder(self.digest):
                 shutil.rmtree(left, ignore_errors=True)
@@ -354,8 +385,11 @@ def describe(database: Path) -> None:
 
 def swap(new: Path, database: Path, home: Path) -> None:
     """Puts `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
-    digest = digest_of(new)
-    check(new, new)
+    try:
+        digest = digest_of(new)
+        check(new, new)
+    except Refused as error:
+        raise Refused(f"{error}\nNothing was changed.") from None
     if new.resolve() != database.resolve():
         beside = database.with_name(f".{database.name}.swap")
         try:

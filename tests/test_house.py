@@ -20,6 +20,12 @@ def test_make_help_explains_every_target():
         assert re.search(rf"^make {target} +\w+", said, re.MULTILINE), target
 
 
+def test_a_swap_without_a_database_is_refused():
+    make = ["make", "-o", ".venv/serve", "swap", "DATABASE="]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, "DATABASE=new/census.db" in done.stdout) == (2, True), done.stderr
+
+
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
 def test_locks_have_hashes_and_name_no_index(name):
     text = (ROOT / name).read_text()

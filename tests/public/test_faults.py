@@ -46,8 +46,10 @@ def test_a_worker_killed_under_load_is_missed_by_nobody(own_stack):
 def test_a_caddy_that_is_killed_comes_back_and_nothing_wrong_is_answered(own_stack):
     lookups = own_stack.sending(8, rate=200, connections=8)
     time.sleep(2)
-    os.kill(own_stack.state["caddy"], signal.SIGKILL)
+    killed = own_stack.state["caddy"]
+    os.kill(killed, signal.SIGKILL)
     found = lookups.found()
+    assert own_stack.state["caddy"] != killed, "whoever reads the state finds the new one"
     print("Caddy killed:", found)
     assert found["wrong"] == 0, found
     assert found["failed"] < found["sent"] / 4, found
@@ -194,7 +196,21 @@ def test_a_changed_figure_is_refused_with_what_failed_alone(extract_db, tmp_path
     assert (done.returncode, first) == (1, f"{changed} was refused:")
     assert second.startswith("FAILED digest of every row: expected ")
     assert not [line for line in more if line.startswith("ok ")]
+    assert done.stderr.splitlines()[-1] == "Nothing was changed."
     assert not nobody.database.exists()
+
+
+def test_what_a_swap_would_refuse_is_not_served_after_a_restart_either(extract_db, tmp_path):
+    folder = tmp_path / "published"
+    shutil.copytree(extract_db.parent, folder)
+    database = folder / "census.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("update imd_england_2019 set imd_score = imd_score + 0.001 where area_code = 'E01004736'")
+    told = [sys.executable, ROOT / "serve_many.py", "--database", database, "--home", tmp_path / "home"]
+    done = subprocess.run([*map(str, told), "--port", "0"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert f"{database} was refused:\nFAILED digest of every row" in done.stderr
+    assert str(tmp_path / "home") not in done.stderr, "it names the file to be mended, not its copy"
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from urllib.parse import quote
@@ -19,7 +20,7 @@ import yaml
 
 from benchmarks.stack import Stack
 from plugins.pages import ROOMS
-from serve_many import buffering, free_port, taken
+from serve_many import buffering, free_port, site_address, taken
 from tests.conftest import ROOT, unavailable
 
 PAGES = [
@@ -245,6 +246,73 @@ def test_a_host_name_gets_tls_with_http_2_and_3(extract_db, tmp_path):
         assert ssl.get_server_certificate(("localhost", port))
     finally:
         stack.end()
+
+
+def test_a_certificate_of_one_s_own_is_used(extract_db, tmp_path):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        unavailable("there is no openssl")
+    port, pair = free_port(), [tmp_path / "cert.pem", tmp_path / "key.pem"]
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=DNS:localhost", "-out", pair[0], "-keyout", pair[1]]
+    subprocess.run([*map(str, made)], capture_output=True, check=True)
+    where = {"SITE_ADDRESS": f"https://localhost:{port}", "CERTIFICATE": f"tls {pair[0]} {pair[1]}"}
+    stack = Stack(extract_db, tmp_path / "home", tmp_path / "log.txt", 1, **where)
+    try:
+        assert stack.status("/-/health") == 200
+        shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("localhost", port)))
+        assert shown == ssl.PEM_cert_to_DER_cert(pair[0].read_text())
+    finally:
+        stack.end()
+
+
+def test_by_any_name_of_plain_http_it_answers_and_a_proxy_that_is_named_is_believed(extract_db, tmp_path, stack):
+    port = free_port()
+    where = {"SITE_ADDRESS": f"http://localhost:{port}", "PROXIES": "trusted_proxies 127.0.0.1"}
+    named = Stack(extract_db, tmp_path / "home", tmp_path / "log.txt", 1, **where)
+    try:
+        for host in (f"localhost:{port}", f"127.0.0.1:{port}", "other.example"):
+            assert named.ask("/-/ready?digest=deadbeef", Host=host).status == 503, "a load balancer sees what is so"
+            assert json.loads(named.ask("/-/ready", Host=host).body)["ready"] is True
+        told = {"Host": "census.example", "X-Forwarded-Proto": "https"}
+        assert b'"https://census.example/download/' in named.ask("/download.json", **told).body
+        assert b'"http://census.example/download/' in stack.ask("/download.json", **told).body, "nobody named a proxy"
+    finally:
+        named.end()
+
+
+def test_on_another_address_it_starts_and_ends_as_on_the_usual_one(extract_db, tmp_path):
+    port = free_port()
+    where = {"BIND_ADDRESS": "127.0.0.2", "SITE_ADDRESS": f"http://127.0.0.2:{port}"}
+    stack = Stack(extract_db, tmp_path / "home", tmp_path / "log.txt", 1, **where)
+    stack.end()
+    told = [sys.executable, ROOT / "serve_many.py", "--database", extract_db, "--home", tmp_path / "home"]
+    told += ["--port", free_port(), "--workers", 1]
+    environment = {**os.environ, "BIND_ADDRESS": "127.0.0.2", "XDG_DATA_HOME": str(tmp_path), "LOG": "discard"}
+    with (tmp_path / "second.txt").open("wb") as out:
+        process = subprocess.Popen([*map(str, told)], env=environment, stdout=out, stderr=out)
+    end = time.monotonic() + 60
+    while "1 workers and one for SQL behind" not in (tmp_path / "second.txt").read_text():
+        assert process.poll() is None, (tmp_path / "second.txt").read_text()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    "told, meant",
+    [
+        ("http://census.example", "http://census.example, http://:80"),
+        ("http://census.example:8080", "http://census.example:8080, http://:8080"),
+        ("http://:8000", "http://:8000"),
+        ("census.example", "census.example"),
+        ("https://census.example:8443", "https://census.example:8443"),
+        ("http://a.example, http://b.example", "http://a.example, http://b.example"),
+    ],
+)
+def test_what_caddy_is_told_of_the_address(told, meant):
+    assert site_address(told) == meant
 
 
 class Broken:
