@@ -149,7 +149,7 @@ def free_port() -> int:
 
 def taken(port: int) -> bool:
     """Whether somebody listens on this port of the address that Caddy is to listen on, BIND_ADDRESS."""
-    address = os.environ.get("BIND_ADDRESS", "127.0.0.1").split()[0]
+    address = (os.environ.get("BIND_ADDRESS") or "127.0.0.1").split()[0]
     address = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(address, address)  # noqa: S104
     try:
         socket.create_connection((address, port), timeout=5).close()
@@ -168,9 +168,10 @@ def buffering() -> str:
 
 
 def site_address(told: str) -> str:
-    """SITE_ADDRESS as Caddy is told it. One of plain HTTP that names a host answers by any other name too, as one of a
-    port alone does: to any name that it does not know Caddy gives an empty 200, and a load balancer would take it for
-    ready."""
+    """SITE_ADDRESS as Caddy is told it: one of plain HTTP that names a host answers by any other name too.
+
+    By a name that it does not know Caddy gives an empty 200, which a load balancer would take for ready.
+    """
     named = re.fullmatch(r"http://[^\s,:/]+(:\d+)?/?", told)
     return f"{told}, http://{named[1] or ':80'}" if named else told
 
@@ -310,9 +311,8 @@ class Stack:
         try:
             new = digest_of(self.database)
             folder = self.copied(new)
-            check_what_is_not_as_built(
-                folder / "census.db", self.database, self.revive
-            )  # the copy, which nobody changes
+            # The copy, which nobody changes any more.
+            check_what_is_not_as_built(folder / "census.db", self.database, self.revive)
             self.take_over(new, folder)
             say(f"census.db {new[:16]} is served")
         except (Refused, OSError) as error:
