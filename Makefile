@@ -13,7 +13,7 @@ MAKE_GUIDE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir .site
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: $(VENV)/serve census.db $(GUIDE) ## environment, census.db from the extract if there is none, the guide, Datasette on http://127.0.0.1:8001; PORT=N for another
+serve: $(VENV)/serve census.db $(GUIDE) ## environment, census.db and its map from the extract if there is none, the guide, Datasette on http://127.0.0.1:8001; PORT=N for another
 	$(BIN)/datasette . --host 127.0.0.1 --port $(or $(PORT),8001)
 
 serve-many: $(VENV)/serve census.db $(GUIDE) ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more, PORT=N for another
@@ -29,8 +29,12 @@ test: $(VENV)/dev ## every test; with CENSUS_SOURCES=DIR those of the full datab
 full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there
 	$(BIN)/python build_db.py --full $(if $(MIRROR),--mirror "$(MIRROR)")
 
-extract: $(VENV)/serve ## census.db anew from the extract in the repository
+extract: $(VENV)/serve $(VENV)/maps ## census.db and its map anew from the extract in the repository
 	$(BIN)/python build_db.py
+	$(BIN)/python build_db.py --maps
+
+map: $(VENV)/maps census.db ## maps/uk.mbtiles for census.db, and the program that shows it; MIRROR as for make full
+	$(BIN)/python build_db.py --maps $(if $(MIRROR),--mirror "$(MIRROR)")
 
 parquet: $(VENV)/dev census.db ## every table of census.db as a Parquet file, in parquet/
 	$(BIN)/python build_db.py --parquet parquet
@@ -52,16 +56,19 @@ image: $(VENV)/serve census.db ## the container image uk-census, with census.db 
 	digest=$$($(BIN)/python -c "import pathlib, serve_many; print(serve_many.digest_of(pathlib.Path('census.db')))") && \
 	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) -t uk-census .
 
-lock: ## the three lock files anew, from pyproject.toml (needs uv)
+lock: ## the four lock files anew, from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -c requirements.lock -o requirements-docs.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-deps --group maps -o requirements-maps.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock -c requirements-docs.lock pyproject.toml -o requirements-dev.lock
 
 $(GUIDE): mkdocs.yml guide.py metadata.yml README.md Makefile $(wildcard docs/* docs/*/*) $(VENV)/docs census.db
 	$(MAKE_GUIDE)
 
-census.db:
+# With its map, which a server can do without.
+census.db: | $(VENV)/maps
 	$(BIN)/python build_db.py
+	-$(BIN)/python build_db.py --maps
 
 $(VENV)/serve: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -73,8 +80,12 @@ $(VENV)/docs: requirements-docs.lock $(VENV)/serve
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-docs.lock
 	touch $@
 
-$(VENV)/dev: requirements-dev.lock $(VENV)/serve
+$(VENV)/maps: requirements-maps.lock $(VENV)/serve
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-maps.lock
+	touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap test full extract parquet docs image lint bench soak lock
+.PHONY: help serve serve-many swap test full map extract parquet docs image lint bench soak lock

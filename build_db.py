@@ -6,7 +6,8 @@ python build_db.py --full                       the whole UK, from the publisher
 python build_db.py --full --mirror DIR-or-URL   the same files from a folder or a base address, nothing else
 python build_db.py --check census.db            verifies a database and says what it holds
 python build_db.py --parquet DIR                every table of census.db as a Parquet file
-python build_db.py --extract CODES              cuts the extract anew from a full census.db
+python build_db.py --maps                       maps/uk.mbtiles beside census.db: boundaries and tiles for the map
+python build_db.py --extract CODES              cuts the extract anew from a full census.db and its map
 """
 
 import argparse
@@ -22,7 +23,7 @@ import rich.progress
 import yaml
 
 import sources
-from sources import checks, extracts, hosting, parquet
+from sources import boundaries, checks, extracts, hosting, parquet
 from sources.database import Build, all_tables
 from sources.fetch import Library
 from sources.publication import SourceError
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
             return cut(options.output, options.extract)
         if options.parquet:
             return as_parquet(options.output, options.parquet)
+        if options.maps:
+            return maps(options)
         return build(options)
     except SourceError as error:
         problem = str(error)
@@ -53,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         problem = "interrupted"
     print(f"build_db.py: {problem}", file=sys.stderr)
     if not (options.check or options.extract or options.parquet):
-        print(f"build_db.py: nothing was built; {_old(options.output)}", file=sys.stderr)
+        kept = boundaries.map_of(options.output) if options.maps else options.output
+        print(f"build_db.py: nothing was built; {_old(kept)}", file=sys.stderr)
     return 1
 
 
@@ -95,7 +99,7 @@ def check(path: Path) -> int:
 def cut(path: Path, codes: list[str]) -> int:
     """Cuts the extract of `codes` from the full database `path`."""
     with _opened(path):
-        manifest = extracts.cut(path, codes, extracts.FOLDER, sources.publications())
+        manifest = extracts.cut(path, codes, extracts.FOLDER, sources.publications(), boundaries.map_of(path))
     size = sum(file.stat().st_size for file in extracts.FOLDER.iterdir())
     rows = sum(table["rows"] for table in manifest["tables"].values())
     console.print(f"{extracts.FOLDER}: {rows:,} rows, {size / 1e6:.1f} MB")
@@ -111,6 +115,19 @@ def as_parquet(path: Path, folder: Path) -> int:
         rows = parquet.write(connection, tables, metadata["databases"]["census"], folder)
     size = sum(file.stat().st_size for file in folder.iterdir())
     console.print(f"{folder}: {len(rows)} tables, {sum(rows.values()):,} rows, {size / 1e6:.1f} MB")
+    return 0
+
+
+def maps(options) -> int:
+    """Builds the map of the database at `options.output`: of an extract from the repository, otherwise as --full."""
+    started = time.monotonic()
+    with _opened(options.output) as connection:
+        [scope] = connection.execute("select scope from edition").fetchone()
+    library = Library(options.mirror, options.cache, progress) if scope == "complete" else None
+    path = boundaries.map_of(options.output)
+    counted = boundaries.build(options.output, path, library, console.print)
+    told = ", ".join(f"{count:,} tiles of {layer}" for layer, count in counted.items())
+    console.print(f"{path} built in {time.monotonic() - started:.1f} s: {told}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
@@ -193,7 +210,7 @@ def _options(arguments: list[str] | None):
     names = [p.id for p in sources.publications()]
     parser.add_argument("--full", action="store_true", help="every publication instead of the extract")
     parser.add_argument(
-        "--mirror", metavar="DIR-or-URL", help="with --full: where the files are; nothing else is asked"
+        "--mirror", metavar="DIR-or-URL", help="with --full or --maps: where the files are; nothing else is asked"
     )
     parser.add_argument("--cache", metavar="DIR", type=Path, default=ROOT / "cache", help="where downloads are kept")
     parser.add_argument("--output", metavar="FILE", type=Path, default=ROOT / "census.db", help="default: census.db")
@@ -214,15 +231,20 @@ def _options(arguments: list[str] | None):
     parser.add_argument(
         "--parquet", metavar="DIR", type=Path, help="write the tables of the database at --output as Parquet files"
     )
+    parser.add_argument(
+        "--maps", action="store_true", help="boundaries and tiles of the database at --output, in maps/ beside it"
+    )
     options = parser.parse_args(arguments)
-    if not options.full and (options.mirror or options.skip):
-        parser.error("--mirror and --skip go with --full")
+    if not options.full and options.skip:
+        parser.error("--skip goes with --full")
+    if not (options.full or options.maps) and options.mirror:
+        parser.error("--mirror goes with --full and --maps")
     if unknown := sorted(set(options.skip) - set(names)):
         parser.error(f"--skip: no publication {', '.join(unknown)}; there are {', '.join(names)}")
     if set(options.skip) == set(names):
         parser.error("--skip: that would leave out every publication")
-    if bool(options.check) + bool(options.extract) + bool(options.parquet) + options.full > 1:
-        parser.error("--full, --check, --extract and --parquet do not go together")
+    if bool(options.check) + bool(options.extract) + bool(options.parquet) + options.full + options.maps > 1:
+        parser.error("--full, --check, --extract, --maps and --parquet do not go together")
     return options
 
 

@@ -31,6 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")
+MAP = "uk.mbtiles"  # beside the database, in maps/
 MOST_TEMPORARY = 128 << 20  # bytes of a temporary file in which SQLite sorts for anyone's SQL
 START_S = 60  # a worker has this long to be ready
 SEEN_S = 1.5  # after this long Caddy, which asks every half second, knows whether a worker is ready
@@ -263,6 +264,9 @@ class Stack:
             shutil.copyfile(inspected, making / "inspect-data.json")
         if (downloads := self.database.with_name("downloads") / digest[:16]).exists():
             shutil.copytree(downloads, making / "downloads" / digest[:16], copy_function=link_or_copy)
+        if (maps := self.database.with_name("maps") / MAP).exists():
+            (making / "maps").mkdir()
+            link_or_copy(maps, making / "maps" / MAP)
         making.rename(folder)
         return folder
 
@@ -400,6 +404,11 @@ def swap(new: Path, database: Path, home: Path) -> None:
         there, here = (file.with_name("downloads") / digest[:16] for file in (new, database))
         if there.exists() and there.resolve() != here.resolve():
             shutil.copytree(there, here, dirs_exist_ok=True)
+        there, here = (file.with_name("maps") / MAP for file in (new, database))
+        if there.exists() and there.resolve() != here.resolve():
+            here.parent.mkdir(exist_ok=True)
+            shutil.copyfile(there, here.with_suffix(".part"))
+            os.replace(here.with_suffix(".part"), here)
         os.replace(beside, database)
         if database.name == "census.db":
             describe(database)

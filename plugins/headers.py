@@ -33,7 +33,8 @@ REPLACED = {name for name, _ in ALWAYS} | {
     b"set-cookie",
     b"vary",
 }  # who asks makes no difference
-OWN = ("/api/v1", "/download", "/search", "/spreadsheet")
+MAP = "/map"
+OWN = ("/api/v1", "/download", "/search", "/spreadsheet", MAP)
 OWN_ROOMS = ("/postcode/", "/area/", "/local-authority/", "/health-geography/")
 NEVER_KEPT = ("/-/health", "/-/ready")
 KEPT = b"public, max-age=3600"
@@ -71,13 +72,15 @@ def with_headers(base_url: str, graphql: str, tiles, etag_now):
     own, others, graphiql = (
         (policy % inline).encode() for inline in ("", " 'unsafe-inline'", " 'unsafe-inline' 'unsafe-eval'")
     )
+    # MapLibre draws in workers made from its own text, and fetches the tiles of a background as data.
+    of_map = own + f"; worker-src blob:; connect-src {images.replace(' data:', '')}".encode()
 
     def policy_of(path: str, headers: list) -> bytes:
         if not any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers):
             return b"default-src 'none'; frame-ancestors 'none'"
         if path == graphql or path.startswith(graphql + "/"):
             return graphiql
-        return own if is_own(path) else others
+        return of_map if path == MAP else own if is_own(path) else others
 
     def wrap(app):
         async def wrapped(scope, receive, send):

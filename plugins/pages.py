@@ -16,6 +16,7 @@ import orjson
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from api import maps
 from api.lookup import Lookup
 from api.v1 import V1
 from api.web import origin
@@ -23,6 +24,7 @@ from pages import charts, search
 from pages.places import COLUMNS, Places, Unknown
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
+MAPPED = ("uk_latest", "uk_2011")
 ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health-geography": Places.health_geography}
 
 
@@ -37,12 +39,16 @@ def register_routes():
         (r"^/search$", found),
         (r"^/suggest$", suggest),
         (r"^/spreadsheet$", spreadsheet),
+        (r"^/map$", map_),
     ]
 
 
 @hookimpl
 def menu_links(datasette):
-    return [{"href": datasette.urls.path("/spreadsheet"), "label": "Add figures to a spreadsheet"}]
+    return [
+        {"href": datasette.urls.path("/map"), "label": "Map"},
+        {"href": datasette.urls.path("/spreadsheet"), "label": "Add figures to a spreadsheet"},
+    ]
 
 
 @hookimpl
@@ -59,10 +65,10 @@ class Readers:
         self._thread = ThreadPoolExecutor(1)
         api = datasette._census_api
         if api.v1 is not None:
-            self.places = Places(api.v1)
+            self.places = Places(api.v1, maps.opened(datasette)[0])
             census = datasette.databases["census"]
             lookup = Lookup(Path(census.path), api.lookup.queries, immutable=not census.is_mutable)
-            self._many = Places(V1(lookup))
+            self._many = Places(V1(lookup), maps.another(datasette)[0])
 
     @staticmethod
     def of(datasette) -> "Readers":
@@ -183,3 +189,22 @@ async def spreadsheet(datasette, request):
     places = Readers.of(datasette).places
     shown = {"indices": places.lookup.indices if places else []}
     return await show(datasette, request, "spreadsheet.html", shown)
+
+
+async def map_(datasette, request):
+    """The map and its list; with `q`, a redirect to the place on it, or to the page that lists what may be meant."""
+    readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
+    layer = request.args.get("layer") or "uk_latest"
+    if readers.places is None:
+        return await missing(datasette, request, NO_DATABASE, 503)
+    if layer not in MAPPED:
+        return await missing(datasette, request, f"There is no map '{layer[:40]}': {' and '.join(MAPPED)} are.")
+    if text:
+        hit = search.exact(readers.places.lookup, text)
+        at = readers.places.position(hit.address) if hit else None
+        if at is None:
+            return Response.redirect(datasette.urls.path(f"/search?q={quote(text)}"))
+        return Response.redirect(datasette.urls.path(f"/map?layer={layer}#at={at[2]}/{at[0]}/{at[1]}"))
+    page = await readers.in_thread(Places.overview, layer)
+    program = {"program": page.shown["tiled"] and datasette._census_map_program}
+    return await show(datasette, request, page.template, page.shown | program)

@@ -15,6 +15,7 @@ import sqlite3
 from numbers import Number
 from pathlib import Path
 
+from sources import boundaries
 from sources.database import EDITION, PROVENANCE, Build, all_tables
 from sources.postcodes import AUTHORITY
 from sources.publication import Publication, SourceError, Table
@@ -24,13 +25,16 @@ MANIFEST = "manifest.json"
 GZIP_ABOVE = 1_000_000  # bytes
 
 
-def cut(database: Path, codes: list[str], folder: Path, publications: list[Publication]) -> dict:
+def cut(
+    database: Path, codes: list[str], folder: Path, publications: list[Publication], maps: Path | None = None
+) -> dict:
     """Writes the extract of the authorities `codes` from the full `database` into `folder`; returns its manifest.
 
     A code is a local authority's, of 2019 or of today; anything else is the beginning of postcodes that no index
     covers ("JE2 3A"). An authority's areas are those that lie in it by either vintage and those in which it has a
     postcode, with the areas that became of them in 2021 and those that these were made of; all postcodes of these areas
-    are taken. Raises SourceError for a code that selects nothing.
+    are taken, and from the full `maps`, if that is given, the boundaries. Raises SourceError for a code that selects
+    nothing.
     """
     connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
     scope, whole, directory, left_out = connection.execute(
@@ -39,6 +43,7 @@ def cut(database: Path, codes: list[str], folder: Path, publications: list[Publi
     if scope != "complete" or left_out:
         raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
     _select(connection, codes)
+    shapes = boundaries.cut(maps, connection) if maps else None
     files = {}
     fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
     for left in (fresh, old):
@@ -50,6 +55,14 @@ def cut(database: Path, codes: list[str], folder: Path, publications: list[Publi
         name, data, rows = _table_file(connection, table)
         (fresh / name).write_bytes(data)
         files[table.name] = {"file": name, "rows": rows, "sha256": hashlib.sha256(data).hexdigest()}
+    if shapes:
+        data, rows = shapes
+        (fresh / boundaries.EXTRACT.name).write_bytes(data)
+        files["boundaries"] = {
+            "file": boundaries.EXTRACT.name,
+            "rows": rows,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
     manifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
     (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     connection.close()

@@ -102,7 +102,7 @@ class Library:
             )
         name, address = file.served_as or file.names[0], file.address
         if file.page_size:
-            self._features(address, file.page_size, self.cache / name)
+            self._features(address, file, self.cache / name)
         else:
             self._download(address, self.cache / name)
         return self._described(self.cache / name, name)
@@ -180,34 +180,57 @@ class Library:
         mark.unlink(missing_ok=True)
         self._keep(part, path, address)
 
-    def _features(self, address: str, page_size: int, path: Path) -> None:
-        """The attributes of every feature of an ArcGIS layer, page by page, as one GeoJSON file without geometry."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        features: list[dict] = []
-        with self.progress(path.name, None) as advance:
+    def _features(self, address: str, file: SourceFile, path: Path) -> None:
+        """The features of an ArcGIS layer as one GeoJSON file, a feature a line; without geometry if none is wanted.
+
+        Pages lie beside it until all have come, so that a download goes on where it was broken off.
+        """
+        pages = path.with_name(path.name + ".pages")
+        pages.mkdir(parents=True, exist_ok=True)
+        wanted = "&outSR=4326&geometryPrecision=5" if file.geometry else "&returnGeometry=false"
+        kept = ("type", "properties", "geometry") if file.geometry else ("properties",)
+        part = path.with_name(path.name + ".part")
+        count = 0
+        with part.open("wb") as out, self.progress(path.name, None) as advance:
+            out.write(b'{"type":"FeatureCollection","features":[')
             while True:
                 query = (
-                    "/query?where=1%3D1&outFields=*&returnGeometry=false&f=geojson"
-                    f"&resultOffset={len(features)}&resultRecordCount={page_size}"
+                    f"/query?where=1%3D1&outFields=*{wanted}&f=geojson"
+                    f"&resultOffset={count}&resultRecordCount={file.page_size}"
                 )
-
-                def attempt(client: httpx.Client, query=query) -> bytes:
-                    response = client.get(address + query)
-                    _succeeded(response, address)
-                    return response.content
-
-                page = self._attempts(address, attempt)
+                page = self._page(address, query, pages / f"{count}.json")
                 try:
-                    some = [{"properties": f["properties"]} for f in json.loads(page)["features"]]
-                except (ValueError, KeyError, TypeError) as error:
+                    told = json.loads(page)
+                    some = [{name: feature[name] for name in kept} for feature in told["features"]]
+                    more = (told.get("properties") or told).get("exceededTransferLimit", False)
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    (pages / f"{count}.json").unlink()
                     raise SourceError(f"{address} did not answer with features: {page[:120]!r}") from error
+                for feature in some:
+                    out.write((b",\n" if count else b"\n") + json.dumps(feature, separators=(",", ":")).encode())
+                    count += 1
                 advance(len(page))
-                features += some
-                if len(some) < page_size:
+                if not some or (len(some) < file.page_size and not more):
                     break
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+            out.write(b"\n]}\n")
         self._keep(part, path, address)
+        shutil.rmtree(pages)
+
+    def _page(self, address: str, query: str, path: Path) -> bytes:
+        """One page of a layer, from `path` where it came before."""
+        if path.is_file():
+            return path.read_bytes()
+
+        def attempt(client: httpx.Client) -> bytes:
+            response = client.get(address + query)
+            _succeeded(response, address)
+            return response.content
+
+        page = self._attempts(address, attempt)
+        part = path.with_suffix(".part")
+        part.write_bytes(page)
+        os.replace(part, path)
+        return page
 
     def _attempts(self, address: str, attempt):
         pause = FIRST_PAUSE

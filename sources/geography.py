@@ -42,9 +42,10 @@ DATA_ZONES = SourceFile(
 )
 AUTHORITIES = SourceFile(
     "local_authority_names",
-    ("LAD_MAY_2024_UK_Boundaries.geojson",),
+    ("LAD_MAY_2024_UK_Boundaries.geojson", "LAD_MAY_2024_UK_names.geojson"),
     SERVICES + "Local_Authority_Districts_May_2024_Boundaries_UK_BFC/FeatureServer/0",
     page_size=100,
+    served_as="LAD_MAY_2024_UK_names.geojson",  # without the boundaries
 )
 
 LOCAL_AUTHORITIES = Table(

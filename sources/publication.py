@@ -35,12 +35,14 @@ class SourceFile:
     served_as: the accepted name of what the address serves, where that is not the first one.
     optional: a mirror may be without it; the database then says that its publication was not loaded.
     page_size: for an ArcGIS feature layer, how many features one request may ask for; None for a plain file.
+    geometry: whether the features' boundaries are wanted too, in WGS 84.
     """
 
     id: str
     names: tuple[str, ...]
     address: str | None
     page_size: int | None = None
+    geometry: bool = False
     served_as: str | None = None
     optional: bool = False
 

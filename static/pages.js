@@ -18,6 +18,8 @@ const suggest = (form) => {
   for (const [name, value] of Object.entries(combobox)) input.setAttribute(name, value);
   let at = -1, timer, asked;
 
+  // On the map a suggestion leads to its place on it: /map?q= knows a postcode and a code.
+  const go = (address) => location.assign(form.dataset.map ? `${form.dataset.map}?q=${address.split("/").pop()}` : address);
   const options = () => [...list.children];
   const close = () => {
     list.hidden = true;
@@ -66,7 +68,7 @@ const suggest = (form) => {
     if (event.key === "Escape" && !list.hidden) { event.preventDefault(); return close(); }
     if (event.key === "Enter" && at >= 0 && !list.hidden) {
       event.preventDefault();
-      location.assign(options()[at].dataset.address);
+      go(options()[at].dataset.address);
     }
     if (!["ArrowDown", "ArrowUp"].includes(event.key)) return;
     event.preventDefault();
@@ -76,7 +78,7 @@ const suggest = (form) => {
   input.addEventListener("blur", () => setTimeout(close, 150)); // a click on the list comes first
   list.addEventListener("pointerdown", (event) => {
     const option = event.target.closest("li");
-    if (option) { event.preventDefault(); location.assign(option.dataset.address); }
+    if (option) { event.preventDefault(); go(option.dataset.address); }
   });
 };
 

@@ -22,7 +22,7 @@ import pytest
 from datasette.app import Datasette
 
 import build_db
-from sources import checks
+from sources import boundaries, checks
 from tests import made_up
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,10 +57,11 @@ def old(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def extract_db(tmp_path_factory) -> Path:
-    """census.db as `python build_db.py` makes it from the repository's extract."""
+    """census.db as `python build_db.py` makes it from the repository's extract, with its map beside it."""
     output = tmp_path_factory.mktemp("extract") / "census.db"
-    done = command("--output", output)
-    assert done.returncode == 0, done.stderr
+    for more in ((), ("--maps",)):
+        done = command(*more, "--output", output)
+        assert done.returncode == 0, done.stderr
     return output
 
 
@@ -118,6 +119,22 @@ def full_build(real_mirror, tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(path=output, seconds=seconds, peak=peak, printed=done.stdout)
 
 
+@pytest.fixture(scope="session")
+def full_maps(full_build, real_mirror) -> SimpleNamespace:
+    """The one map of the whole UK of the run, beside the full build: path, seconds and peak memory in bytes."""
+    started = time.monotonic()
+    measured = (
+        "import resource, subprocess, sys; told = subprocess.run(sys.argv[1:]);"
+        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(told.returncode)"
+    )
+    build = [sys.executable, ROOT / "build_db.py", "--maps", "--mirror", real_mirror, "--output", full_build.path]
+    done = subprocess.run([sys.executable, "-c", measured, *map(str, build)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    path = boundaries.map_of(full_build.path)
+    peak = int(done.stdout.split()[-1]) * 1024
+    return SimpleNamespace(path=path, seconds=time.monotonic() - started, peak=peak)
+
+
 def copy_of_the_repository(folder: Path) -> None:
     """Copies what git keeps, and what it would keep, as it stands now."""
     kept = subprocess.run(
@@ -133,8 +150,9 @@ def site_of(database: Path, folder: Path) -> Path:
     """A folder that `datasette FOLDER` serves as it serves the repository, with `database` as its census.db."""
     for name in ("plugins", "templates", "static", "metadata.yml", "settings.json"):
         (folder / name).symlink_to(ROOT / name)
-    if database.with_name("downloads").exists():
-        (folder / "downloads").symlink_to(database.with_name("downloads"))
+    for name in ("downloads", "maps"):
+        if database.with_name(name).exists():
+            (folder / name).symlink_to(database.with_name(name))
     shutil.copy(database, folder / "census.db")
     inspected = database.with_name("inspect-data.json")
     if inspected.exists():

@@ -8,6 +8,7 @@ import contextlib
 import csv
 import functools
 import http.server
+import io
 import json
 import os
 import random
@@ -22,14 +23,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from tests.conftest import ROOT, unavailable
 from tests.test_pages import AREAS, AUTHORITIES, BOARD, GONE, POSTCODES
 
 OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage"
+    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run"
+    " --disable-background-networking --disable-component-update --disable-sync --disable-dev-shm-usage"
 ).split()
 PICTURES = Path(os.environ.get("CENSUS_SCREENSHOTS", ROOT / "screenshots"))
 OTHER_PAGE = """<!doctype html><title>An audit's own page</title><pre id="out">waiting</pre><script>
@@ -46,6 +48,7 @@ Promise.all([
 KINDS = {
     "home": "/",
     "spreadsheet": "/spreadsheet",
+    "map": "/map",
     "search": "/search?q=cardiff",
     "search-nothing": "/search?q=xyzzy",
     **{f"postcode-{nation}": f"/postcode/{code}" for nation, code in POSTCODES.items()},
@@ -615,3 +618,197 @@ def test_a_page_of_another_origin_reads_an_embedded_address(chromium, another_or
 
 def test_the_editor_of_graphql_starts_under_its_content_security_policy(browse):
     expect(browse("/graphql").locator(".graphiql-container")).to_be_visible()
+
+
+# The map
+
+
+LONDON = "/map#at=11/51.5/-0.12"
+
+
+@pytest.fixture
+def atlas(browse, server):
+    """Opens the map at an address and waits until it is drawn; none of its tiles may fail."""
+
+    def atlas(path: str, **options):
+        page = browse(path, **options)
+        expect(page.locator("#atlas[data-drawn]")).to_be_attached()
+        settle(page)
+        assert elsewhere_of(page, server) == set()
+        assert page.wrong == []
+        return page
+
+    return atlas
+
+
+def settle(page) -> None:
+    """Returns when the map has been drawn and nothing more is asked for."""
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(700)
+
+
+def colours(page, within=(0.05, 0.05, 0.9, 0.9)) -> dict[tuple, int]:
+    """The deciles whose colours are in a part of the map (left, top, width, height as shares), each with its pixels."""
+    place = page.locator(".atlas")
+    place.scroll_into_view_if_needed()
+    shot = Image.open(io.BytesIO(place.screenshot())).convert("RGB")
+    width, height = shot.size
+    left, top, across, down = within
+    part = shot.crop((int(left * width), int(top * height), int((left + across) * width), int((top + down) * height)))
+    scale = page.evaluate(
+        """() => [...Array(10)].map((_, i) => {
+          const style = getComputedStyle(document.documentElement);
+          return parseInt(style.getPropertyValue(`--d${i + 1}`).trim().slice(1), 16);
+        })"""
+    )
+    known = {(value >> 16, value >> 8 & 255, value & 255): n for n, value in enumerate(scale, 1)}
+    return {known[colour]: n for n, colour in part.getcolors(1 << 24) if colour in known}
+
+
+def test_the_map_draws_deciles_where_they_are(atlas, extract_db):
+    """Westminster, in its place: many deciles; the sea beside Eastbourne: none."""
+    page = atlas(LONDON)
+    assert len(colours(page)) > 3
+    picture(page, "map-london")
+    sea = atlas("/map#at=12/50.68/0.45")
+    assert colours(sea, (0.5, 0.5, 0.4, 0.4)) == {}
+    with contextlib.closing(sqlite3.connect(extract_db)) as db:
+        latitude, longitude, decile = db.execute(
+            "select latitude, longitude, decile from lsoas_2021 join deprivation on area_code = code"
+            " where code = 'E01004736' and index_id = 'england_2025'"
+        ).fetchone()
+    page = atlas(f"/map#at=16/{latitude}/{longitude}")
+    middle = colours(page, (0.49, 0.49, 0.02, 0.02))
+    assert list(middle) == [decile], "the colour of the area in which the middle of the map is"
+
+
+def test_the_switches_change_the_colours_and_the_address_keeps_them(atlas):
+    page = atlas(LONDON)
+    newest = colours(page)
+    page.get_by_label("2017 to 2020").check()
+    settle(page)
+    older = colours(page)
+    page.get_by_label("Index or domain").select_option("crime")
+    settle(page)
+    crime = colours(page)
+    assert newest != older != crime != newest
+    address = page.url
+    assert "layer=uk_2011" in address
+    assert "measure=crime" in address
+    page.mouse.move(600, 500)
+    page.get_by_role("button", name="Zoom in").click()
+    settle(page)
+    assert page.url != address
+    again = atlas(page.url.replace(page.evaluate("location.origin"), ""))
+    expect(again.get_by_label("2017 to 2020")).to_be_checked()
+    expect(again.get_by_label("Index or domain")).to_have_value("crime")
+    assert "at=12" in again.url
+
+
+@pytest.mark.parametrize("way", ["pointed at", "by keyboard", "touched"])
+def test_an_area_on_the_map_tells_its_figures(atlas, extract_db, way):
+    with contextlib.closing(sqlite3.connect(extract_db)) as db:
+        latitude, longitude, name, rank, of, decile = db.execute(
+            "select latitude, longitude, name, rank, of, decile from lsoas_2021 join deprivation on area_code = code"
+            " where code = 'E01004736' and index_id = 'england_2025'"
+        ).fetchone()
+    page = atlas(f"/map#at=15/{latitude}/{longitude}", has_touch=way == "touched")
+    place = page.locator(".atlas")
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    if way == "pointed at":
+        page.mouse.move(*middle)
+    elif way == "touched":
+        page.touchscreen.tap(*middle)
+    else:
+        page.locator(".atlas canvas").focus()
+        page.keyboard.press("ArrowRight")
+        settle(page)
+        page.keyboard.press("ArrowLeft")
+        settle(page)
+        expect(page.locator(".atlas .cross")).to_be_visible()
+    told = page.locator(".atlas-area")
+    expect(told).to_contain_text(f"decile {decile} of 10, rank {rank:,} of {of:,}")
+    expect(told).to_contain_text("English indices of deprivation 2025")
+    expect(told.get_by_role("link", name=name)).to_have_attribute("href", "/area/E01004736")
+    expect(told.get_by_role("link", name="Westminster", exact=True)).to_have_attribute(
+        "href", "/local-authority/E09000033"
+    )
+    if way != "pointed at":
+        expect(page.locator('#atlas [role="status"]')).to_contain_text(f"decile {decile} of 10")
+        page.locator(".atlas canvas").focus()
+        page.keyboard.press("Escape")
+        expect(told).to_contain_text("Point at an area")
+
+
+def test_a_domain_that_a_nation_has_not_says_so(atlas):
+    page = atlas("/map#at=12/51.49/-3.2&measure=crime")
+    page.get_by_label("Index or domain").select_option("idaci")
+    settle(page)
+    assert colours(page, (0.3, 0.3, 0.4, 0.4)) == {}, "Wales publishes no IDACI"
+    page.locator(".atlas").hover()
+    expect(page.locator(".atlas-area")).to_contain_text("no figure in this nation’s index")
+
+
+@pytest.mark.parametrize("look", ["light, 1200 wide", "dark, 320 wide"])
+def test_the_map_can_be_used_by_everyone(atlas, look):
+    scheme, width = look.split(", ")
+    page = atlas(LONDON, color_scheme=scheme, viewport={"width": int(width.split()[0]), "height": 900})
+    assert violations(page) == []
+    page.locator(".atlas").click(position={"x": 120, "y": 120})
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= int(width.split()[0])
+    picture(page, f"map-{scheme}")
+
+
+def test_the_map_is_a_picture_and_a_list_without_javascript(browse):
+    page = browse("/map", java_script_enabled=False)
+    expect(page.locator("#atlas")).to_be_hidden()
+    expect(page.locator("svg.picture")).to_be_visible()
+    assert page.locator("svg.picture path").count() > 10
+    expect(page.get_by_role("link", name="Cardiff", exact=True).first).to_be_visible()
+    expect(page.locator("noscript p").first).to_contain_text("needs JavaScript")
+    page.get_by_label("Go to a postcode").fill("W06000015")
+    page.get_by_role("button", name="Go there").click()
+    assert urlsplit(page.url).path == "/map"
+    authority = browse("/local-authority/W06000015", java_script_enabled=False)
+    expect(authority.locator("svg.picture").first).to_be_visible()
+
+
+def test_without_webgl_the_map_says_so(browse):
+    page = browse("/")
+    page.context.add_init_script("HTMLCanvasElement.prototype.getContext = () => null;")
+    page.goto("/map")
+    expect(page.locator("#atlas-problem")).to_contain_text("cannot be drawn in this browser")
+    expect(page.locator("#atlas")).to_be_hidden()
+    expect(page.locator("svg.picture")).to_be_visible()
+
+
+def test_the_box_of_the_map_leads_to_the_place_suggested(atlas):
+    page = atlas("/map")
+    page.get_by_label("Go to a postcode").fill("SW1A 1AA")
+    page.get_by_role("option", name="SW1A 1AA").click()
+    page.wait_for_url("**/map?layer=uk_latest#at=14/51.50101/-0.14159*")
+    settle(page)
+    assert len(colours(page)) > 3
+
+
+def test_on_paper_the_map_is_there_without_its_switches(atlas):
+    page = atlas(LONDON)
+    page.emulate_media(media="print")
+    expect(page.locator(".atlas canvas")).to_be_visible()
+    expect(page.locator(".maplibregl-ctrl-top-right")).to_be_hidden()
+    picture(page, "map-print")
+
+
+def test_a_background_comes_only_when_it_is_switched_on(browse, server):
+    page = browse(LONDON)
+    expect(page.locator("#atlas[data-drawn]")).to_be_attached()
+    settle(page)
+    assert elsewhere_of(page, server) == set()
+    page.get_by_label("Background from OpenStreetMap").check()
+    expect(page.get_by_role("link", name="OpenStreetMap").first).to_be_visible()
+    page.wait_for_timeout(1000)
+    assert elsewhere_of(page, server) == {"tile.openstreetmap.org"}
+    assert not [told for told in page.wrong if "Content Security Policy" in told]

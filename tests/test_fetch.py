@@ -186,6 +186,40 @@ def test_the_pages_of_a_feature_layer_become_one_file(publisher, tmp_path):
     assert [f["properties"]["LAD24CD"] for f in features] == list(range(250))
 
 
+def test_boundaries_are_asked_for_in_pages_and_go_on_where_they_broke_off(publisher, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "FIRST_PAUSE", 0)
+    square = {"type": "Polygon", "coordinates": [[[0, 50], [1, 50], [1, 51], [0, 50]]]}
+    up = True
+
+    def page(request):
+        query = parse_qs(urlsplit(request.path).query)
+        start = int(query["resultOffset"][0])
+        if start and not up:
+            return request.answer(503)
+        assert (query["outSR"], query["f"]) == (["4326"], ["geojson"])
+        # The service gives 100 whatever is asked for, and says that there are more.
+        some = [
+            {"type": "Feature", "properties": {"C": n}, "geometry": square} for n in range(start, min(start + 100, 250))
+        ]
+        told = {"features": some, "properties": {"exceededTransferLimit": start < 200}}
+        return request.answer(200, json.dumps(told).encode(), Content_Type="application/geo+json")
+
+    publisher.answers["/layer/0/query"] = [page]
+    file = SourceFile("made_up", ("layer.geojson",), publisher.base + "/layer/0", page_size=2000, geometry=True)
+    up = False
+    with pytest.raises(SourceError, match="answered 503"):
+        Library(None, tmp_path, progress).obtain(file)
+    assert not (tmp_path / "layer.geojson").exists()
+    up, before = True, len(publisher.asked)
+    data = Library(None, tmp_path, progress).obtain(file).read()
+    features = json.loads(data)["features"]
+    assert [f["properties"]["C"] for f in features] == list(range(250))
+    assert all(f["geometry"] == square for f in features)
+    assert len(publisher.asked) - before == 2, "the first page was there"
+    assert data.count(b"\n") == 252, "a feature a line, so that it is read line by line"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["layer.geojson", "layer.geojson.json"]
+
+
 def test_a_feature_layer_that_answers_an_error_is_named(publisher, tmp_path):
     publisher.answers["/layer/0/query"] = [lambda r: r.answer(200, b'{"error": {"code": 400}}')]
     file = SourceFile("made_up", ("layer.geojson",), publisher.base + "/layer/0", page_size=100)

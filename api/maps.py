@@ -1,0 +1,154 @@
+"""The map at run time: maps/uk.mbtiles beside census.db, its tiles and its shapes.
+
+A file that was built from other figures is not used: a map must never show another decile than the pages do.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from sources import boundaries
+
+ABSENT = "There is no map here: python build_db.py --maps makes it from the boundaries."
+OTHER = "The map is of other figures than the database: build it anew, python build_db.py --maps."
+
+
+_AROUND = """
+    from boundaries_around cross join boundaries on boundaries.id = boundaries_around.id
+    where east >= ? and west <= ? and north >= ? and south <= ? and vintage = ?
+"""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An area's boundary: its code, and polygons as `sources.boundaries.polygons` gives them."""
+
+    code: str
+    polygons: list
+
+
+class NoMap(Exception):
+    """There is no map, or it does not fit the database; the message says which."""
+
+
+class Maps:
+    """The map of the census.db `database`, read-only, for one thread at a time. Raises NoMap.
+
+    version: tells it from any other. credited: whose boundaries they are, by publication. layers: names of those that
+    have tiles; none where the map was made without tippecanoe.
+    """
+
+    def __init__(self, database: Path):
+        path = boundaries.map_of(database)
+        if not path.is_file():
+            raise NoMap(ABSENT)
+        try:
+            self._open(path, database)
+        except (sqlite3.Error, KeyError) as error:
+            raise NoMap(f"{path} is not a map that build_db.py made, or it is damaged: {error}") from error
+
+    def _open(self, path: Path, database: Path) -> None:
+        # Like census.db it is replaced, never written to.
+        address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        self.connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+        self.connection.execute(f"pragma mmap_size = {1 << 31}")
+        self.metadata = dict(self.connection.execute("select name, value from metadata"))
+        self.version = self.metadata["version"]
+        cursor = self.connection.execute("select *, null as conditions from publications")
+        names = [column[0] for column in cursor.description]
+        self.credited = {row[0]: dict(zip(names, row, strict=True)) for row in cursor}
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
+            [digest] = census.execute("select digest from edition").fetchone()
+            if digest != self.metadata["digest"] and boundaries.figures_digest(census) != self.metadata["figures"]:
+                raise NoMap(OTHER)
+            self.indices = {layer: boundaries.editions(census, layer) for layer in boundaries.LAYERS}
+        self.layers = tuple(
+            layer
+            for layer in boundaries.LAYERS
+            if self.connection.execute(f"select exists (select 1 from tiles_{layer})").fetchone()[0]
+        )
+        self._tile = {
+            layer: f"select tile_data from tiles_{layer} where zoom_level = ? and tile_column = ? and tile_row = ?"
+            for layer in self.layers
+        }
+
+    def tile(self, layer: str, zoom: int, column: int, row: int) -> bytes | None:
+        """A tile of a layer as stored, gzipped; row from the north. None where it is empty."""
+        found = self.connection.execute(self._tile[layer], (zoom, column, (1 << zoom) - 1 - row)).fetchone()
+        return found and found[0]
+
+    def publications(self, geography: str, nation: str) -> list[dict]:
+        """Whose the boundaries of a nation's areas are, as `api.lookup.Lookup.sources` says it of figures."""
+        return [
+            self.credited[published.file.id]
+            for published in boundaries.PUBLISHED
+            if published.geography == geography
+            and nation[0].replace("N", "9") in published.nations
+            and published.file.id in self.credited
+        ]
+
+    def tilejson(self, layer: str, base: str, attribution: str) -> dict:
+        """What TileJSON 3.0 says of a layer. base: the address that `/tiles` has. attribution: of the figures."""
+        return {
+            "tilejson": "3.0.0",
+            "name": layer,
+            "description": boundaries.LAYERS[layer],
+            "version": "1.0.0",
+            "attribution": f"{attribution} {self.metadata['attribution']}".strip(),
+            "scheme": "xyz",
+            "tiles": [f"{base}/{layer}/{{z}}/{{x}}/{{y}}.pbf?v={self.version}"],
+            "minzoom": boundaries.ZOOMS[0],
+            "maxzoom": boundaries.ZOOMS[-1],
+            "bounds": [float(edge) for edge in self.metadata["bounds"].split(",")],
+            "vector_layers": [
+                {
+                    "id": layer,
+                    "description": boundaries.LAYERS[layer],
+                    "minzoom": boundaries.ZOOMS[0],
+                    "maxzoom": boundaries.ZOOMS[-1],
+                    "fields": boundaries.fields(layer),
+                }
+            ],
+            "indices": self.indices[layer],
+        }
+
+    def shapes(self, geography: str, codes: Iterable[str]) -> list[Shape]:
+        """The boundaries of the areas `codes` of a geography (as in `Index.geography`, or OUTLINES)."""
+        found = self.connection.execute(
+            "select code, shape from json_each(?) cross join boundaries on vintage = ? and code = json_each.value",
+            (orjson.dumps(list(codes)).decode(), boundaries.VINTAGES[geography]),
+        )
+        return [Shape(code, list(boundaries.polygons(shape))) for code, shape in found]
+
+    def around(self, geography: str, west: int, east: int, south: int, north: int) -> list[Shape]:
+        """The boundaries that may lie in a box, whose edges are in steps of 0.0001 degree."""
+        asked = west, east, south, north, boundaries.VINTAGES[geography]
+        found = self.connection.execute(f"select code, shape {_AROUND} order by code", asked)
+        return [Shape(code, list(boundaries.polygons(shape))) for code, shape in found]
+
+    def count_around(self, geography: str, west: int, east: int, south: int, north: int) -> int:
+        """How many `around` gives."""
+        asked = west, east, south, north, boundaries.VINTAGES[geography]
+        return self.connection.execute(f"select count(*) {_AROUND}", asked).fetchone()[0]
+
+
+def opened(datasette) -> tuple[Maps | None, str]:
+    """The map beside the census.db of `datasette`, for the server's own thread, opened once; or None, and why."""
+    if not hasattr(datasette, "_census_maps"):
+        datasette._census_maps = another(datasette)
+    return datasette._census_maps
+
+
+def another(datasette) -> tuple[Maps | None, str]:
+    """As `opened`, on a connection of its own, for another thread."""
+    census = datasette.databases.get("census")
+    try:
+        if census is None or census.path is None:
+            raise NoMap(ABSENT)
+        return Maps(Path(census.path)), ""
+    except NoMap as error:
+        return None, str(error)

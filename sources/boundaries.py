@@ -1,0 +1,574 @@
+"""The map: boundaries of the areas and authorities, and the vector tiles that carry the deciles, in maps/uk.mbtiles.
+
+`build` reads the boundaries that ONS, the Scottish Government and NISRA publish (of the extract: those in the
+repository), sees that every area of an index has one and that none is left over, and writes one SQLite file beside
+census.db. It is for pictures: boundaries are generalised, and which area a postcode lies in is the directory's to say.
+
+In the file: `tiles_uk_2011`, `tiles_uk_latest` and `tiles_local_authorities`, each with the columns of MBTiles' `tiles`
+(rows counted from the south, tiles gzipped Mapbox Vector Tiles of one layer), made by tippecanoe; `tiles` and
+`metadata`, by which a program that knows MBTiles opens it, and sees `uk_latest`; `boundaries`, the shapes for pictures,
+and `boundaries_around`, an R*Tree of them; `publications`, whose boundaries they are.
+
+A shape is JSON: polygons, each of rings (the outer one first), each a flat list of longitude and latitude in steps of
+0.0001 degree, the first point from 0, any other from the point before it. Neighbours share their points, so whatever
+is rounded or simplified point by point leaves no sliver between them.
+"""
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import orjson
+
+from sources.deprivation import DOMAINS
+from sources.fetch import Library, Obtained
+from sources.geography import OPEN_GEOGRAPHY, SERVICES
+from sources.publication import OGL, SourceError, SourceFile
+
+EXTRACT = Path(__file__).parent / "extract" / "boundaries.csv.gz"
+STEPS = 10_000  # of a degree
+ZOOMS = range(13)
+NAMED_FROM = 8  # the first zoom whose tiles carry names and ranks: below it they would be too large
+LARGEST_TILE = 1_000_000  # bytes, gzipped
+DETAIL = 10  # a tile has 2 ** 10 positions a side: 6 m at zoom 12, as fine as the boundaries
+OUTLINES = "local_authority_2024"
+LISTED = 10  # codes in a message
+
+VINTAGES = {"lsoa_2011": 2011, "lsoa_2021": 2021, OUTLINES: 2024}  # of `boundaries`, by geography
+AREAS_OF = {"lsoa_2011": "small_areas", "lsoa_2021": "lsoas_2021"}
+DECILES = tuple(f"{name}_decile" for name in (*DOMAINS, "idaci"))
+ALWAYS = ("code", "nation", "year", "imd_year", "imd_decile", *DECILES)
+PROPERTIES = (*ALWAYS, "imd_rank", "of", "area_name", "la_code", "la_name")
+LAYERS = {
+    "uk_2011": "Index of multiple deprivation on the areas of 2011 (2001 in Northern Ireland)",
+    "uk_latest": "The newest index of multiple deprivation of each nation",
+    "local_authorities": "Local authorities, May 2024",
+}
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """A publication of boundaries: its `file`, the property with the `code`, and of what they are.
+
+    geography: as in `Index.geography`, or OUTLINES. nations: whose areas it has, by the first letter of their codes.
+    """
+
+    file: SourceFile
+    code: str
+    geography: str
+    nations: str
+    title: str
+    publisher: str
+    edition: str
+    page: str
+    attribution: str
+
+
+def _ons(file: SourceFile, code: str, geography: str, nations: str, title: str, edition: str) -> Boundaries:
+    source = "Source: Office for National Statistics licensed under the Open Government Licence v.3.0."
+    owner = f"Contains OS data © Crown copyright and database right {edition[-4:]}."
+    return Boundaries(
+        file, code, geography, nations, title, "Office for National Statistics", edition, OPEN_GEOGRAPHY,
+        f"{source} {owner}",
+    )  # fmt: skip
+
+
+def _layer(id_: str, service: str, other: str, page_size: int, base: str = SERVICES) -> SourceFile:
+    """The feature layer `service`, accepted as a file of its name or with the name `other`."""
+    name = f"{service.split('/')[0]}.geojson"
+    return SourceFile(id_, (name, other), base + service, page_size=page_size, geometry=True)
+
+
+PUBLISHED = (
+    _ons(
+        _layer(
+            "lsoa_2011_boundaries",
+            "LSOA_Dec_2011_Boundaries_Super_Generalised_Clipped_BSC_EW_V3_2022/FeatureServer/0",
+            "LSOA_Dec_2011_Boundaries_Super_Generalised_Clipped_BSC_EW_V3.geojson",
+            1000,
+        ),
+        *("LSOA11CD", "lsoa_2011", "EW"),
+        "Lower layer Super Output Areas, super generalised boundaries (BSC) V3",
+        "December 2011",
+    ),
+    _ons(
+        _layer(
+            "lsoa_2021_boundaries",
+            "Lower_layer_Super_Output_Areas_December_2021_Boundaries_EW_BSC_V4/FeatureServer/0",
+            "LSOA_Dec_2021_Boundaries_Super_Generalised_Clipped_BSC_EW.geojson",
+            1000,
+        ),
+        *("LSOA21CD", "lsoa_2021", "EW"),
+        "Lower layer Super Output Areas, super generalised boundaries (BSC) V4",
+        "December 2021",
+    ),
+    Boundaries(
+        SourceFile(
+            "data_zone_2011_boundaries",
+            ("SG_DataZone_Bdry_2011.geojson",),
+            "https://maps.gov.scot/server/rest/services/ScotGov/StatisticalUnits/MapServer/2",
+            page_size=500,
+            geometry=True,
+        ),
+        *("DataZone", "lsoa_2011", "S", "Data Zone boundaries", "Scottish Government", "2011"),
+        "https://www.data.gov.uk/dataset/ab9f1f20-3b7f-4efa-9bd2-239acf63b540/data-zone-boundaries-2011",
+        "Copyright Scottish Government, contains Ordnance Survey data © Crown copyright and database right 2021,"
+        " licensed under the Open Government Licence v3.0.",
+    ),
+    Boundaries(
+        SourceFile(
+            "soa_boundaries",
+            ("SOA2011_Northern_Ireland.geojson",),
+            "https://services3.arcgis.com/APHjSHuFMGWVZFgQ/arcgis/rest/services/SOA2011/FeatureServer/0",
+            page_size=500,
+            geometry=True,
+        ),
+        *("SOA_CODE", "lsoa_2011", "9", "Super Output Areas of Northern Ireland", "NISRA", "2011"),
+        "https://www.nisra.gov.uk/support/geography/super-output-areas-census-2001-and-census-2011",
+        "Contains NISRA data © Crown copyright, licensed under the Open Government Licence v3.0.",
+    ),
+    _ons(
+        _layer(
+            "local_authority_boundaries",
+            "Local_Authority_Districts_May_2024_Boundaries_UK_BUC/FeatureServer/0",
+            "LAD_MAY_2024_UK_Boundaries.geojson",
+            100,
+        ),
+        *("LAD24CD", OUTLINES, "EWSN9"),
+        "Local Authority Districts, generalised boundaries",
+        "May 2024",
+    ),
+)
+
+Shapes = dict[str, dict[str, bytes]]
+"""Geography to code to shape (JSON, as above)."""
+
+
+def map_of(database: Path) -> Path:
+    """Where the map of a database is."""
+    return database.parent / "maps" / "uk.mbtiles"
+
+
+# Shapes
+
+
+def packed(geometry: dict | None) -> bytes | None:
+    """The shape of a GeoJSON Polygon or MultiPolygon in WGS 84; None where nothing is left of it at this precision."""
+    if geometry is None or geometry["type"] not in ("Polygon", "MultiPolygon"):
+        return None
+    parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
+    shape = []
+    for polygon in parts:
+        rings = [ring for ring in map(_ring, polygon) if ring]
+        if rings and _ring(polygon[0]):
+            shape.append(rings)
+    return orjson.dumps(shape) if shape else None
+
+
+def _ring(points: list) -> list[int]:
+    """The ring in steps, each point from the one before it; empty where fewer than three points are left."""
+    flat, before = [], None
+    for longitude, latitude, *_ in points:
+        at = round(longitude * STEPS), round(latitude * STEPS)
+        if at != before:
+            flat += at if before is None else (at[0] - before[0], at[1] - before[1])
+            before = at
+    return flat if len(flat) >= 8 else []
+
+
+def polygons(shape: str | bytes) -> Iterator[list[list[tuple[int, int]]]]:
+    """The polygons of a shape: lists of rings of (longitude, latitude) in steps of 0.0001 degree, closed."""
+    for polygon in orjson.loads(shape):
+        yield [list(zip(accumulate(ring[::2]), accumulate(ring[1::2]), strict=True)) for ring in polygon]
+
+
+def bounds(shape: str | bytes) -> tuple[int, int, int, int]:
+    """West, east, south and north of a shape, in steps of 0.0001 degree."""
+    points = [point for polygon in polygons(shape) for point in polygon[0]]
+    across, up = zip(*points, strict=True)
+    return min(across), max(across), min(up), max(up)
+
+
+def _geojson(shape: bytes) -> dict:
+    coordinates = [[[(x / STEPS, y / STEPS) for x, y in ring] for ring in polygon] for polygon in polygons(shape)]
+    return {"type": "MultiPolygon", "coordinates": coordinates}
+
+
+def read(obtained: Obtained, code: str) -> dict[str, bytes]:
+    """The shapes of a file of GeoJSON by the property `code`. Raises SourceError for one without shapes."""
+    found: dict[str, bytes] = {}
+    try:
+        for feature in _features(obtained):
+            told = feature["properties"][code]
+            shape = packed(feature["geometry"])
+            if shape is None:
+                raise SourceError(f"{obtained.name}: {told} has no boundary.")
+            if found.setdefault(told, shape) is not shape:
+                raise SourceError(f"{obtained.name}: {told} is there twice.")
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(
+            f"{obtained.name} is not GeoJSON of polygons with the property {code}: {type(error).__name__}: {error}"
+        ) from error
+    if not found:
+        raise SourceError(f"{obtained.name} has no boundaries.")
+    return found
+
+
+def _features(obtained: Obtained) -> Iterator[dict]:
+    """The features of a file: one a line, as it is mostly written (so that little memory is needed), or all at once."""
+    with obtained.open() as file:
+        lines = 0
+        for line in file:
+            text = line.strip().rstrip(b",")
+            if text.startswith(b"{") and text.endswith(b"}") and b'"geometry"' in text and b'"features"' not in text:
+                lines += 1
+                yield orjson.loads(text)
+        if not lines:
+            file.seek(0)
+            yield from orjson.loads(file.read())["features"]
+
+
+# What the layers carry
+
+
+def editions(connection: sqlite3.Connection, layer: str) -> list[dict]:
+    """The indices that a layer shows, one a nation: their rows of `indices`; none of local authorities."""
+    found: dict[str, dict] = {}
+    for id_, nation, year, geography, areas, title in connection.execute(
+        "select id, nation, year, geography, areas, title from indices where loaded order by year"
+    ):
+        if layer == "uk_latest" or (layer == "uk_2011" and geography == "lsoa_2011"):
+            found[nation] = {
+                "id": id_, "nation": nation, "year": year, "geography": geography, "areas": areas, "title": title
+            }  # fmt: skip
+    return [found[nation] for nation in ("England", "Wales", "Scotland", "Northern Ireland") if nation in found]
+
+
+def rows(connection: sqlite3.Connection, layer: str) -> Iterator[tuple[str, dict]]:
+    """What the areas of a layer carry: (geography, properties) by index and code. Properties that are none are absent.
+
+    `year` is that of the areas, `imd_year` that of the index; ranks are as published, deciles as in `deprivation`.
+    """
+    if layer == "local_authorities":
+        for code, name, nation, successor, now in connection.execute(
+            """
+            select own.code, own.name, own.nation, coalesce(other.code, own.code), coalesce(other.name, own.name)
+            from local_authorities as own left join local_authorities as other on other.code = own.successor
+            where ', ' || own.vintages || ',' like '%, 2024,%' and coalesce(own.successor, own.code) in (
+                select local_authority from small_areas union select local_authority from lsoas_2021
+            )
+            order by own.code
+            """
+        ):
+            told = {"code": code, "area_name": name, "la_code": successor, "la_name": now, "nation": nation}
+            yield OUTLINES, {**told, "year": 2024}
+        return
+    for index in editions(connection, layer):
+        year = 2001 if index["nation"] == "Northern Ireland" else VINTAGES[index["geography"]]
+        told = connection.execute(
+            f"""
+            select area.code, area.nation, {year}, {index["year"]}, decile, {", ".join(DECILES)}, rank, of,
+                coalesce(area.name, area.publisher_name), area.local_authority, local_authorities.name
+            from deprivation join {AREAS_OF[index["geography"]]} as area on area.code = deprivation.area_code
+            left join local_authorities on local_authorities.code = area.local_authority
+            where index_id = ? order by area_code
+            """,
+            (index["id"],),
+        )
+        for row in told:
+            yield (
+                index["geography"],
+                {name: value for name, value in zip(PROPERTIES, row, strict=True) if value is not None},
+            )
+
+
+def figures_digest(connection: sqlite3.Connection) -> str:
+    """The SHA-256 of all that the layers carry: the map of a database with another one is not its map."""
+    hashed = hashlib.sha256()
+    for layer in LAYERS:
+        for row in rows(connection, layer):
+            hashed.update(orjson.dumps(row))
+    return hashed.hexdigest()
+
+
+# The build
+
+
+def build(database: Path, target: Path, library: Library | None, say=print) -> dict[str, int]:
+    """Writes `target` for the census.db `database`, in place of an older one; returns how many tiles each layer has.
+
+    library: where the boundaries are found; None takes those of the extract. Raises SourceError where a boundary is
+    missing or left over. Without tippecanoe there are no tiles, only the shapes for pictures; it says so.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(".building-*"):
+        if not _runs(int(left.name.removeprefix(".building-"))):
+            shutil.rmtree(left, ignore_errors=True)
+    with contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
+        shapes, credited = _of_extract() if library is None else _of_publishers(census, library, say)
+        found = {layer: list(rows(census, layer)) for layer in LAYERS}
+        _meet(found, shapes)
+        work = target.parent / f".building-{os.getpid()}"
+        work.mkdir()
+        try:
+            program = tippecanoe()
+            if program is None:
+                say("there is no program tippecanoe: no tiles are made, only pictures")
+            tiles = {
+                layer: _tiles(program, layer, found[layer], shapes, work, say) if program else [] for layer in LAYERS
+            }
+            written = work / target.name
+            counted = _write(written, census, shapes, credited, tiles)
+            with written.open("rb") as finished:
+                os.fsync(finished.fileno())
+            os.replace(written, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return counted
+
+
+def tippecanoe() -> str | None:
+    """The program: of this environment, or of the machine."""
+    folders = [str(Path(sys.executable).parent), *os.environ.get("PATH", os.defpath).split(os.pathsep)]
+    return shutil.which("tippecanoe", path=os.pathsep.join(folders))
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _of_publishers(census: sqlite3.Connection, library: Library, say) -> tuple[Shapes, list[tuple]]:
+    """The shapes of every publication that an index of the database needs, and the rows of `publications`."""
+    needed = {index["geography"] + letter for layer in LAYERS for index in editions(census, layer)
+              for letter in index["nation"][0].replace("N", "9")}  # fmt: skip
+    shapes: Shapes = {geography: {} for geography in (*AREAS_OF, OUTLINES)}
+    credited = []
+    for published in PUBLISHED:
+        letters = [n for n in published.nations if published.geography + n in needed or published.geography == OUTLINES]
+        if not letters:
+            continue
+        obtained = library.obtain(published.file)
+        say(f"{published.file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
+        own = {code: shape for code, shape in read(obtained, published.code).items() if code[0] in letters}
+        shapes[published.geography] |= own
+        credited.append(
+            (published.file.id, published.title, published.publisher, published.edition, published.page, OGL.name,
+             OGL.url, published.attribution, obtained.name, obtained.sha256, len(own))
+        )  # fmt: skip
+    return shapes, credited
+
+
+def _of_extract() -> tuple[Shapes, list[tuple]]:
+    """As `_of_publishers`, of the areas of the extract, from the repository."""
+    try:
+        data = EXTRACT.read_bytes()
+        told = orjson.loads(EXTRACT.with_name("manifest.json").read_bytes())["tables"]["boundaries"]
+        if hashlib.sha256(data).hexdigest() != told["sha256"]:
+            raise SourceError(f"{EXTRACT} is not the file that manifest.json describes (another sha256).")
+        found = [*csv.reader(io.StringIO(gzip.decompress(data).decode(), newline=""))]
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise SourceError(f"{EXTRACT} cannot be read: {error}") from error
+    shapes: Shapes = {geography: {} for geography in (*AREAS_OF, OUTLINES)}
+    of_vintage = {str(vintage): geography for geography, vintage in VINTAGES.items()}
+    for vintage, code, shape in found[1:]:
+        shapes[of_vintage[vintage]][code] = shape.encode()
+    credited = []
+    for p in PUBLISHED:
+        count = sum(code[0] in p.nations for code in shapes[p.geography])
+        credited.append(
+            (p.file.id, p.title, p.publisher, p.edition, p.page, OGL.name, OGL.url, p.attribution, EXTRACT.name,
+             hashlib.sha256(data).hexdigest(), count)
+        )  # fmt: skip
+    return shapes, credited
+
+
+def _meet(found: dict[str, list], shapes: Shapes) -> None:
+    """Raises SourceError where an area has no boundary, or a boundary no area; it says which."""
+    wanted: dict[str, dict[str, None]] = {geography: {} for geography in shapes}
+    for layer in found.values():
+        for geography, properties in layer:
+            wanted[geography][properties["code"]] = None
+    problems = []
+    for geography, codes in wanted.items():
+        for told, missing in (
+            ("have no boundary", sorted(codes.keys() - shapes[geography].keys())),
+            ("have a boundary and no figures", sorted(shapes[geography].keys() - codes.keys())),
+        ):
+            if missing:
+                more = f" and {len(missing) - LISTED:,} more" if len(missing) > LISTED else ""
+                problems.append(f"{len(missing):,} of {geography} {told}: {', '.join(missing[:LISTED])}{more}.")
+    if problems:
+        raise SourceError("\n".join(problems))
+
+
+def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, say) -> list[Path]:
+    """The tiles of a layer, by tippecanoe: MBTiles files, for low zooms and for high ones."""
+    source = work / f"{layer}.ldjson"
+    with source.open("wb") as out:
+        for geography, properties in found:
+            geometry = _geojson(shapes[geography][properties["code"]])
+            out.write(orjson.dumps({"type": "Feature", "properties": properties, "geometry": geometry}) + b"\n")
+    common = [
+        program, "--layer", layer, "--quiet", "--no-tile-stats", "--no-progress-indicator", "--buffer=1",
+        f"--full-detail={DETAIL}", f"--low-detail={DETAIL}", "--no-simplification-of-shared-nodes",
+        "--drop-smallest-as-needed", "--no-feature-limit", f"--maximum-tile-bytes={LARGEST_TILE}",
+        f"--temporary-directory={work}",
+    ]  # fmt: skip
+    made = []
+    for zooms in (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)):
+        kept = ALWAYS if zooms[0] < NAMED_FROM and layer != "local_authorities" else ()
+        output = work / f"{layer}-{zooms[0]}.mbtiles"
+        say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
+        told = subprocess.run(
+            [*common, f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}",
+             *(f"--include={name}" for name in kept), f"--output={output}", source],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if told.returncode:
+            raise SourceError(f"tippecanoe ended with status {told.returncode}: {told.stderr.strip()[-500:]}")
+        made.append(output)
+    source.unlink()
+    return made
+
+
+def _write(path: Path, census: sqlite3.Connection, shapes: Shapes, credited: list, tiles: dict) -> dict[str, int]:
+    """Writes the file; returns how many tiles each layer has."""
+    with contextlib.closing(sqlite3.connect(path)) as maps:
+        maps.executescript(
+            """
+            pragma journal_mode = off;
+            pragma synchronous = off;
+            pragma application_id = 0x4d504258; -- "MPBX", as MBTiles has it
+            create table metadata (name text primary key, value text);
+            create table publications (
+                id text primary key, title text, publisher text, edition text, page text, licence text,
+                licence_url text, attribution text, file text, sha256 text, rows integer
+            );
+            create table boundaries (
+                id integer primary key, vintage integer not null, code text not null, shape text not null
+            );
+            create virtual table boundaries_around using rtree_i32(id, west, east, south, north);
+            """
+        )
+        maps.executemany(f"insert into publications values ({', '.join('?' * 11)})", credited)
+        number, edges = 0, []
+        for geography, own in shapes.items():
+            for code, shape in sorted(own.items()):
+                number += 1
+                maps.execute(
+                    "insert into boundaries values (?, ?, ?, ?)", (number, VINTAGES[geography], code, shape.decode())
+                )
+                edges.append(bounds(shape))
+                maps.execute("insert into boundaries_around values (?, ?, ?, ?, ?)", (number, *edges[-1]))
+        maps.execute("create unique index boundaries_by_code on boundaries (vintage, code)")
+        counted = {}
+        for layer, files in tiles.items():
+            counted[layer] = _gather(maps, layer, files)
+        maps.execute("create view tiles as select * from tiles_uk_latest")
+        sides = zip((min, max, min, max), zip(*edges, strict=True), strict=True)
+        west, east, south, north = (outermost(side) / STEPS for outermost, side in sides)
+        [digest] = census.execute("select digest from edition").fetchone()
+        told = {
+            "name": "uk_latest",
+            "description": LAYERS["uk_latest"],
+            "format": "pbf",
+            "type": "overlay",
+            "minzoom": ZOOMS[0],
+            "maxzoom": ZOOMS[-1],
+            "bounds": f"{west},{south},{east},{north}",
+            "center": f"{(west + east) / 2:.4f},{(south + north) / 2:.4f},5",
+            "attribution": " ".join(dict.fromkeys(credit[7] for credit in credited)),
+            "json": orjson.dumps({"vector_layers": [{"id": "uk_latest", "fields": fields("uk_latest")}]}).decode(),
+            "digest": digest,
+            "figures": figures_digest(census),
+            "version": _version(maps),
+        }
+        maps.executemany("insert into metadata values (?, ?)", ((name, str(value)) for name, value in told.items()))
+        maps.commit()
+        maps.execute("vacuum")
+    return counted
+
+
+def _gather(maps: sqlite3.Connection, layer: str, files: Iterable[Path]) -> int:
+    maps.execute(
+        f"create table tiles_{layer} (zoom_level integer, tile_column integer, tile_row integer, tile_data blob)"
+    )
+    for file in files:
+        maps.commit()
+        maps.execute("attach ? as made", (str(file),))
+        maps.execute(
+            f"insert into tiles_{layer} select zoom_level, tile_column, tile_row, tile_data from made.tiles"
+            " order by zoom_level, tile_column, tile_row"
+        )
+        maps.commit()
+        maps.execute("detach made")
+    maps.execute(f"create unique index tiles_{layer}_at on tiles_{layer} (zoom_level, tile_column, tile_row)")
+    return maps.execute(f"select count(*) from tiles_{layer}").fetchone()[0]
+
+
+def _version(maps: sqlite3.Connection) -> str:
+    """What tells these tiles and shapes from any others."""
+    hashed = hashlib.sha256()
+    for table, column in (*((f"tiles_{layer}", "tile_data") for layer in LAYERS), ("boundaries", "shape")):
+        for (data,) in maps.execute(f"select {column} from {table} order by rowid"):
+            hashed.update(data if isinstance(data, bytes) else data.encode())
+    return hashed.hexdigest()[:16]
+
+
+def fields(layer: str) -> dict[str, str]:
+    """The properties of a layer's areas and their types, as TileJSON's `vector_layers` has them."""
+    numbers = {"year", "imd_year", "imd_decile", "imd_rank", "of", *DECILES}
+    names = (
+        PROPERTIES if layer != "local_authorities" else ("code", "area_name", "la_code", "la_name", "nation", "year")
+    )
+    return {name: "Number" if name in numbers else "String" for name in names}
+
+
+def cut(maps: Path, census: sqlite3.Connection) -> tuple[bytes, int]:
+    """The boundaries, from a full `maps`, of the areas in `temp.chosen_lsoa_2011` and `temp.chosen_lsoa_2021`.
+
+    As a gzipped CSV, and its number of rows. Raises SourceError where there is no such file, or one of other figures.
+    """
+    if not maps.is_file():
+        raise SourceError(f"There is no {maps} to cut boundaries from: build it with --maps first.")
+    census.execute("attach ? as maps", (f"{maps.resolve().as_uri()}?mode=ro",))
+    [figures] = census.execute("select value from maps.metadata where name = 'figures'").fetchone()
+    if figures != figures_digest(census):
+        raise SourceError(f"{maps} was built for another database: build it anew with --maps.")
+    found = census.execute(
+        """
+        select vintage, code, shape from maps.boundaries
+        where vintage = 2011 and code in (select code from temp.chosen_lsoa_2011)
+        or vintage = 2021 and code in (select code from temp.chosen_lsoa_2021)
+        or vintage = 2024 and code in (
+            select own.code from local_authorities as own where coalesce(own.successor, own.code) in (
+                select local_authority from small_areas where code in (select code from temp.chosen_lsoa_2011)
+                union
+                select local_authority from lsoas_2021 where code in (select code from temp.chosen_lsoa_2021)
+            )
+        )
+        order by vintage, code
+        """
+    ).fetchall()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("vintage", "code", "shape"))
+    writer.writerows(found)
+    return gzip.compress(text.getvalue().encode(), 9, mtime=0), len(found)

@@ -1,0 +1,717 @@
+"""The map: boundaries, tiles and pictures of the extract; of the whole UK where the publications are at hand.
+
+Tiles are decoded by another program than made them, and what they carry is compared with census.db itself.
+"""
+
+import asyncio
+import csv
+import gzip
+import hashlib
+import io
+import json
+import math
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import mapbox_vector_tile
+import pytest
+import shapely
+from datasette.app import Datasette
+
+import build_db
+from api.maps import Maps
+from sources import boundaries
+from sources.publication import SourceError
+from tests.conftest import ROOT, command, datasette_of, site_of
+
+LAYERS = ("uk_2011", "uk_latest")
+NATIONS = {"England": "E09000033", "Wales": "W06000015", "Scotland": "S12000050", "Northern Ireland": "N09000003"}
+INDICES = {
+    "uk_2011": ("england_2019", "wales_2019", "scotland_2020", "northern_ireland_2017"),
+    "uk_latest": ("england_2025", "wales_2025", "scotland_2020", "northern_ireland_2017"),
+}
+BAND = re.compile(r'<g class="d(\d+)">(.*?)</g>', re.DOTALL)
+PATH = re.compile(r'<path d="([^"]+)"><title>([^<]*): decile (\d+)</title></path>')
+
+
+@pytest.fixture(scope="module")
+def built(extract_db) -> SimpleNamespace:
+    return SimpleNamespace(census=extract_db, path=boundaries.map_of(extract_db))
+
+
+def get(site, path: str, **options):
+    return asyncio.run(site.client.get(path, **options))
+
+
+def decoded(data: bytes) -> dict:
+    return mapbox_vector_tile.decode(gzip.decompress(data), default_options={"y_coord_down": True})
+
+
+def tile_of(longitude: float, latitude: float, zoom: int) -> tuple[int, int]:
+    """Column and row, from the north, of the tile in which a point is."""
+    side, angle = 1 << zoom, math.radians(latitude)
+    return int((longitude + 180) / 360 * side), int((1 - math.asinh(math.tan(angle)) / math.pi) / 2 * side)
+
+
+def box_of(column: int, row: int, zoom: int):
+    """The box of a tile, in degrees."""
+    side = 1 << zoom
+
+    def latitude(y):
+        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * y / side))))
+
+    return shapely.box(column / side * 360 - 180, latitude(row + 1), (column + 1) / side * 360 - 180, latitude(row))
+
+
+def shape_of(text: str):
+    degrees = [
+        [[(x / 10_000, y / 10_000) for x, y in ring] for ring in polygon] for polygon in boundaries.polygons(text)
+    ]
+    return shapely.MultiPolygon([(outer, holes) for outer, *holes in degrees])
+
+
+def figures_of(census: sqlite3.Connection, layer: str) -> dict[str, dict]:
+    """What census.db says of the areas of a layer, read without the code that builds the map."""
+    cursor = census.execute(
+        f"""
+        select d.*, indices.nation, indices.year as imd_year, coalesce(a.name, a.publisher_name, b.name) as area_name,
+            coalesce(a.local_authority, b.local_authority) as la_code
+        from deprivation as d join indices on indices.id = d.index_id
+        left join small_areas as a on a.code = d.lsoa_2011 left join lsoas_2021 as b on b.code = d.lsoa_2021
+        where index_id in ({", ".join("?" * 4)})
+        """,
+        INDICES[layer],
+    )
+    names = [column[0] for column in cursor.description]
+    return {row["area_code"]: row for row in (dict(zip(names, values, strict=True)) for values in cursor)}
+
+
+def same(told: dict, row: dict, named: bool) -> None:
+    """Asserts that a feature of a tile says what census.db says."""
+    expected = {name: row[name] for name in boundaries.DECILES} | {
+        "code": row["area_code"],
+        "nation": row["nation"],
+        "imd_year": row["imd_year"],
+        "imd_decile": row["decile"],
+    }
+    if named:
+        expected |= {"imd_rank": row["rank"], "of": row["of"], "la_code": row["la_code"], "area_name": row["area_name"]}
+    assert {name: told.get(name) for name in expected} == expected
+    assert set(told) <= {*expected, "year", "la_name"}
+    assert ("la_name" in told) == (named and row["la_code"] is not None)
+
+
+def check_places(path: Path, census: sqlite3.Connection, places: list[tuple[float, float]]) -> int:
+    """Asserts that the tiles of zoom 12 around places have the areas there, with their figures; how many areas."""
+    seen = 0
+    with closing(sqlite3.connect(path)) as maps:
+        for layer in LAYERS:
+            figures = figures_of(census, layer)
+            for longitude, latitude in places:
+                column, row = tile_of(longitude, latitude, 12)
+                [data] = maps.execute(
+                    f"select tile_data from tiles_{layer} where zoom_level = 12 and tile_column = ? and tile_row = ?",
+                    (column, (1 << 12) - 1 - row),
+                ).fetchone()
+                features = decoded(data)[layer]["features"]
+                for feature in features:
+                    same(feature["properties"], figures[feature["properties"]["code"]], named=True)
+                codes = [feature["properties"]["code"] for feature in features]
+                assert len(set(codes)) == len(codes)
+                box = box_of(column, row, 12)
+                eras = {"uk_2011": {2011: "EWS9"}, "uk_latest": {2021: "EW", 2011: "S9"}}[layer]
+                west, south, east, north = (round(10_000 * edge) for edge in box.buffer(0.002).bounds)
+                own = {
+                    code: shape_of(shape)
+                    for code, shape, vintage in maps.execute(
+                        "select code, shape, vintage from boundaries join boundaries_around using (id)"
+                        " where east >= ? and west <= ? and north >= ? and south <= ?",
+                        (west, east, south, north),
+                    )
+                    if code[0] in eras.get(vintage, "")
+                }
+                # 20 m to either side: tiles have a border, and a grid of 6 m.
+                surely = {code for code, shape in own.items() if shape.buffer(0).intersects(box.buffer(-0.0003))}
+                perhaps = {code for code, shape in own.items() if shape.buffer(0).intersects(box.buffer(0.002))}
+                assert surely <= set(codes) <= perhaps, (surely - set(codes), set(codes) - perhaps)
+                seen += len(codes)
+    return seen
+
+
+def places_of(census: sqlite3.Connection, count: int) -> list[tuple[float, float]]:
+    """Places where people live, some in each nation."""
+    random.seed(9)
+    found = []
+    for nation in NATIONS:
+        rows = census.execute(
+            "select longitude, latitude from small_areas where nation = ? and latitude is not null order by code",
+            (nation,),
+        ).fetchall()
+        found += random.sample(rows, count // len(NATIONS))
+    return found
+
+
+# What is built
+
+
+def test_the_file_is_mbtiles_and_says_whose_it_is(built):
+    with closing(sqlite3.connect(built.path)) as maps:
+        told = dict(maps.execute("select name, value from metadata"))
+        assert (told["name"], told["format"], told["minzoom"], told["maxzoom"]) == ("uk_latest", "pbf", "0", "12")
+        assert [layer["id"] for layer in json.loads(told["json"])["vector_layers"]] == ["uk_latest"]
+        columns = [row[1] for row in maps.execute("pragma table_info(tiles)")]
+        assert columns == ["zoom_level", "tile_column", "tile_row", "tile_data"]
+        [data] = maps.execute("select tile_data from tiles where zoom_level = 12 limit 1").fetchone()
+        assert list(decoded(data)) == ["uk_latest"]
+        assert maps.execute("pragma application_id").fetchone() == (0x4D504258,)
+        credited = maps.execute("select id, licence, attribution, sha256, rows from publications").fetchall()
+    assert len(credited) == len(boundaries.PUBLISHED)
+    assert all(len(row[3]) == 64 and row[4] > 0 and "Government Licence" in row[1] for row in credited)
+    with closing(sqlite3.connect(built.census)) as census:
+        names = {row[0] for row in census.execute("select name from sqlite_master")}
+    assert not [name for name in names if "boundar" in name or "tile" in name], "the map is no part of census.db"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_area_is_in_the_tiles_of_each_zoom_from_ten_with_its_figures(built, layer):
+    with closing(sqlite3.connect(built.census)) as census, closing(sqlite3.connect(built.path)) as maps:
+        figures = figures_of(census, layer)
+        assert len(figures) > 1500
+        for zoom in range(8, 13):
+            codes = set()
+            for (data,) in maps.execute(f"select tile_data from tiles_{layer} where zoom_level = ?", (zoom,)):
+                for feature in decoded(data)[layer]["features"]:
+                    codes.add(feature["properties"]["code"])
+                    same(feature["properties"], figures[feature["properties"]["code"]], named=True)
+            assert codes <= figures.keys()
+            assert zoom < 10 or codes == figures.keys()
+
+
+def test_tiles_of_low_zooms_have_deciles_and_no_names(built):
+    with closing(sqlite3.connect(built.census)) as census, closing(sqlite3.connect(built.path)) as maps:
+        figures = figures_of(census, "uk_latest")
+        seen = 0
+        for (data,) in maps.execute("select tile_data from tiles_uk_latest where zoom_level < 8"):
+            for feature in decoded(data)["uk_latest"]["features"]:
+                same(feature["properties"], figures[feature["properties"]["code"]], named=False)
+                seen += 1
+    assert seen > 1000
+
+
+def test_the_tiles_around_twenty_places_have_exactly_the_areas_there(built):
+    with closing(sqlite3.connect(built.census)) as census:
+        assert check_places(built.path, census, places_of(census, 20)) > 500
+
+
+def test_local_authorities_are_outlined_with_their_codes_of_today(built):
+    with closing(sqlite3.connect(built.census)) as census, closing(sqlite3.connect(built.path)) as maps:
+        wanted = dict(
+            census.execute(
+                "select code, coalesce(successor, code) from local_authorities where vintages like '%2024%'"
+                " and coalesce(successor, code) in (select local_authority from small_areas"
+                " union select local_authority from lsoas_2021)"
+            )
+        )
+        names = dict(census.execute("select code, name from local_authorities"))
+        found = {}
+        for (data,) in maps.execute("select tile_data from tiles_local_authorities where zoom_level = 10"):
+            for feature in decoded(data)["local_authorities"]["features"]:
+                told = feature["properties"]
+                found[told["code"]] = told["la_code"]
+                assert (told["area_name"], told["la_name"]) == (names[told["code"]], names[told["la_code"]])
+                assert told["year"] == 2024
+    assert found == wanted
+
+
+def test_neighbours_meet_without_slivers(built):
+    """In Westminster and around it, at each zoom, areas neither overlap nor leave gaps."""
+    with closing(sqlite3.connect(built.path)) as maps:
+        for zoom in (10, 11, 12):
+            column, row = tile_of(-0.16, 51.515, zoom)
+            [data] = maps.execute(
+                "select tile_data from tiles_uk_2011 where zoom_level = ? and tile_column = ? and tile_row = ?",
+                (zoom, column, (1 << zoom) - 1 - row),
+            ).fetchone()
+            shapes = [shapely.geometry.shape(f["geometry"]).buffer(0) for f in decoded(data)["uk_2011"]["features"]]
+            assert len(shapes) > 20
+            union = shapely.union_all(shapes)
+            parts = union.geoms if union.geom_type == "MultiPolygon" else [union]
+            holes = sum(shapely.Polygon(hole).area for part in parts for hole in part.interiors)
+            assert holes / union.area < 0.001, f"zoom {zoom}: gaps"
+            assert (sum(shape.area for shape in shapes) - union.area) / union.area < 0.002, f"zoom {zoom}: overlaps"
+
+
+def test_shapes_are_the_published_boundaries_to_ten_metres():
+    square = [[-1.00004, 52.0], [-1.0, 52.00006], [-0.9, 52.1], [-0.9, 52.1], [-0.90001, 52.10001], [-1.00004, 52.0]]
+    shape = boundaries.packed({"type": "Polygon", "coordinates": [square]})
+    assert json.loads(shape) == [[[-10000, 520000, 0, 1, 1000, 999, -1000, -1000]]]
+    assert list(boundaries.polygons(shape)) == [
+        [[(-10000, 520000), (-10000, 520001), (-9000, 521000), (-10000, 520000)]]
+    ]
+    assert boundaries.bounds(shape) == (-10000, -9000, 520000, 521000)
+    assert boundaries.packed({"type": "Point", "coordinates": [0, 0]}) is None
+    assert boundaries.packed({"type": "Polygon", "coordinates": [[[0, 0], [0.00001, 0], [0, 0.00001], [0, 0]]]}) is None
+
+
+def test_the_same_boundaries_give_the_same_bytes(built, tmp_path):
+    shutil.copy(built.census, tmp_path / "census.db")
+    assert command("--maps", "--output", tmp_path / "census.db").returncode == 0
+    assert boundaries.map_of(tmp_path / "census.db").read_bytes() == built.path.read_bytes()
+
+
+# What is refused
+
+
+def tampered(folder: Path, change) -> Path:
+    """The extract's boundaries with their rows changed, and a manifest that fits."""
+    header, *rows = csv.reader(io.StringIO(gzip.decompress(boundaries.EXTRACT.read_bytes()).decode(), newline=""))
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *change(rows)])
+    data = gzip.compress(text.getvalue().encode())
+    path = folder / boundaries.EXTRACT.name
+    path.write_bytes(data)
+    manifest = {"tables": {"boundaries": {"sha256": hashlib.sha256(data).hexdigest()}}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return path
+
+
+def test_an_area_without_a_boundary_and_a_boundary_without_an_area_are_named(built, tmp_path, monkeypatch, capsys):
+    def change(rows):
+        return [[v, "E01999999" if code == "E01004736" and v == "2021" else code, s] for v, code, s in rows]
+
+    monkeypatch.setattr(boundaries, "EXTRACT", tampered(tmp_path, change))
+    shutil.copy(built.census, tmp_path / "census.db")
+    path = boundaries.map_of(tmp_path / "census.db")
+    path.parent.mkdir()
+    path.write_bytes(b"an older map")
+    assert build_db.main(["--maps", "--output", str(tmp_path / "census.db")]) == 1
+    told = capsys.readouterr().err
+    assert "1 of lsoa_2021 have no boundary: E01004736." in told
+    assert "1 of lsoa_2021 have a boundary and no figures: E01999999." in told
+    assert "nothing was built; the old uk.mbtiles is as it was." in told
+    assert path.read_bytes() == b"an older map"
+    assert [file.name for file in path.parent.iterdir()] == ["uk.mbtiles"]
+
+
+def test_boundaries_that_are_not_those_of_the_manifest_are_refused(built, tmp_path, monkeypatch):
+    path = tampered(tmp_path, lambda rows: rows)
+    (tmp_path / "manifest.json").write_text(json.dumps({"tables": {"boundaries": {"sha256": "0"}}}))
+    monkeypatch.setattr(boundaries, "EXTRACT", path)
+    with pytest.raises(SourceError, match="another sha256"):
+        boundaries.build(built.census, tmp_path / "maps" / "uk.mbtiles", None)
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"no json", "is not GeoJSON"),
+        (b'{"features": []}', "has no boundaries"),
+        (b'{"features": [{"properties": {"X": "E01000001"}, "geometry": null}]}', "is not GeoJSON"),
+        (b'{"features": [{"properties": {"LSOA11CD": "E01000001"}, "geometry": null}]}', "E01000001 has no boundary"),
+    ],
+)
+def test_a_file_of_boundaries_that_is_none_is_named(tmp_path, content, told):
+    path = tmp_path / "layer.geojson"
+    path.write_bytes(content)
+    obtained = SimpleNamespace(name=path.name, open=lambda: path.open("rb"))
+    with pytest.raises(SourceError, match=rf"layer\.geojson.*{told}|layer\.geojson: {told}"):
+        boundaries.read(obtained, "LSOA11CD")
+
+
+def test_without_tippecanoe_there_are_pictures_and_no_tiles(built, tmp_path, monkeypatch):
+    monkeypatch.setattr(boundaries, "tippecanoe", lambda: None)
+    census = tmp_path / "census.db"
+    shutil.copy(built.census, census)
+    said = []
+    counted = boundaries.build(census, boundaries.map_of(census), None, said.append)
+    assert set(counted.values()) == {0}
+    assert said == ["there is no program tippecanoe: no tiles are made, only pictures"]
+    site = Datasette(config_dir=site_of(census, tmp_path_factory_folder(tmp_path)))
+    assert get(site, "/tiles/uk_latest/0/0/0.pbf").status_code == 404
+    assert '<svg class="picture"' in get(site, "/local-authority/W06000015").text
+    text = get(site, "/map").text
+    assert '<svg class="picture"' in text
+    assert "maplibre" not in text
+
+
+def tmp_path_factory_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    return folder
+
+
+def test_a_killed_build_leaves_the_old_map_and_the_next_one_clears_up(built, tmp_path):
+    census = tmp_path / "census.db"
+    shutil.copy(built.census, census)
+    path = boundaries.map_of(census)
+    path.parent.mkdir()
+    path.write_bytes(b"an older map")
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "build_db.py", "--maps", "--output", census],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not list(path.parent.glob(".building-*/*.mbtiles*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert path.read_bytes() == b"an older map"
+    assert list(path.parent.glob(".building-*"))
+    assert command("--maps", "--output", census).returncode == 0
+    assert [file.name for file in path.parent.iterdir()] == ["uk.mbtiles"]
+
+
+# What is served
+
+
+def test_a_tile_is_sent_as_it_is_stored(extract_site, built):
+    column, row = tile_of(-0.1416, 51.501, 12)
+    with closing(sqlite3.connect(built.path)) as maps:
+        [stored] = maps.execute(
+            "select tile_data from tiles_uk_latest where zoom_level = 12 and tile_column = ? and tile_row = ?",
+            (column, (1 << 12) - 1 - row),
+        ).fetchone()
+    address = f"/tiles/uk_latest/12/{column}/{row}.pbf"
+    answer = get(extract_site, address, headers={"accept-encoding": "gzip, br"})
+    assert answer.status_code == 200
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) == len(stored)
+    assert answer.content == gzip.decompress(stored)  # httpx has unpacked it
+    assert answer.headers["content-type"] == "application/vnd.mapbox-vector-tile"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    plain = get(extract_site, address, headers={"accept-encoding": "identity"})
+    assert ("content-encoding" in plain.headers, plain.content) == (False, answer.content)
+    again = get(extract_site, address, headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    head = asyncio.run(extract_site.client.head(address))
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", answer.headers["etag"])
+
+
+@pytest.mark.parametrize(
+    "path, status, reason",
+    [
+        ("uk_latest/5/1/1.pbf", 204, None),
+        ("uk_latest/12/4095/4095.pbf", 204, None),
+        ("uk_latest/13/4095/2700.pbf", 404, "no_tile"),
+        ("uk_latest/99/0/0.pbf", 404, "no_tile"),
+        ("uk_latest/5/32/1.pbf", 404, "no_tile"),
+        ("uk_latest/5/1/32.pbf", 404, "no_tile"),
+        ("uk_latest/5/1/x.pbf", 404, "no_tile"),
+        ("uk_latest/5/1/1.png", 404, "no_tile"),
+        ("uk_latest/5/-1/1.pbf", 404, "no_tile"),
+        ("uk_1991/5/1/1.pbf", 404, "no_layer"),
+        ("uk_1991.json", 404, "no_layer"),
+        ("sqlite_master/5/1/1.pbf", 404, "no_layer"),
+        ("", 404, "no_tile"),
+    ],
+)
+def test_what_is_no_tile_says_why(extract_site, path, status, reason):
+    answer = get(extract_site, f"/tiles/{path}")
+    assert answer.status_code == status
+    assert answer.headers["access-control-allow-origin"] == "*"
+    if reason:
+        assert answer.json()["reason"] == reason
+    else:
+        assert answer.content == b""
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, "local_authorities"])
+def test_tilejson_leads_to_tiles_that_may_be_kept(extract_site, layer):
+    told = get(extract_site, f"/tiles/{layer}.json").json()
+    assert (told["tilejson"], told["minzoom"], told["maxzoom"]) == ("3.0.0", 0, 12)
+    assert [one["id"] for one in told["vector_layers"]] == [layer]
+    assert [index["id"] for index in told["indices"]] == list(INDICES.get(layer, ()))
+    assert "Government Licence" in told["attribution"]
+    column, row = tile_of(-3.18, 51.48, 10)
+    [address] = told["tiles"]
+    assert address.startswith("http://localhost/tiles/")
+    answer = get(extract_site, address.format(z=10, x=column, y=row).removeprefix("http://localhost"))
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    features = mapbox_vector_tile.decode(answer.content)[layer]["features"]
+    assert {name for feature in features for name in feature["properties"]} <= told["vector_layers"][0]["fields"].keys()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_tiles_are_only_read(extract_site, method):
+    answer = asyncio.run(extract_site.client.request(method, "/tiles/uk_latest/0/0/0.pbf"))
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert asyncio.run(extract_site.client.options("/tiles/uk_latest/0/0/0.pbf")).status_code == 204
+
+
+def test_tiles_are_below_a_base_url_too(built, tmp_path):
+    folder = site_of(built.census, tmp_path)
+    settings = json.loads((folder / "settings.json").read_text()) | {"base_url": "/census/"}
+    site = Datasette(config_dir=folder, settings=settings)
+    told = get(site, "/tiles/uk_latest.json").json()
+    assert told["tiles"][0].startswith("http://localhost/census/tiles/uk_latest/{z}")
+    assert get(site, "/tiles/uk_latest/0/0/0.pbf").status_code == 200
+    assert 'data-tiles="/census/tiles/"' in get(site, "/map").text
+
+
+def test_without_a_map_nothing_else_is_missing(built, tmp_path):
+    folder = site_of(built.census, tmp_path)
+    (folder / "maps").unlink()
+    site = datasette_of(folder)
+    answer = get(site, "/tiles/uk_latest/0/0/0.pbf")
+    assert (answer.status_code, answer.json()["reason"]) == (404, "no_map")
+    assert "--maps" in answer.json()["detail"]
+    for path in ("/postcode/SW1A1AA", "/area/E01004736", "/local-authority/W06000015"):
+        text = get(site, path).text
+        assert "Decile" in text
+        assert '<svg class="picture"' not in text
+    text = get(site, "/map").text
+    assert "Cardiff" in text
+    assert "There are no boundaries here" in text
+
+
+@pytest.mark.parametrize("damage", ["figures", "garbage", "empty"])
+def test_a_map_of_other_figures_is_not_shown(built, tmp_path, damage):
+    """One decile more or less, and the pages and the map would say different things."""
+    folder = site_of(built.census, tmp_path)
+    (folder / "maps").unlink()
+    (folder / "maps").mkdir()
+    path = folder / "maps" / "uk.mbtiles"
+    shutil.copy(built.path, path)
+    if damage == "figures":
+        (folder / "inspect-data.json").unlink()
+        with closing(sqlite3.connect(folder / "census.db")) as census:
+            census.execute("update deprivation set decile = 1 where area_code = 'E01004736'")
+            census.execute("update edition set digest = 'of other figures'")
+            census.commit()
+        told = "of other figures"
+    else:
+        path.write_bytes(b"garbage" * 1000 if damage == "garbage" else b"")
+        told = "damaged"
+    site = datasette_of(folder)
+    answer = get(site, "/tiles/uk_latest/0/0/0.pbf")
+    assert answer.status_code == 404
+    assert told in answer.json()["detail"]
+    assert '<svg class="picture"' not in get(site, "/postcode/SW1A1AA").text
+    assert get(site, "/map").status_code == 200
+
+
+def test_a_map_of_the_same_figures_stays_when_the_rest_changes(built, tmp_path):
+    """A new directory of postcodes changes the digest, and no area."""
+    folder = site_of(built.census, tmp_path)
+    (folder / "inspect-data.json").unlink()
+    with closing(sqlite3.connect(folder / "census.db")) as census:
+        census.execute("update edition set digest = 'of a newer directory'")
+        census.commit()
+    assert get(datasette_of(folder), "/tiles/uk_latest/0/0/0.pbf").status_code == 200
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("nation", NATIONS)
+def test_an_authority_s_picture_has_each_of_its_areas_in_its_decile_s_colour(extract_site, built, nation):
+    text = get(extract_site, f"/local-authority/{NATIONS[nation]}").text
+    pictures = re.findall(r'<svg class="picture".*?</svg>', text, re.DOTALL)
+    with closing(sqlite3.connect(built.census)) as census:
+        indices = census.execute(
+            "select id, geography, title from indices where nation = ? order by year desc", (nation,)
+        ).fetchall()
+        assert len(pictures) == len(indices)
+        for picture, (index, geography, title) in zip(pictures, indices, strict=True):
+            parent = {"lsoa_2011": "small_areas", "lsoa_2021": "lsoas_2021"}[geography]
+            wanted = census.execute(
+                f"select coalesce(a.name, a.publisher_name, a.code), decile from deprivation join {parent} as a"
+                " on a.code = area_code where index_id = ? and a.local_authority = ?",
+                (index, NATIONS[nation]),
+            ).fetchall()
+            drawn = [
+                (called, int(decile), int(band))
+                for band, paths in BAND.findall(picture)
+                for _, called, decile in PATH.findall(paths)
+            ]
+            assert sorted((called.replace("&#39;", "'"), decile) for called, decile, _ in drawn) == sorted(wanted)
+            assert all(decile == band for _, decile, band in drawn)
+            assert title in picture
+            assert 'role="img"' in picture
+            assert f'<desc id="picture-{index}-text">Its {len(wanted):,} areas' in picture
+            assert len(picture.encode()) < 200_000
+    assert "1 most deprived" in text
+
+
+def drawn_path(d: str):
+    """The polygons of the `d` of a path, drawn from it again."""
+    polygons = []
+    for part in re.findall(r"M(-?\d+) (-?\d+)l([^z]*)z", d):
+        x, y = int(part[0]), int(part[1])
+        points, steps = [(x, y)], [int(n) for n in re.findall(r"-?\d+", part[2])]
+        for dx, dy in zip(steps[::2], steps[1::2], strict=True):
+            x, y = x + dx, y + dy
+            points.append((x, y))
+        polygons.append(shapely.Polygon(points).buffer(0))
+    return shapely.union_all(polygons)
+
+
+def test_a_picture_has_the_areas_where_they_are(extract_site, built):
+    """Against the boundaries, projected by another formula: each area's middle and surface."""
+    text = get(extract_site, "/local-authority/W06000015").text
+    picture = re.search(r'<svg class="picture".*?</svg>', text, re.DOTALL)[0]
+    drawn = {called: drawn_path(d) for d, called, _ in PATH.findall(picture)}
+    with closing(sqlite3.connect(built.census)) as census, closing(sqlite3.connect(built.path)) as maps:
+        names = dict(
+            census.execute(
+                "select name, code from lsoas_2021 where local_authority = 'W06000015' and code in"
+                " (select area_code from deprivation where index_id = 'wales_2025')"
+            )
+        )
+        real = {}
+        for name, code in names.items():
+            [text_] = maps.execute("select shape from boundaries where vintage = 2021 and code = ?", (code,)).fetchone()
+            real[name] = shapely.transform(
+                shape_of(text_).buffer(0),
+                lambda points: [
+                    (x, -math.degrees(math.log(math.tan(math.pi / 4 + math.radians(y) / 2)))) for x, y in points
+                ],
+            )
+    assert drawn.keys() == real.keys()
+    whole = shapely.union_all(list(real.values()))
+    west, north, east, _ = whole.bounds
+    scale = re.search(r'viewBox="0 0 (\d+) (\d+)"', picture)
+    units = max(int(scale[1]), int(scale[2])) / max(east - west, whole.bounds[3] - north)
+    for name, shape in drawn.items():
+        middle, own = shape.centroid, real[name].centroid
+        assert abs((own.x - west) * units - middle.x) < 1.5, name
+        assert abs((own.y - north) * units - middle.y) < 1.5, name
+        assert shape.area == pytest.approx(real[name].area * units**2, rel=0.15, abs=60), name
+
+
+@pytest.mark.parametrize("path", ["/postcode/SW1A1AA", "/postcode/CF143LX", "/postcode/BT27DX", "/area/S01011473"])
+def test_a_place_s_picture_has_its_own_area_outlined_among_its_neighbours(extract_site, built, path):
+    text = get(extract_site, path).text
+    [picture] = re.findall(r'<svg class="picture".*?</svg>', text, re.DOTALL)
+    assert picture.count('class="own"') == 1
+    assert ('class="here"' in picture) == path.startswith("/postcode/")
+    own = drawn_path(re.search(r'class="own" d="([^"]+)"', picture)[1])
+    paths = [(drawn_path(d), called, int(decile)) for d, called, decile in PATH.findall(picture)]
+    assert len(paths) > 5
+    inside = [called for shape, called, _ in paths if shape.equals(own)]
+    told = re.search(r"<desc[^>]*>(.*?): decile (\d+), outlined", picture)
+    assert inside == [told[1]]
+    big = re.search(r'<span class="big">Decile (\d+)</span>', text)[1]
+    assert told[2] == big, "the newest index of the page"
+    if "here" in picture:
+        x, y = (int(n) for n in re.search(r'class="here" cx="(-?\d+)" cy="(-?\d+)"', picture).groups())
+        width, height = (int(n) for n in re.search(r'viewBox="0 0 (\d+) (\d+)"', picture).groups())
+        assert 0 < x < width
+        assert 0 < y < height
+        assert own.distance(shapely.Point(x, y)) < 0.2 * width, "the postcode is in its area, or at its edge"
+    with closing(sqlite3.connect(built.census)) as census:
+        for _, called, decile in paths:
+            known = census.execute(
+                "select decile from deprivation left join small_areas a on a.code = lsoa_2011"
+                " left join lsoas_2021 b on b.code = lsoa_2021 where coalesce(a.name, a.publisher_name, b.name) = ?",
+                (called.replace("&#39;", "'"),),
+            ).fetchall()
+            assert (decile,) in known
+
+
+def test_the_map_s_list_counts_the_areas_in_the_first_decile(extract_site, built):
+    for layer, indices in INDICES.items():
+        text = get(extract_site, f"/map?layer={layer}").text
+        rows = re.findall(
+            r'local-authority/([A-Z0-9]+)">[^<]*</a></th><td>([\d,]+)</td><td>([\d,]+)</td><td>([\d.]+) %', text
+        )
+        with closing(sqlite3.connect(built.census)) as census:
+            wanted = census.execute(
+                f"""
+                select coalesce(a.local_authority, b.local_authority) as la, count(*), sum(decile = 1)
+                from deprivation left join small_areas a on a.code = lsoa_2011
+                left join lsoas_2021 b on b.code = lsoa_2021 where index_id in {indices} group by la
+                """
+            ).fetchall()
+        assert sorted((code, int(areas), int(most)) for code, areas, most, _ in rows) == sorted(wanted)
+        for _, areas, most, share in rows:
+            assert float(share) == pytest.approx(100 * int(most) / int(areas), abs=0.06)
+
+
+@pytest.mark.parametrize(
+    "asked, at",
+    [
+        ("sw1a 1aa", "14/51.50101/-0.14159"),
+        ("E01004736", "13/51."),
+        ("W06000015", "10/51."),
+        ("S08000028", "8/5"),
+    ],
+)
+def test_the_box_of_the_map_leads_to_a_place_on_it(extract_site, asked, at):
+    answer = get(extract_site, f"/map?q={asked}", follow_redirects=False)
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith(f"/map?layer=uk_latest#at={at}")
+
+
+@pytest.mark.parametrize("asked", ["Cardiff", "SW1A1ZZ", "nowhere"])
+def test_what_has_no_certain_place_leads_to_the_list_of_what_it_may_mean(extract_site, asked):
+    answer = get(extract_site, f"/map?q={asked}", follow_redirects=False)
+    assert answer.headers["location"] == f"/search?q={asked}"
+
+
+def test_an_unknown_map_is_named(extract_site):
+    answer = get(extract_site, "/map?layer=uk_1991")
+    assert answer.status_code == 404
+    assert "no map &#39;uk_1991&#39;: uk_latest and uk_2011 are" in answer.text
+
+
+# The whole UK
+
+
+def test_the_map_of_the_uk_is_built_in_time_and_small(full_maps):
+    assert full_maps.seconds < 240
+    assert full_maps.peak < 2 << 30
+    assert full_maps.path.stat().st_size <= 80_000_000
+    print(f"{full_maps.seconds:.0f} s, {full_maps.peak >> 20} MiB, {full_maps.path.stat().st_size / 1e6:.1f} MB")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_area_of_every_index_is_in_the_tiles_of_the_uk(full_build, full_maps, layer):
+    with closing(sqlite3.connect(full_build.path)) as census, closing(sqlite3.connect(full_maps.path)) as maps:
+        figures = figures_of(census, layer)
+        assert len(figures) == {"uk_2011": 42619, "uk_latest": 43538}[layer]
+        for zoom in (10, 12):
+            codes = set()
+            for (data,) in maps.execute(f"select tile_data from tiles_{layer} where zoom_level = ?", (zoom,)):
+                for feature in decoded(data)[layer]["features"] if zoom == 10 else ():
+                    codes.add(feature["properties"]["code"])
+                    same(feature["properties"], figures[feature["properties"]["code"]], named=True)
+                if zoom == 12:  # its codes alone: to decode all is a matter of minutes
+                    codes.update(re.findall(rb"[EWS]01[0-9]{6}|95[A-Z]{2}[0-9]{2}[A-Z][0-9]", gzip.decompress(data)))
+            assert {code if isinstance(code, str) else code.decode() for code in codes} == figures.keys()
+
+
+def test_the_tiles_around_twenty_places_of_the_uk_have_exactly_the_areas_there(full_build, full_maps):
+    with closing(sqlite3.connect(full_build.path)) as census:
+        assert check_places(full_maps.path, census, places_of(census, 20)) > 500
+
+
+@pytest.mark.usefixtures("full_maps")
+def test_the_picture_of_the_largest_authority_is_below_200_kB(full_build, tmp_path):
+    site = datasette_of(site_of(full_build.path, tmp_path))
+    with closing(sqlite3.connect(full_build.path)) as census:
+        most = census.execute(
+            "select local_authority from small_areas group by 1 order by count(*) desc limit 5"
+        ).fetchall()
+        large = census.execute(
+            "select code from local_authorities where name in ('Highland', 'Argyll and Bute', 'Cornwall')"
+        ).fetchall()
+    assert len(large) == 3
+    for (code,) in most + large:
+        pictures = re.findall(r'<svg class="picture".*?</svg>', get(site, f"/local-authority/{code}").text, re.DOTALL)
+        assert pictures, code
+        assert max(len(picture.encode()) for picture in pictures) < 200_000, code
+    assert Maps(full_build.path).layers == ("uk_2011", "uk_latest", "local_authorities")
