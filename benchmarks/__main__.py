@@ -23,8 +23,8 @@ import yaml
 from datasette.app import Datasette
 
 import build_db
-from benchmarks import api, append, pages
-from sources import extracts
+from benchmarks import api, append, pages, tiles
+from sources import boundaries, extracts
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "30"))
@@ -142,9 +142,12 @@ def main() -> None:
         loading(Path(folder))
     if not (ROOT / "census.db").exists():
         assert build_db.main([]) == 0
+    if not boundaries.map_of(ROOT / "census.db").exists():
+        assert build_db.main(["--maps"]) == 0
     answering(ROOT / "census.db")
     pages.main(SECONDS / 6)
     with tempfile.TemporaryDirectory() as folder:
+        tiles.main(Path(folder), SECONDS / 6)
         api.main(Path(folder), SECONDS / 2)
         append.main(Path(folder), min(1_000_000, int(SECONDS * 10_000)))
 

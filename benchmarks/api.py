@@ -42,9 +42,10 @@ def served(command: list, port: int, ready: str):
         process.wait(10)
 
 
-def load(port: int, requests: Path, connections: int, seconds: int) -> tuple[float, float, float]:
+def load(port: int, requests: Path, connections: int, seconds: int, *headers: str) -> tuple[float, float, float]:
     """Requests a second, median and 99th percentile in ms of `seconds` with wrk. Any error ends the benchmark."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
+    command += [*(word for header in headers for word in ("-H", header))]
     command += ["-s", ROOT / "benchmarks" / "wrk.lua", f"http://127.0.0.1:{port}", "--", requests]
     told = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
     n, microseconds, p50, p99, wrong = map(float, re.search("measured (.*)", told)[1].split())

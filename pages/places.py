@@ -356,6 +356,7 @@ class Places:
             "local_authority.html",
             {
                 "place": told,
+                "scale": charts.scale(),
                 "address": f"/local-authority/{code}",
                 "successor": self.authorities.get(told["successor"]),
                 "editions": editions,
@@ -409,6 +410,7 @@ class Places:
             "map.html",
             {
                 "layer": layer,
+                "scale": charts.scale(),
                 "indices": [self.indices[index["id"]] for index in indices],
                 "tiled": self.maps is not None and {layer, "local_authorities"} <= {*self.maps.layers},
                 "version": self.maps and self.maps.version,

@@ -1,7 +1,7 @@
 """What every answer of Datasette says about itself, and what of a request Datasette never sees.
 
-- An answer has an entity tag of the database's digest and this code's, and may be kept an hour; one to free SQL may be
-  asked again. Who has it already is answered 304 before any SQL runs.
+- An answer has an entity tag of the database's digest, this code's and the map's, and may be kept an hour; one to free
+  SQL may be asked again. Who has it already is answered 304 before any SQL runs.
 - `Referrer-Policy: strict-origin`: map tiles come (OpenStreetMap's policy asks for a Referer,
   https://operations.osmfoundation.org/policies/tiles/) and other hosts see this site's origin, never a path or query.
 - A content security policy: nothing comes from elsewhere but tiles, and on our own pages no script stands within.
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from datasette import __version__, hookimpl
 
+from api import maps
 from api.web import CODE, header
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -46,7 +47,9 @@ def startup(datasette):
         census = datasette.databases.get("census")
         if census is not None and await census.table_exists("edition"):
             [digest] = (await census.execute("select digest from edition")).first()
-            datasette._census_etag = f'W/"{digest[:16]}-{PAGES}"'.encode()
+            pictured = maps.opened(datasette)[0]
+            more = f"-{pictured.version[:8]}" if pictured else ""
+            datasette._census_etag = f'W/"{digest[:16]}-{PAGES}{more}"'.encode()
 
     return read
 
@@ -122,7 +125,7 @@ def is_own(path: str) -> bool:
 
 def keepable(path: str) -> bool:
     """Whether answers at `path` depend on nothing but the address, the database and the code."""
-    return not path.startswith(("/-/", "/static/", "/download/", "/guide"))
+    return not path.startswith(("/-/", "/static/", "/download/", "/guide", "/map/"))
 
 
 def without_secrets(scope: dict) -> tuple[dict, bool]:

@@ -22,6 +22,7 @@ Allow: /download$
 Allow: /api/v1$
 Allow: /census$
 Allow: /spreadsheet$
+Allow: /map$
 Allow: /local-authority/
 Allow: /health-geography/
 {lists}

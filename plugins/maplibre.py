@@ -4,6 +4,7 @@ It is not in the repository; its licence (3-Clause BSD) is named in its first li
 picture and a list.
 """
 
+import hashlib
 import importlib.util
 from functools import cache
 from pathlib import Path
@@ -38,4 +39,8 @@ async def script(request):
     name = request.url_vars["file"]
     if name not in library():
         raise NotFound("The program of the map is not installed: make map does it.")
-    return Response(library()[name].decode(), content_type=FILES[name])
+    etag = f'W/"{hashlib.sha256(library()[name]).hexdigest()[:16]}"'
+    headers = {"etag": etag, "cache-control": "public, max-age=86400"}
+    if etag in (request.headers.get("if-none-match") or ""):
+        return Response("", status=304, headers=headers)
+    return Response(library()[name].decode(), headers=headers, content_type=FILES[name])

@@ -171,7 +171,7 @@ def extract_site(extract_db, guide, tmp_path_factory) -> Datasette:  # noqa: ARG
 
 
 @pytest.fixture(scope="session")
-def full_site(full_build, tmp_path_factory) -> Datasette:
+def full_site(full_build, full_maps, tmp_path_factory) -> Datasette:  # noqa: ARG001
     return datasette_of(site_of(full_build.path, tmp_path_factory.mktemp("full_site")))
 
 

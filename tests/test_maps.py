@@ -30,7 +30,7 @@ from datasette.app import Datasette
 
 import build_db
 from api.maps import Maps
-from sources import boundaries
+from sources import boundaries, extracts
 from sources.publication import SourceError
 from tests.conftest import ROOT, command, datasette_of, site_of
 
@@ -269,7 +269,31 @@ def test_the_same_boundaries_give_the_same_bytes(built, tmp_path):
     assert boundaries.map_of(tmp_path / "census.db").read_bytes() == built.path.read_bytes()
 
 
+def test_the_extract_s_boundaries_were_cut_from_the_uk_s(full_build, full_maps):
+    """Those of its areas, with no other byte."""
+    with closing(sqlite3.connect(full_build.path)) as census:
+        for table, parent in (("lsoa_2011", "small_areas"), ("lsoa_2021", "lsoas_2021")):
+            with (extracts.FOLDER / f"{parent}.csv").open(newline="") as file:
+                codes = [(row["code"],) for row in csv.DictReader(file)]
+            census.execute(f"create temp table chosen_{table} (code text primary key)")
+            census.executemany(f"insert into chosen_{table} values (?)", codes)
+        data, rows = boundaries.cut(full_maps.path, census)
+    assert gzip.decompress(data) == gzip.decompress(boundaries.EXTRACT.read_bytes())
+    assert rows == json.loads((extracts.FOLDER / "manifest.json").read_text())["tables"]["boundaries"]["rows"]
+
+
 # What is refused
+
+
+def test_boundaries_are_not_cut_from_the_map_of_another_database(built, tmp_path):
+    with closing(sqlite3.connect(":memory:")) as census, closing(sqlite3.connect(built.census)) as whole:
+        whole.backup(census)
+        census.execute("update deprivation set rank = rank + 1 where area_code = 'E01004736'")
+        census.commit()
+        with pytest.raises(SourceError, match="was built for another database"):
+            boundaries.cut(built.path, census)
+        with pytest.raises(SourceError, match="build it with --maps first"):
+            boundaries.cut(tmp_path / "uk.mbtiles", census)
 
 
 def tampered(folder: Path, change) -> Path:
@@ -715,3 +739,37 @@ def test_the_picture_of_the_largest_authority_is_below_200_kB(full_build, tmp_pa
         assert pictures, code
         assert max(len(picture.encode()) for picture in pictures) < 200_000, code
     assert Maps(full_build.path).layers == ("uk_2011", "uk_latest", "local_authorities")
+
+
+# The program that draws
+
+
+def test_the_program_of_the_map_comes_from_here_with_its_licence(extract_site):
+    answer = get(extract_site, "/map/maplibre-gl.js")
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert "@license 3-Clause BSD" in answer.text[:400]
+    again = get(extract_site, "/map/maplibre-gl.js", headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert get(extract_site, "/map/maplibre-gl.css").headers["content-type"] == "text/css; charset=utf-8"
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "maplibre-gl" not in tracked, "it is not in the repository"
+
+
+def test_without_the_program_the_map_is_a_picture_and_a_list(extract_site, built, tmp_path):
+    site = datasette_of(site_of(built.census, tmp_path))
+    asyncio.run(site.invoke_startup())
+    site._census_map_program = False
+    text = get(site, "/map").text
+    assert "maplibre-gl" not in text
+    assert "is not installed here" in text
+    assert '<svg class="picture"' in text
+    assert "maplibre-gl.js" in get(extract_site, "/map").text
+
+
+def test_another_map_gives_pages_another_entity_tag(extract_site, built, tmp_path):
+    folder = site_of(built.census, tmp_path)
+    (folder / "maps").unlink()
+    site = datasette_of(folder)
+    asyncio.run(site.invoke_startup())
+    without = get(site, "/area/E01004736").headers["etag"]
+    assert without != get(extract_site, "/area/E01004736").headers["etag"]

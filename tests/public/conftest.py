@@ -20,6 +20,7 @@ def caddy():
 def published(request) -> Path:
     """The database that the stack serves: the whole UK's where the real publications are at hand."""
     if os.environ.get("CENSUS_SOURCES"):
+        request.getfixturevalue("full_maps")
         return request.getfixturevalue("full_build").path
     return request.getfixturevalue("extract_db")
 

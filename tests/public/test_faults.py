@@ -17,7 +17,7 @@ import pytest
 
 import sources
 from benchmarks.stack import Stack
-from sources import hosting
+from sources import boundaries, hosting
 from sources.database import all_tables, digest
 from tests.conftest import ROOT, unavailable
 
@@ -141,6 +141,12 @@ def other_edition(extract_db, tmp_path_factory):
 def test_a_new_edition_comes_without_an_error_and_no_answer_mixes_two(own_stack, other_edition, tmp_path):
     old = [*own_stack.lookups(), own_stack.list_of_lookups()]
     shutil.copytree(other_edition.parent, tmp_path / "next")
+    newer_map = boundaries.map_of(tmp_path / "next" / "census.db")
+    newer_map.parent.mkdir()
+    shutil.copyfile(boundaries.map_of(own_stack.database), newer_map)
+    with contextlib.closing(sqlite3.connect(newer_map)) as maps, maps:
+        maps.execute("update metadata set value = 'newer' where name = 'version'")
+    assert "?v=newer" not in own_stack.ask("/tiles/uk_latest.json").body.decode()
     next_stack = Stack(tmp_path / "next" / "census.db", tmp_path / "next_home", tmp_path / "next_log.txt", workers=1)
     new = [*next_stack.lookups(), next_stack.list_of_lookups()]
     next_stack.end()
@@ -164,6 +170,7 @@ def test_a_new_edition_comes_without_an_error_and_no_answer_mixes_two(own_stack,
     assert (after["failed"], after["wrong"]) == (0, 0), "all of them answer from the new one"
     assert own_stack.ask("/census.db").body == (tmp_path / "next" / "census.db").read_bytes()
     assert len(list(own_stack.home.glob("edition-*"))) == 1
+    assert "?v=newer" in own_stack.ask("/tiles/uk_latest.json").body.decode(), "its map came with it"
 
 
 def test_an_edition_kept_beside_the_file_is_swapped_back(extract_db, other_edition, tmp_path):
@@ -180,7 +187,9 @@ def test_an_edition_kept_beside_the_file_is_swapped_back(extract_db, other_editi
         assert described["hash"] == hashlib.sha256(database.read_bytes()).hexdigest()
     before = extract_db.with_name("inspect-data.json")
     assert json.loads((folder / "inspect-data.json").read_text()) == json.loads(before.read_text())
-    assert {path.name for path in folder.iterdir()} == {"census.db", "kept.db", "inspect-data.json", "downloads"}
+    assert {path.name for path in folder.iterdir()} == {
+        *("census.db", "kept.db", "inspect-data.json", "downloads", "maps")
+    }
     whole = extract_db.with_name("downloads")
     assert files_below(folder / "downloads") == files_below(whole)
 
