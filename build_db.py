@@ -123,6 +123,8 @@ def maps(options) -> int:
     started = time.monotonic()
     with _opened(options.output) as connection:
         [scope] = connection.execute("select scope from edition").fetchone()
+    if scope != "complete" and options.mirror:
+        raise SourceError(f"{options.output} is an extract: its boundaries are in the repository, not in a mirror.")
     library = Library(options.mirror, options.cache, progress) if scope == "complete" else None
     path = boundaries.map_of(options.output)
     counted = boundaries.build(options.output, path, library, console.print)

@@ -250,6 +250,7 @@ class Stack:
         """That folder, made if there is none. Raises Refused where the copy is not the database it should be."""
         folder = self.folder(digest)
         if folder.exists():
+            self.take_map(folder)
             return folder
         making = folder.with_suffix(".part")
         shutil.rmtree(making, ignore_errors=True)
@@ -264,11 +265,18 @@ class Stack:
             shutil.copyfile(inspected, making / "inspect-data.json")
         if (downloads := self.database.with_name("downloads") / digest[:16]).exists():
             shutil.copytree(downloads, making / "downloads" / digest[:16], copy_function=link_or_copy)
-        if (maps := self.database.with_name("maps") / MAP).exists():
-            (making / "maps").mkdir()
-            link_or_copy(maps, making / "maps" / MAP)
+        self.take_map(making)
         making.rename(folder)
         return folder
+
+    def take_map(self, folder: Path) -> None:
+        """Gives `folder` the map beside the database, if there is one; workers see it when they start."""
+        if (there := self.database.with_name("maps") / MAP).exists():
+            (folder / "maps").mkdir(exist_ok=True)
+            beside = folder / "maps" / f"{MAP}.part"
+            beside.unlink(missing_ok=True)
+            link_or_copy(there, beside)
+            os.replace(beside, folder / "maps" / MAP)
 
     def start_caddy(self) -> None:
         """Starts Caddy in front of the workers."""
@@ -395,21 +403,23 @@ def swap(new: Path, database: Path, home: Path) -> None:
     except Refused as error:
         raise Refused(f"{error}\nNothing was changed.") from None
     if new.resolve() != database.resolve():
-        beside = database.with_name(f".{database.name}.swap")
+        beside = {database: database.with_name(f".{database.name}.swap")}
+        there, here = (file.with_name("maps") / MAP for file in (new, database))
+        if there.exists() and there.resolve() != here.resolve():
+            here.parent.mkdir(exist_ok=True)
+            beside[here] = here.with_name(f".{MAP}.swap")
         try:
-            shutil.copyfile(new, beside)
+            for file, copy in beside.items():
+                shutil.copyfile(new if file == database else there, copy)
         except OSError:
-            beside.unlink(missing_ok=True)
+            for copy in beside.values():
+                copy.unlink(missing_ok=True)
             raise
         there, here = (file.with_name("downloads") / digest[:16] for file in (new, database))
         if there.exists() and there.resolve() != here.resolve():
             shutil.copytree(there, here, dirs_exist_ok=True)
-        there, here = (file.with_name("maps") / MAP for file in (new, database))
-        if there.exists() and there.resolve() != here.resolve():
-            here.parent.mkdir(exist_ok=True)
-            shutil.copyfile(there, here.with_suffix(".part"))
-            os.replace(here.with_suffix(".part"), here)
-        os.replace(beside, database)
+        for file, copy in beside.items():
+            os.replace(copy, file)
         if database.name == "census.db":
             describe(database)
     try:

@@ -38,34 +38,41 @@ class NoMap(Exception):
 class Maps:
     """The map of the census.db `database`, read-only, for one thread at a time. Raises NoMap.
 
+    like: the same map, opened before; whether it fits is known then.
+
     version: tells it from any other. credited: whose boundaries they are, by publication. layers: names of those that
     have tiles; none where the map was made without tippecanoe.
     """
 
-    def __init__(self, database: Path):
+    def __init__(self, database: Path, like: "Maps | None" = None):
         path = boundaries.map_of(database)
         if not path.is_file():
             raise NoMap(ABSENT)
-        try:
-            self._open(path, database)
-        except (sqlite3.Error, KeyError) as error:
-            raise NoMap(f"{path} is not a map that build_db.py made, or it is damaged: {error}") from error
-
-    def _open(self, path: Path, database: Path) -> None:
         # Like census.db it is replaced, never written to.
         address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         self.connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+        try:
+            self._read()
+        except (sqlite3.Error, KeyError, ValueError) as error:
+            self.connection.close()
+            raise NoMap(f"{path} is not a map that build_db.py made, or it is damaged: {error}") from error
+        if like:
+            self.indices = like.indices
+            fits = like.version == self.version
+        else:
+            fits = self._fits(database)
+        if not fits:
+            self.connection.close()
+            raise NoMap(OTHER)
+
+    def _read(self) -> None:
         self.connection.execute(f"pragma mmap_size = {1 << 31}")
         self.metadata = dict(self.connection.execute("select name, value from metadata"))
-        self.version = self.metadata["version"]
+        self.version, self.attribution = self.metadata["version"], self.metadata["attribution"]
+        self.bounds = [float(edge) for edge in self.metadata["bounds"].split(",")]
         cursor = self.connection.execute("select *, null as conditions from publications")
         names = [column[0] for column in cursor.description]
         self.credited = {row[0]: dict(zip(names, row, strict=True)) for row in cursor}
-        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
-            [digest] = census.execute("select digest from edition").fetchone()
-            if digest != self.metadata["digest"] and boundaries.figures_digest(census) != self.metadata["figures"]:
-                raise NoMap(OTHER)
-            self.indices = {layer: boundaries.editions(census, layer) for layer in boundaries.LAYERS}
         self.layers = tuple(
             layer
             for layer in boundaries.LAYERS
@@ -75,6 +82,17 @@ class Maps:
             layer: f"select tile_data from tiles_{layer} where zoom_level = ? and tile_column = ? and tile_row = ?"
             for layer in self.layers
         }
+
+    def _fits(self, database: Path) -> bool:
+        """Whether it has the figures of `database`; if not by the digest of all rows, then by that of its own."""
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
+            try:
+                self.indices = {layer: boundaries.editions(census, layer) for layer in boundaries.LAYERS}
+                [digest] = census.execute("select digest from edition").fetchone()
+                ours = digest == self.metadata["digest"]
+                return ours or boundaries.figures_digest(census) == self.metadata["figures"]
+            except (sqlite3.Error, TypeError):  # a database of another kind, which others complain of
+                return False
 
     def tile(self, layer: str, zoom: int, column: int, row: int) -> bytes | None:
         """A tile of a layer as stored, gzipped; row from the north. None where it is empty."""
@@ -87,7 +105,7 @@ class Maps:
             self.credited[published.file.id]
             for published in boundaries.PUBLISHED
             if published.geography == geography
-            and nation[0].replace("N", "9") in published.nations
+            and boundaries.letter(geography, nation) in published.nations
             and published.file.id in self.credited
         ]
 
@@ -98,12 +116,12 @@ class Maps:
             "name": layer,
             "description": boundaries.LAYERS[layer],
             "version": "1.0.0",
-            "attribution": f"{attribution} {self.metadata['attribution']}".strip(),
+            "attribution": f"{attribution} {self.attribution}".strip(),
             "scheme": "xyz",
             "tiles": [f"{base}/{layer}/{{z}}/{{x}}/{{y}}.pbf?v={self.version}"],
             "minzoom": boundaries.ZOOMS[0],
             "maxzoom": boundaries.ZOOMS[-1],
-            "bounds": [float(edge) for edge in self.metadata["bounds"].split(",")],
+            "bounds": self.bounds,
             "vector_layers": [
                 {
                     "id": layer,
@@ -139,16 +157,21 @@ class Maps:
 def opened(datasette) -> tuple[Maps | None, str]:
     """The map beside the census.db of `datasette`, for the server's own thread, opened once; or None, and why."""
     if not hasattr(datasette, "_census_maps"):
-        datasette._census_maps = another(datasette)
+        datasette._census_maps = _open(datasette)
     return datasette._census_maps
 
 
-def another(datasette) -> tuple[Maps | None, str]:
-    """As `opened`, on a connection of its own, for another thread."""
+def another(datasette) -> Maps | None:
+    """The same map on a connection of its own, for another thread; None where it was replaced meanwhile."""
+    first, _ = opened(datasette)
+    return _open(datasette, first)[0] if first else None
+
+
+def _open(datasette, like: Maps | None = None) -> tuple[Maps | None, str]:
     census = datasette.databases.get("census")
+    if census is None or census.path is None:
+        return None, ABSENT
     try:
-        if census is None or census.path is None:
-            raise NoMap(ABSENT)
-        return Maps(Path(census.path)), ""
+        return Maps(Path(census.path), like), ""
     except NoMap as error:
         return None, str(error)

@@ -71,6 +71,7 @@ _TITLES = {
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
+    410: "Gone",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     500: "Internal Server Error",

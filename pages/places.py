@@ -129,8 +129,8 @@ _MOST_DEPRIVED = """
 """
 _POSITIONS = {
     "area": """
-        select latitude, longitude from small_areas where code = :code
-        union all select latitude, longitude from lsoas_2021 where code = :code
+        select latitude, longitude, nation, 2011 as era from small_areas where code = :code
+        union all select latitude, longitude, nation, 2021 from lsoas_2021 where code = :code
     """,
     "local-authority": "select latitude, longitude from local_authorities where code = :code",
     "health-geography": """
@@ -162,6 +162,17 @@ class Page:
     shown: dict = field(default_factory=dict)
     status: int = 200
     moved: str | None = None
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place on the map: degrees, zoom, the layer that shows it, and the code of the area to outline, if any."""
+
+    latitude: float
+    longitude: float
+    zoom: int
+    layer: str
+    area: str | None
 
 
 class Unknown(LookupError):
@@ -412,8 +423,7 @@ class Places:
                 "layer": layer,
                 "scale": charts.scale(),
                 "indices": [self.indices[index["id"]] for index in indices],
-                "tiled": self.maps is not None and {layer, "local_authorities"} <= {*self.maps.layers},
-                "version": self.maps and self.maps.version,
+                "tiled": self.maps is not None and {*boundaries.LAYERS} <= {*self.maps.layers},
                 "measures": {name: name.replace("_", " ").capitalize() for name in deprivation.DOMAINS},
                 "rows": rows,
                 "picture": pictures.of_authorities(self.maps, rows, outlines) if self.maps else None,
@@ -421,17 +431,27 @@ class Places:
             },
         )
 
-    def position(self, address: str) -> tuple[float, float, int] | None:
-        """Latitude, longitude and zoom for the map at the place of a page's `address`; None where it has none."""
+    def position(self, address: str, layer: str) -> "Position | None":
+        """Where the place of a page's `address` is on the map; None where that is not known.
+
+        layer: the one that is looked at; an area that it has not is shown on the other one.
+        """
         room, code = address.strip("/").split("/")
+        area = None
         if room == "postcode":
             told = self.lookup.one(code)
             found = [told] if told["status"] in ("found", "terminated") else []
+            newest = layer == "uk_latest" and told["nation"] in ("England", "Wales")
+            area = told["lsoa_2021"] if newest else told["lsoa_2011"]
         else:
             found = self.lookup.rows(_POSITIONS[room], {"code": code})
+        if room == "area":
+            area = code
+            eras = {row["era"] for row in found if row["nation"] in ("England", "Wales")}
+            layer = {(2011,): "uk_2011", (2021,): "uk_latest"}.get(tuple(eras), layer)
         if not found or found[0]["latitude"] is None:
             return None
-        return found[0]["latitude"], found[0]["longitude"], ZOOMS[room]
+        return Position(found[0]["latitude"], found[0]["longitude"], ZOOMS[room], layer, area)
 
     def kind_of(self, code: str) -> str:
         """Which of AREAS has the areas of the local authority `code`."""

@@ -17,7 +17,8 @@ FILES = {"maplibre-gl.js": "text/javascript; charset=utf-8", "maplibre-gl.css": 
 
 @hookimpl
 def startup(datasette):
-    datasette._census_map_program = len(library()) == len(FILES)
+    files = library()
+    datasette._census_map_program = files["maplibre-gl.js"][1] if len(files) == len(FILES) else None
 
 
 @hookimpl
@@ -26,21 +27,22 @@ def register_routes():
 
 
 @cache
-def library() -> dict[str, bytes]:
-    """The files of MapLibre GL by name; fewer where its package is not installed."""
+def library() -> dict[str, tuple[str, str]]:
+    """The files of MapLibre GL by name, each with what tells it from others; fewer where its package is missing."""
     package = importlib.util.find_spec("maplibre")
     if package is None or not package.submodule_search_locations:
         return {}
     folder = Path(package.submodule_search_locations[0]) / "srcjs"
-    return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
+    texts = {name: (folder / name).read_text() for name in FILES if (folder / name).is_file()}
+    version = hashlib.sha256("".join(texts.values()).encode()).hexdigest()[:12]
+    return {name: (text, version) for name, text in texts.items()}
 
 
 async def script(request):
-    name = request.url_vars["file"]
-    if name not in library():
+    if request.url_vars["file"] not in library():
         raise NotFound("The program of the map is not installed: make map does it.")
-    etag = f'W/"{hashlib.sha256(library()[name]).hexdigest()[:16]}"'
-    headers = {"etag": etag, "cache-control": "public, max-age=86400"}
-    if etag in (request.headers.get("if-none-match") or ""):
+    text, version = library()[request.url_vars["file"]]
+    headers = {"etag": f'W/"{version}"', "cache-control": "public, max-age=86400"}
+    if headers["etag"] in (request.headers.get("if-none-match") or ""):
         return Response("", status=304, headers=headers)
-    return Response(library()[name].decode(), headers=headers, content_type=FILES[name])
+    return Response(text, headers=headers, content_type=FILES[request.url_vars["file"]])

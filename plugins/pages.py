@@ -22,9 +22,11 @@ from api.v1 import V1
 from api.web import origin
 from pages import charts, search
 from pages.places import COLUMNS, Places, Unknown
+from sources import deprivation
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 MAPPED = ("uk_latest", "uk_2011")
+MEASURES = ("idaci", *deprivation.DOMAINS)
 ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health-geography": Places.health_geography}
 
 
@@ -68,7 +70,7 @@ class Readers:
             self.places = Places(api.v1, maps.opened(datasette)[0])
             census = datasette.databases["census"]
             lookup = Lookup(Path(census.path), api.lookup.queries, immutable=not census.is_mutable)
-            self._many = Places(V1(lookup), maps.another(datasette)[0])
+            self._many = Places(V1(lookup), maps.another(datasette))
 
     @staticmethod
     def of(datasette) -> "Readers":
@@ -194,17 +196,21 @@ async def spreadsheet(datasette, request):
 async def map_(datasette, request):
     """The map and its list; with `q`, a redirect to the place on it, or to the page that lists what may be meant."""
     readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
-    layer = request.args.get("layer") or "uk_latest"
+    layer, measure = request.args.get("layer") or MAPPED[0], request.args.get("measure") or "imd"
     if readers.places is None:
         return await missing(datasette, request, NO_DATABASE, 503)
     if layer not in MAPPED:
         return await missing(datasette, request, f"There is no map '{layer[:40]}': {' and '.join(MAPPED)} are.")
     if text:
         hit = search.exact(readers.places.lookup, text)
-        at = readers.places.position(hit.address) if hit else None
+        at = await readers.in_thread(Places.position, hit.address, layer) if hit else None
         if at is None:
             return Response.redirect(datasette.urls.path(f"/search?q={quote(text)}"))
-        return Response.redirect(datasette.urls.path(f"/map?layer={layer}#at={at[2]}/{at[0]}/{at[1]}"))
+        more = f"&measure={measure}" if measure in MEASURES else ""
+        more += f"&area={at.area}" if at.area else ""
+        where = f"/map?layer={at.layer}#at={at.zoom}/{at.latitude}/{at.longitude}{more}"
+        return Response.redirect(datasette.urls.path(where))
     page = await readers.in_thread(Places.overview, layer)
-    program = {"program": page.shown["tiled"] and datasette._census_map_program}
-    return await show(datasette, request, page.template, page.shown | program)
+    _, problem = maps.opened(datasette)
+    shown = page.shown | {"program": datasette._census_map_program, "problem": problem}
+    return await show(datasette, request, page.template, shown)

@@ -1,8 +1,8 @@
 """Vector tiles of the map, in front of Datasette: /tiles/{layer}/{z}/{x}/{y}.pbf, and TileJSON at /tiles/{layer}.json.
 
-A tile is sent as it lies in maps/uk.mbtiles, gzipped: one key read. TileJSON names tiles with the version of the map
-(`?v=`), and those may be kept for a year; others an hour. Who has a tile already is answered 304; 204 is an empty tile,
-404 one that cannot be.
+A tile is sent as it lies in maps/uk.mbtiles, gzipped: one key read. TileJSON, which is never kept, names tiles with the
+version of the map (`?v=`): those may be kept for a year, and are not answered from another map (410); those without a
+version may be kept an hour. Who has a tile already is answered 304; 204 is an empty tile, 404 one that cannot be.
 """
 
 import gzip
@@ -78,9 +78,11 @@ class Tiles:
                 told = web.problem(404, "no_tile", f"There are tiles of zoom {ZOOMS[0]} to {ZOOMS[-1]}, not {zoom}.")
             elif max(column, row) >= 1 << zoom:
                 told = web.problem(404, "no_tile", f"Zoom {zoom} has no tile {column}/{row}.")
+            elif scope["query_string"].startswith(b"v=") and not self.is_of(scope, found):
+                told = web.problem(410, "other_map", "This is a tile of another map: ask for the TileJSON anew.")
             else:
                 tile = found.tile(layer, zoom, column, row)
-                await self.send_tile(scope, send, tile, etag, found.version)
+                await self.send_tile(scope, send, tile, etag, self.is_of(scope, found))
                 return
         elif layer := JSON.fullmatch(path):
             told = self.tilejson(scope, found, layer[1]) if layer[1] in found.layers else self.no_layer(found, layer[1])
@@ -88,9 +90,13 @@ class Tiles:
             told = web.problem(404, "no_tile", "Tiles are at /tiles/{layer}/{z}/{x}/{y}.pbf.")
         await web.send_answer(scope, send, told, etag.removesuffix(b'"') + b'-%s"' % web.CODE)
 
-    async def send_tile(self, scope, send, tile: bytes | None, etag: bytes, version: str) -> None:
-        """Sends a tile, or says that it is empty, or that it is as it was."""
-        lasting = scope["query_string"] == f"v={version}".encode()
+    @staticmethod
+    def is_of(scope, found: maps.Maps) -> bool:
+        """Whether a request names the version of this map."""
+        return scope["query_string"] == b"v=" + found.version.encode()
+
+    async def send_tile(self, scope, send, tile: bytes | None, etag: bytes, lasting: bool) -> None:
+        """Sends a tile, or says that it is empty or as it was. lasting: its address is of this map alone."""
         headers = [
             *web.ALWAYS,
             (b"cache-control", FOR_A_YEAR if lasting else web.MAX_AGE),
@@ -115,7 +121,7 @@ class Tiles:
         told = lookup.sources([index["id"] for index in found.indices[layer]], True, ())
         figures = dict.fromkeys(source["attribution"] for source in told if source["id"] != "postcode_directory")
         base = web.origin(scope, self.https) + self.base
-        return web.Answer(orjson.dumps(found.tilejson(layer, base, " ".join(figures))))
+        return web.Answer(orjson.dumps(found.tilejson(layer, base, " ".join(figures))), cached=False)
 
     @staticmethod
     def no_layer(found: maps.Maps, layer: str) -> web.Answer:

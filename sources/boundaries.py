@@ -145,7 +145,7 @@ PUBLISHED = (
             "LAD_MAY_2024_UK_Boundaries.geojson",
             100,
         ),
-        *("LAD24CD", OUTLINES, "EWSN9"),
+        *("LAD24CD", OUTLINES, "EWSN"),
         "Local Authority Districts, generalised boundaries",
         "May 2024",
     ),
@@ -153,6 +153,11 @@ PUBLISHED = (
 
 Shapes = dict[str, dict[str, bytes]]
 """Geography to code to shape (JSON, as above)."""
+
+
+def letter(geography: str, nation: str) -> str:
+    """That with which the codes of a nation's areas begin, or those of its local authorities."""
+    return "9" if nation == "Northern Ireland" and geography != OUTLINES else nation[0]
 
 
 def map_of(database: Path) -> Path:
@@ -243,15 +248,27 @@ def _features(obtained: Obtained) -> Iterator[dict]:
 
 
 def editions(connection: sqlite3.Connection, layer: str) -> list[dict]:
-    """The indices that a layer shows, one a nation: their rows of `indices`; none of local authorities."""
+    """The indices that a layer shows, one a nation; none of local authorities.
+
+    Each has `id`, `nation`, `year`, `geography`, `areas` and `title` as in `indices`, and whether its deciles are
+    published or computed: `decile_basis`, `domain_decile_basis`.
+    """
+    cursor = connection.execute(
+        """
+        select id, nation, year, geography, areas, title, decile_basis, domain_decile_basis
+        from indices join (
+            select index_id, min(decile_basis) as decile_basis, min(domain_decile_basis) as domain_decile_basis
+            from deprivation group by index_id
+        ) on index_id = id
+        where loaded order by year
+        """
+    )
+    names = [column[0] for column in cursor.description]
     found: dict[str, dict] = {}
-    for id_, nation, year, geography, areas, title in connection.execute(
-        "select id, nation, year, geography, areas, title from indices where loaded order by year"
-    ):
-        if layer == "uk_latest" or (layer == "uk_2011" and geography == "lsoa_2011"):
-            found[nation] = {
-                "id": id_, "nation": nation, "year": year, "geography": geography, "areas": areas, "title": title
-            }  # fmt: skip
+    for row in cursor:
+        index = dict(zip(names, row, strict=True))
+        if layer == "uk_latest" or (layer == "uk_2011" and index["geography"] == "lsoa_2011"):
+            found[index["nation"]] = index
     return [found[nation] for nation in ("England", "Wales", "Scotland", "Northern Ireland") if nation in found]
 
 
@@ -313,11 +330,12 @@ def build(database: Path, target: Path, library: Library | None, say=print) -> d
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(".building-*"):
-        if not _runs(int(left.name.removeprefix(".building-"))):
+        process = left.name.removeprefix(".building-")
+        if process.isdecimal() and (int(process) == os.getpid() or not _runs(int(process))):
             shutil.rmtree(left, ignore_errors=True)
     with contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
-        shapes, credited = _of_extract() if library is None else _of_publishers(census, library, say)
         found = {layer: list(rows(census, layer)) for layer in LAYERS}
+        shapes, credited = _of_extract() if library is None else _of_publishers(found, library, say)
         _meet(found, shapes)
         work = target.parent / f".building-{os.getpid()}"
         work.mkdir()
@@ -354,23 +372,25 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _of_publishers(census: sqlite3.Connection, library: Library, say) -> tuple[Shapes, list[tuple]]:
-    """The shapes of every publication that an index of the database needs, and the rows of `publications`."""
-    needed = {index["geography"] + letter for layer in LAYERS for index in editions(census, layer)
-              for letter in index["nation"][0].replace("N", "9")}  # fmt: skip
+def _of_publishers(found: dict[str, list], library: Library, say) -> tuple[Shapes, list[tuple]]:
+    """The shapes of every publication with an area among those `found`, and the rows of `publications`."""
+    needed = {(geography, properties["code"][0]) for layer in found.values() for geography, properties in layer}
     shapes: Shapes = {geography: {} for geography in (*AREAS_OF, OUTLINES)}
     credited = []
     for published in PUBLISHED:
-        letters = [n for n in published.nations if published.geography + n in needed or published.geography == OUTLINES]
+        letters = {letter for letter in published.nations if (published.geography, letter) in needed}
         if not letters:
-            continue
+            continue  # its figures were left out
         obtained = library.obtain(published.file)
         say(f"{published.file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
-        own = {code: shape for code, shape in read(obtained, published.code).items() if code[0] in letters}
+        left_out = {*published.nations} - letters
+        own = {code: shape for code, shape in read(obtained, published.code).items() if code[0] not in left_out}
         shapes[published.geography] |= own
         credited.append(
-            (published.file.id, published.title, published.publisher, published.edition, published.page, OGL.name,
-             OGL.url, published.attribution, obtained.name, obtained.sha256, len(own))
+            (
+                published.file.id, published.title, published.publisher, published.edition, published.page, OGL.name,
+                OGL.url, published.attribution, obtained.name, obtained.sha256, len(own),
+            )
         )  # fmt: skip
     return shapes, credited
 
@@ -419,7 +439,9 @@ def _meet(found: dict[str, list], shapes: Shapes) -> None:
 
 
 def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, say) -> list[Path]:
-    """The tiles of a layer, by tippecanoe: MBTiles files, for low zooms and for high ones."""
+    """The tiles of a layer, by tippecanoe: MBTiles files, for low zooms and for high ones; none of an empty layer."""
+    if not found:
+        return []
     source = work / f"{layer}.ldjson"
     with source.open("wb") as out:
         for geography, properties in found:

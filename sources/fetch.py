@@ -24,6 +24,7 @@ from sources.publication import SourceError, SourceFile
 
 ATTEMPTS = 5
 FIRST_PAUSE = 1.0  # seconds, doubled after each failed attempt
+KEPT_S = 86_400  # the pages of a layer that broke off are taken up again so long: later it may be another edition
 TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 BLOCK = 1 << 20
 
@@ -93,7 +94,7 @@ class Library:
             return self._from_base(file)
         for name in file.names:
             for path in (self.cache / name, self.cache / f"{name}.gz"):
-                if path.is_file():
+                if path.is_file() and not (file.geometry and _of_another(path, file.address)):
                     return self._described(path, name)
         if not file.address:
             raise SourceError(
@@ -198,13 +199,14 @@ class Library:
                     f"/query?where=1%3D1&outFields=*{wanted}&f=geojson"
                     f"&resultOffset={count}&resultRecordCount={file.page_size}"
                 )
-                page = self._page(address, query, pages / f"{count}.json")
+                kept_as = pages / f"{hashlib.sha256((address + query).encode()).hexdigest()[:12]}.json"
+                page = self._page(address, query, kept_as)
                 try:
                     told = json.loads(page)
                     some = [{name: feature[name] for name in kept} for feature in told["features"]]
                     more = (told.get("properties") or told).get("exceededTransferLimit", False)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    (pages / f"{count}.json").unlink()
+                    kept_as.unlink()
                     raise SourceError(f"{address} did not answer with features: {page[:120]!r}") from error
                 for feature in some:
                     out.write((b",\n" if count else b"\n") + json.dumps(feature, separators=(",", ":")).encode())
@@ -217,8 +219,8 @@ class Library:
         shutil.rmtree(pages)
 
     def _page(self, address: str, query: str, path: Path) -> bytes:
-        """One page of a layer, from `path` where it came before."""
-        if path.is_file():
+        """One page of a layer, from `path` where it came a little before."""
+        if path.is_file() and time.time() - path.stat().st_mtime < KEPT_S:
             return path.read_bytes()
 
         def attempt(client: httpx.Client) -> bytes:
@@ -264,6 +266,11 @@ def _succeeded(response: httpx.Response, address: str) -> None:
         raise httpx.TransportError(f"answered {response.status_code}")
     if response.status_code not in (200, 206):
         raise SourceError(f"{address} answered {response.status_code}.")
+
+
+def _of_another(path: Path, address: str) -> bool:
+    """Whether a file of the cache came from another address, as that of a layer without its boundaries did."""
+    return _note(path).is_file() and json.loads(_note(path).read_text()).get("address") != address
 
 
 def _note(path: Path) -> Path:

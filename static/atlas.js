@@ -2,28 +2,35 @@
 "use strict";
 
 const place = document.getElementById("atlas");
+const problem = document.getElementById("atlas-problem");
 const box = place.querySelector(".atlas");
 const form = place.querySelector("form");
+const finder = document.querySelector("form.box");
 const told = place.querySelector(".atlas-area");
 const spoken = place.querySelector('[role="status"]');
 const ask = told.innerHTML;
 const LAYERS = ["uk_latest", "uk_2011"];
-const NAMED_FROM = 8; // below this zoom tiles carry no names and ranks
 const UK = [[-8.7, 49.8], [1.8, 60.9]];
 
-// The address: #at=zoom/latitude/longitude is MapLibre's, `layer` and `measure` are ours.
-const parts = () => new Map(location.hash.slice(1).split("&").filter(Boolean).map((part) => part.split("=")));
-const remember = () => {
+const complain = (text) => { problem.textContent = `${text} The picture and the list have the same.`; problem.hidden = false; };
+
+// The address: #at=zoom/latitude/longitude is MapLibre's; `layer`, `measure` and `area`, the one that is kept, are ours.
+const parts = () => new Map(location.hash.slice(1).split("&").filter((part) => part.includes("=")).map((part) => part.split("=")));
+const remember = (area) => {
   const own = parts();
-  for (const [name, value, usual] of [["layer", form.layer.value, "uk_latest"], ["measure", form.measure.value, "imd"]]) {
+  for (const [name, value, usual] of [
+    ["layer", form.layer.value, place.dataset.layer], ["measure", form.measure.value, "imd"], ["area", area, ""],
+  ]) {
     if (value === usual) own.delete(name); else own.set(name, value);
   }
   history.replaceState(history.state, "", `#${[...own].map((pair) => pair.join("=")).join("&")}`);
 };
 const recall = () => {
   const own = parts();
-  if (LAYERS.includes(own.get("layer"))) form.layer.value = own.get("layer");
-  if ([...form.measure.options].some((option) => option.value === own.get("measure"))) form.measure.value = own.get("measure");
+  const among = (value, all, usual) => (all.includes(value) ? value : usual);
+  form.layer.value = among(own.get("layer"), LAYERS, place.dataset.layer);
+  form.measure.value = among(own.get("measure"), [...form.measure.options].map((option) => option.value), "imd");
+  return own.get("area") ?? "";
 };
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -35,17 +42,19 @@ const fill = () => [
 const number = (value) => value.toLocaleString("en-GB");
 const element = (name, ...content) => { const made = document.createElement(name); made.append(...content); return made; };
 const link = (address, text) => Object.assign(element("a", text), { href: address });
+const seen = (name) => ({ visibility: name === form.layer.value ? "visible" : "none" });
+const of = (code) => ["==", ["get", "code"], code];
 
-const style = () => ({
+const style = (tilejson) => ({
   version: 8,
-  sources: Object.fromEntries([...LAYERS, "local_authorities"].map((name) => [
-    name, { type: "vector", url: new URL(`${place.dataset.tiles}${name}.json`, location).href },
+  sources: Object.fromEntries(Object.entries(tilejson).map(([name, { tiles, minzoom, maxzoom, bounds }]) => [
+    name, { type: "vector", tiles, minzoom, maxzoom, bounds },
   ])),
   layers: [
     { id: "ground", type: "background", paint: { "background-color": colour("--faint") } },
-    ...LAYERS.map((name) => ({ id: name, type: "fill", source: name, "source-layer": name, paint: { "fill-color": fill(), "fill-antialias": false } })),
+    ...LAYERS.map((name) => ({ id: name, type: "fill", source: name, "source-layer": name, layout: seen(name), paint: { "fill-color": fill(), "fill-antialias": false } })),
     ...LAYERS.map((name) => ({
-      id: `${name}-edges`, type: "line", source: name, "source-layer": name, minzoom: 10,
+      id: `${name}-edges`, type: "line", source: name, "source-layer": name, minzoom: 10, layout: seen(name),
       paint: { "line-color": "#8a97a6", "line-width": 0.6 },
     })),
     { id: "authorities", type: "fill", source: "local_authorities", "source-layer": "local_authorities", paint: { "fill-opacity": 0 } },
@@ -54,18 +63,20 @@ const style = () => ({
       paint: { "line-color": ink, "line-width": ["interpolate", ["linear"], ["zoom"], 4, width / 3, 9, width] },
     })),
     ...LAYERS.map((name) => ({
-      id: `${name}-chosen`, type: "line", source: name, "source-layer": name, filter: ["==", ["get", "code"], ""],
+      id: `${name}-chosen`, type: "line", source: name, "source-layer": name, layout: seen(name), filter: of(""),
       paint: { "line-color": "#b3004b", "line-width": 4 },
     })),
   ],
 });
 
-const start = () => {
-  recall();
+const start = (tilejson) => {
+  let kept = recall(); // the code of the area whose figures stay
+  let outlined = "", byKeys = false, nearby = "";
   place.hidden = false;
   const map = new maplibregl.Map({
-    container: box, style: style(), bounds: UK, fitBoundsOptions: { padding: 10 }, hash: "at", maxZoom: 16,
+    container: box, style: style(tilejson), bounds: UK, fitBoundsOptions: { padding: 10 }, hash: "at", maxZoom: 16,
     dragRotate: false, pitchWithRotate: false, touchPitch: false, attributionControl: false, fadeDuration: 0,
+    cooperativeGestures: matchMedia("(pointer: coarse)").matches, // one finger moves the page, two the map
     canvasContextAttributes: { preserveDrawingBuffer: true }, // for paper
     locale: { "Map.Title": "Map of small areas by decile" },
   });
@@ -73,19 +84,13 @@ const start = () => {
   map.keyboard.disableRotation();
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
   map.addControl(new maplibregl.ScaleControl(), "bottom-left");
-  const indices = {};
-  let kept = null, byKeys = false;
+  map.on("error", ({ error }) => complain(`Some of the map did not come (${String(error?.message).slice(0, 200)}): load the page again.`));
 
-  const show = () => {
-    for (const name of LAYERS) {
-      const visibility = name === form.layer.value ? "visible" : "none";
-      for (const id of [name, `${name}-edges`, `${name}-chosen`]) map.setLayoutProperty(id, "visibility", visibility);
-      map.setPaintProperty(name, "fill-color", fill());
-      map.setPaintProperty(name, "fill-opacity", form.background.checked ? 0.75 : 1);
-    }
-    map.setPaintProperty("ground", "background-color", colour("--faint"));
+  const outline = (code) => {
+    if (code === outlined) return;
+    outlined = code;
+    LAYERS.forEach((name) => map.setFilter(`${name}-chosen`, of(code)));
   };
-  const outline = (code) => LAYERS.forEach((name) => map.setFilter(`${name}-chosen`, ["==", ["get", "code"], code]));
 
   // What lies at a point of the map, and what is said of it.
   const at = (point) => {
@@ -97,35 +102,44 @@ const start = () => {
     const measure = form.measure.value;
     const label = form.measure.selectedOptions[0].text;
     const decile = area[`${measure}_decile`];
-    const figures = decile === undefined ? `${label}: no figure in this nation’s index` : `${label}: decile ${decile} of 10${decile === 1 ? ", the most deprived" : ""}`;
+    const index = tilejson[form.layer.value].indices.find((one) => one.nation === area.nation);
+    const source = `${index.title}. 1 is the most deprived of ${area.nation}’s areas.`;
+    if (decile === undefined) return { figures: `${label}: no figure in this index here`, source };
     const rank = measure === "imd" && area.imd_rank !== undefined ? `, rank ${number(area.imd_rank)} of ${number(area.of)}` : "";
-    const index = (indices[form.layer.value] ?? []).find((one) => one.nation === area.nation);
-    return { figures: `${figures}${rank}`, source: `${index ? index.title : area.imd_year}. 1 is the most deprived of ${area.nation}’s areas.` };
+    const basis = index[measure === "imd" ? "decile_basis" : "domain_decile_basis"];
+    return { figures: `${label}: decile ${decile} of 10${rank}`, source: `${source} The decile is ${basis}.` };
   };
   const tell = (area, aloud) => {
+    outline(area?.code ?? "");
     if (!area) {
       told.innerHTML = ask;
-      if (aloud) spoken.textContent = "No area here.";
+      spoken.textContent = aloud ? "No area here." : "";
       return;
     }
     const { figures, source } = words(area);
     const name = area.area_name ?? area.code;
-    const of = element("p", element("strong", link(place.dataset.area + area.code, name)), name === area.code ? "" : ` (${area.code})`);
-    const la = area.la_code ? [area.la_code, area.la_name] : area.authority && [area.authority.la_code, area.authority.la_name];
-    if (la) of.append(", ", link(place.dataset.authority + la[0], la[1] ?? la[0]));
-    told.replaceChildren(of, element("p", figures), element("p", source));
+    const where = element("p", element("strong", link(place.dataset.area + area.code, name)), name === area.code ? "" : ` (${area.code})`);
+    const authority = area.la_code ? area : area.authority;
+    if (authority) where.append(", ", link(place.dataset.authority + authority.la_code, authority.la_name ?? authority.la_code));
+    told.replaceChildren(where, element("p", figures), element("p", source));
     told.lastChild.className = "small";
-    if (aloud) spoken.textContent = `${name}${la ? `, ${la[1] ?? la[0]}` : ""}. ${figures}.`;
+    spoken.textContent = aloud ? `${name}${authority ? `, ${authority.la_name ?? authority.la_code}` : ""}. ${figures}.` : "";
+  };
+  const keep = (area) => {
+    kept = area?.code ?? "";
+    remember(kept);
+    tell(area, true);
   };
 
-  map.on("mousemove", (event) => { if (!kept) { byKeys = false; const area = at(event.point); tell(area); outline(area?.code ?? ""); } });
-  map.on("mouseout", () => { if (!kept && !byKeys) { tell(null); outline(""); } });
-  map.on("click", (event) => {
+  map.on("mousemove", (event) => {
+    if (kept) return;
+    byKeys = false;
+    cross.setAttribute("hidden", "");
     const area = at(event.point);
-    kept = area && area.code !== kept ? area.code : null;
-    tell(area, true);
-    outline(kept ?? "");
+    if ((area?.code ?? "") !== outlined) tell(area);
   });
+  map.on("mouseout", () => { if (!kept && !byKeys) tell(null); });
+  map.on("click", (event) => { const area = at(event.point); keep(area?.code === kept ? null : area); });
 
   // By keyboard the middle of the map is told, and marked with a cross.
   const cross = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -135,48 +149,68 @@ const start = () => {
   cross.innerHTML = '<path d="M11 0v8M11 14v8M0 11h8M14 11h8"/>';
   cross.setAttribute("hidden", "");
   box.append(cross);
-  const middle = () => { if (byKeys) { const area = at(map.project(map.getCenter())); kept = null; tell(area, true); outline(area?.code ?? ""); } };
+  const leave = () => { byKeys = false; nearby = ""; cross.setAttribute("hidden", ""); };
+  const middle = () => {
+    const area = at(map.project(map.getCenter()));
+    const now = `${area?.code} ${form.layer.value} ${form.measure.value}`;
+    if (!byKeys || now === nearby) return;
+    nearby = now;
+    kept = "";
+    tell(area, true);
+  };
   const canvas = map.getCanvas();
-  canvas.addEventListener("keydown", (event) => { if (event.key !== "Tab") { byKeys = true; cross.removeAttribute("hidden"); } });
-  canvas.addEventListener("keyup", (event) => { if (event.key === "Escape") { kept = null; tell(null); outline(""); } });
-  canvas.addEventListener("blur", () => { byKeys = false; cross.setAttribute("hidden", ""); });
-  map.on("idle", middle);
+  canvas.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { leave(); keep(null); spoken.textContent = ""; return; }
+    if (!/^(Arrow|[-+=_]$)/.test(event.key)) return;
+    byKeys = true;
+    cross.removeAttribute("hidden");
+  });
+  canvas.addEventListener("blur", leave);
 
-  const background = (on) => {
+  // An area that the address names is told once its tile is there: by its code, for no point decides which it is.
+  const named = () => {
+    if (!kept || outlined === kept) return;
+    const [area] = map.querySourceFeatures(form.layer.value, { sourceLayer: form.layer.value, filter: of(kept) });
+    if (area) tell(area.properties, true);
+  };
+  map.on("idle", () => { middle(); named(); });
+
+  const changed = () => {
+    const on = form.background.checked;
     if (on && !map.getSource("background")) {
       map.addSource("background", { type: "raster", tiles: [place.dataset.background], tileSize: 256, maxzoom: 19 });
       map.addLayer({ id: "background", type: "raster", source: "background" }, LAYERS[0]);
     }
-    document.getElementById("background-credit").hidden = !on;
     if (map.getLayer("background")) map.setLayoutProperty("background", "visibility", on ? "visible" : "none");
+    document.getElementById("background-credit").hidden = !on;
+    for (const name of LAYERS) {
+      for (const id of [name, `${name}-edges`, `${name}-chosen`]) map.setLayoutProperty(id, "visibility", seen(name).visibility);
+      map.setPaintProperty(name, "fill-color", fill());
+      map.setPaintProperty(name, "fill-opacity", on ? 0.75 : 1);
+    }
+    map.setPaintProperty("ground", "background-color", colour("--faint"));
+    for (const name of ["layer", "measure"]) finder.elements[name].value = form[name].value; // the box keeps them
+    nearby = "";
+    tell(null); // the figures of another edition; of an area that is kept they are told anew
   };
-  form.addEventListener("change", () => {
-    background(form.background.checked);
-    show();
-    remember();
-    kept = null;
-    tell(null);
-    outline("");
-  });
+  form.addEventListener("change", () => { remember(kept); changed(); });
   form.addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", () => { recall(); show(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
-
+  addEventListener("hashchange", () => { kept = recall(); changed(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
   map.on("load", () => {
-    show();
+    changed();
     place.dataset.drawn = "yes"; // for the tests
   });
-  for (const name of LAYERS) {
-    fetch(`${place.dataset.tiles}${name}.json`).then((answer) => answer.json()).then((tiles) => { indices[name] = tiles.indices; });
-  }
 };
 
-try {
-  start();
-} catch (error) {
-  // No WebGL, mostly: the picture and the list are there.
+const read = async (name) => {
+  const answer = await fetch(`${place.dataset.tiles}${name}.json`);
+  if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+  return [name, await answer.json()];
+};
+
+// Without WebGL, mostly, or without an answer: the picture and the list are there.
+Promise.all([...LAYERS, "local_authorities"].map(read)).then((all) => start(Object.fromEntries(all))).catch((error) => {
   place.hidden = true;
-  const problem = document.getElementById("atlas-problem");
-  problem.textContent = `The map cannot be drawn in this browser (${error.message.slice(0, 200)}). The picture and the list have the same.`;
-  problem.hidden = false;
-}
+  complain(`The map cannot be drawn in this browser (${error.message.slice(0, 200)}).`);
+});

@@ -19,7 +19,12 @@ const suggest = (form) => {
   let at = -1, timer, asked;
 
   // On the map a suggestion leads to its place on it: /map?q= knows a postcode and a code.
-  const go = (address) => location.assign(form.dataset.map ? `${form.dataset.map}?q=${address.split("/").pop()}` : address);
+  const go = (address) => {
+    if (!form.dataset.map) return location.assign(address);
+    const asked = new URLSearchParams(new FormData(form));
+    asked.set("q", address.split("/").pop());
+    return location.assign(`${form.dataset.map}?${asked}`);
+  };
   const options = () => [...list.children];
   const close = () => {
     list.hidden = true;

@@ -685,6 +685,7 @@ def test_the_map_draws_deciles_where_they_are(atlas, extract_db):
 def test_the_switches_change_the_colours_and_the_address_keeps_them(atlas):
     page = atlas(LONDON)
     newest = colours(page)
+    assert not [request for request in page.asked if "/tiles/uk_2011/" in request.url], "one edition at a time"
     page.get_by_label("2017 to 2020").check()
     settle(page)
     older = colours(page)
@@ -692,17 +693,51 @@ def test_the_switches_change_the_colours_and_the_address_keeps_them(atlas):
     settle(page)
     crime = colours(page)
     assert newest != older != crime != newest
-    address = page.url
-    assert "layer=uk_2011" in address
-    assert "measure=crime" in address
+    assert "layer=uk_2011" in page.url
+    assert "measure=crime" in page.url
     page.mouse.move(600, 500)
     page.get_by_role("button", name="Zoom in").click()
-    settle(page)
-    assert page.url != address
+    expect(page).to_have_url(re.compile("#at=12"))
     again = atlas(page.url.replace(page.evaluate("location.origin"), ""))
     expect(again.get_by_label("2017 to 2020")).to_be_checked()
     expect(again.get_by_label("Index or domain")).to_have_value("crime")
     assert "at=12" in again.url
+    again.evaluate("location.hash = '#at=11/51.5/-0.12'")
+    settle(again)
+    expect(again.get_by_label("newest of each nation")).to_be_checked()
+    expect(again.get_by_label("Index or domain")).to_have_value("imd")
+    assert colours(again) == newest, "the address says all"
+
+
+def test_an_address_keeps_the_area_that_was_chosen_in_any_edition(atlas):
+    page = atlas("/map?layer=uk_2011#at=14/51.501/-0.1416&area=E01004736")
+    told = page.locator(".atlas-area")
+    expect(told).to_contain_text("rank 24,862 of 32,844")
+    expect(told).to_contain_text("English indices of deprivation 2019")
+    page.get_by_label("newest of each nation").check()
+    expect(told).to_contain_text("rank 24,593 of 33,755")
+    page.reload()
+    settle(page)
+    expect(page.get_by_label("newest of each nation")).to_be_checked()
+    expect(told).to_contain_text("rank 24,593 of 33,755")
+    page.get_by_label("Index or domain").select_option("health")
+    settle(page)
+    page.get_by_label("Go to a postcode").fill("CF14 3LX")
+    page.get_by_role("button", name="Go there").click()
+    settle(page)
+    expect(page.get_by_label("Index or domain")).to_have_value("health")
+    expect(told).to_contain_text("Welsh Index of Multiple Deprivation 2025")
+    expect(told).to_contain_text("The decile is computed.")
+
+
+def test_a_map_whose_tiles_do_not_come_says_so(browse):
+    page = browse("/")
+    page.route("**/tiles/uk_latest/**", lambda route: route.fulfill(status=410, body="{}"))
+    page.goto("/map")
+    expect(page.locator("#atlas-problem")).to_contain_text("Some of the map did not come")
+    page.route("**/tiles/uk_latest.json", lambda route: route.fulfill(status=503, body="{}"))
+    page.goto("/map?layer=uk_latest")
+    expect(page.locator("#atlas-problem")).to_contain_text("cannot be drawn")
 
 
 @pytest.mark.parametrize("way", ["pointed at", "by keyboard", "touched"])
@@ -731,6 +766,7 @@ def test_an_area_on_the_map_tells_its_figures(atlas, extract_db, way):
     told = page.locator(".atlas-area")
     expect(told).to_contain_text(f"decile {decile} of 10, rank {rank:,} of {of:,}")
     expect(told).to_contain_text("English indices of deprivation 2025")
+    expect(told).to_contain_text("The decile is published.")
     expect(told.get_by_role("link", name=name)).to_have_attribute("href", "/area/E01004736")
     expect(told.get_by_role("link", name="Westminster", exact=True)).to_have_attribute(
         "href", "/local-authority/E09000033"
@@ -740,6 +776,9 @@ def test_an_area_on_the_map_tells_its_figures(atlas, extract_db, way):
         page.locator(".atlas canvas").focus()
         page.keyboard.press("Escape")
         expect(told).to_contain_text("Point at an area")
+        page.wait_for_timeout(1000)
+        expect(told).to_contain_text("Point at an area")
+        expect(page.locator(".atlas .cross")).to_be_hidden()
 
 
 def test_a_domain_that_a_nation_has_not_says_so(atlas):
@@ -748,7 +787,7 @@ def test_a_domain_that_a_nation_has_not_says_so(atlas):
     settle(page)
     assert colours(page, (0.3, 0.3, 0.4, 0.4)) == {}, "Wales publishes no IDACI"
     page.locator(".atlas").hover()
-    expect(page.locator(".atlas-area")).to_contain_text("no figure in this nation’s index")
+    expect(page.locator(".atlas-area")).to_contain_text("no figure in this index here")
 
 
 @pytest.mark.parametrize("look", ["light, 1200 wide", "dark, 320 wide"])
@@ -798,6 +837,7 @@ def test_on_paper_the_map_is_there_without_its_switches(atlas):
     page = atlas(LONDON)
     page.emulate_media(media="print")
     expect(page.locator(".atlas canvas")).to_be_visible()
+    assert len(colours(page)) > 3
     expect(page.locator(".maplibregl-ctrl-top-right")).to_be_hidden()
     picture(page, "map-print")
 

@@ -220,6 +220,21 @@ def test_boundaries_are_asked_for_in_pages_and_go_on_where_they_broke_off(publis
     assert sorted(path.name for path in tmp_path.iterdir()) == ["layer.geojson", "layer.geojson.json"]
 
 
+def test_a_layer_without_its_boundaries_does_not_pass_for_one_with_them(publisher, tmp_path):
+    """As the names of local authorities did, which an older version kept under the name that a mirror has for both."""
+    told = {"features": [{"type": "Feature", "properties": {"C": 1}, "geometry": None}]}
+    publisher.answers["/names/query"] = publisher.answers["/shapes/query"] = [
+        lambda r: r.answer(200, json.dumps(told).encode())
+    ]
+    names = SourceFile("names", ("layer.geojson",), publisher.base + "/names", page_size=100)
+    shapes = SourceFile("shapes", ("shapes.geojson", "layer.geojson"), publisher.base + "/shapes", 100, geometry=True)
+    assert Library(None, tmp_path, progress).obtain(names).name == "layer.geojson"
+    assert Library(None, tmp_path, progress).obtain(shapes).name == "shapes.geojson"
+    (tmp_path / "shapes.geojson").unlink()
+    (tmp_path / "layer.geojson.json").unlink()  # put there by hand: taken
+    assert Library(None, tmp_path, progress).obtain(shapes).name == "layer.geojson"
+
+
 def test_a_feature_layer_that_answers_an_error_is_named(publisher, tmp_path):
     publisher.answers["/layer/0/query"] = [lambda r: r.answer(200, b'{"error": {"code": 400}}')]
     file = SourceFile("made_up", ("layer.geojson",), publisher.base + "/layer/0", page_size=100)

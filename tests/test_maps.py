@@ -31,6 +31,7 @@ from datasette.app import Datasette
 import build_db
 from api.maps import Maps
 from sources import boundaries, extracts
+from sources.fetch import Library
 from sources.publication import SourceError
 from tests.conftest import ROOT, command, datasette_of, site_of
 
@@ -263,6 +264,54 @@ def test_shapes_are_the_published_boundaries_to_ten_metres():
     assert boundaries.packed({"type": "Polygon", "coordinates": [[[0, 0], [0.00001, 0], [0, 0.00001], [0, 0]]]}) is None
 
 
+def mirrored(folder: Path, without: tuple[str, ...] = ()) -> Library:
+    """A mirror of GeoJSON files with the extract's boundaries, as their publishers give them."""
+    rows = [*csv.reader(io.StringIO(gzip.decompress(boundaries.EXTRACT.read_bytes()).decode(), newline=""))][1:]
+    for published in boundaries.PUBLISHED:
+        features = [
+            {
+                "type": "Feature",
+                "properties": {published.code: code, "OTHER": 1},
+                "geometry": shapely.geometry.mapping(shape_of(shape)),
+            }
+            for vintage, code, shape in rows
+            if int(vintage) == boundaries.VINTAGES[published.geography] and code[0] in published.nations
+        ]
+        if published.file.id not in without:
+            told = json.dumps({"type": "FeatureCollection", "features": features})
+            (folder / published.file.names[-1]).write_text(told)  # in one line, as some programs write it
+    return Library(str(folder), folder, build_db.progress)
+
+
+def test_boundaries_of_the_publishers_give_the_map_that_the_extract_s_give(built, tmp_path):
+    path = tmp_path / "maps" / "uk.mbtiles"
+    boundaries.build(built.census, path, mirrored(tmp_path))
+    with closing(sqlite3.connect(built.path)) as ours, closing(sqlite3.connect(path)) as theirs:
+        for table in ("boundaries", "tiles_uk_2011", "tiles_uk_latest", "tiles_local_authorities"):
+            one, other = (maps.execute(f"select * from {table}").fetchall() for maps in (ours, theirs))
+            assert one == other, table
+        files = [row[0] for row in theirs.execute("select file from publications")]
+    assert files == [published.file.names[-1] for published in boundaries.PUBLISHED]
+
+
+def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
+    """Without Scotland's index and without a directory, of which areas' authorities follow."""
+    census = tmp_path / "census.db"
+    shutil.copy(built.census, census)
+    with closing(sqlite3.connect(census)) as connection, connection:
+        connection.execute("delete from deprivation where index_id = 'scotland_2020'")
+        connection.execute("update indices set loaded = 0 where id = 'scotland_2020'")
+        connection.execute("update small_areas set local_authority = null")
+        connection.execute("update lsoas_2021 set local_authority = null")
+    library = mirrored(tmp_path, without=("data_zone_2011_boundaries", "local_authority_boundaries"))
+    counted = boundaries.build(census, boundaries.map_of(census), library)
+    assert counted["local_authorities"] == 0 < counted["uk_latest"]
+    maps = Maps(census)
+    assert maps.layers == ("uk_2011", "uk_latest")
+    assert [index["id"] for index in maps.indices["uk_2011"]] == ["england_2019", "wales_2019", "northern_ireland_2017"]
+    assert maps.publications("lsoa_2011", "Scotland") == []
+
+
 def test_the_same_boundaries_give_the_same_bytes(built, tmp_path):
     shutil.copy(built.census, tmp_path / "census.db")
     assert command("--maps", "--output", tmp_path / "census.db").returncode == 0
@@ -327,6 +376,12 @@ def test_an_area_without_a_boundary_and_a_boundary_without_an_area_are_named(bui
     assert [file.name for file in path.parent.iterdir()] == ["uk.mbtiles"]
 
 
+def test_an_extract_has_no_use_for_a_mirror_and_says_so(built, tmp_path):
+    done = command("--maps", "--mirror", tmp_path, "--output", built.census)
+    assert done.returncode == 1
+    assert "is an extract: its boundaries are in the repository" in done.stderr
+
+
 def test_boundaries_that_are_not_those_of_the_manifest_are_refused(built, tmp_path, monkeypatch):
     path = tampered(tmp_path, lambda rows: rows)
     (tmp_path / "manifest.json").write_text(json.dumps({"tables": {"boundaries": {"sha256": "0"}}}))
@@ -366,6 +421,7 @@ def test_without_tippecanoe_there_are_pictures_and_no_tiles(built, tmp_path, mon
     text = get(site, "/map").text
     assert '<svg class="picture"' in text
     assert "maplibre" not in text
+    assert "There are no tiles here" in text
 
 
 def tmp_path_factory_folder(tmp_path: Path) -> Path:
@@ -458,12 +514,20 @@ def test_tilejson_leads_to_tiles_that_may_be_kept(extract_site, layer):
     assert (told["tilejson"], told["minzoom"], told["maxzoom"]) == ("3.0.0", 0, 12)
     assert [one["id"] for one in told["vector_layers"]] == [layer]
     assert [index["id"] for index in told["indices"]] == list(INDICES.get(layer, ()))
+    bases = {index["id"]: (index["decile_basis"], index["domain_decile_basis"]) for index in told["indices"]}
+    assert bases.get("england_2019", ("published",) * 2) == ("published", "published")
+    assert bases.get("scotland_2020", ("published", "computed")) == ("published", "computed")
+    assert bases.get("northern_ireland_2017", ("computed",) * 2) == ("computed", "computed")
     assert "Government Licence" in told["attribution"]
     column, row = tile_of(-3.18, 51.48, 10)
     [address] = told["tiles"]
     assert address.startswith("http://localhost/tiles/")
     answer = get(extract_site, address.format(z=10, x=column, y=row).removeprefix("http://localhost"))
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    other = get(extract_site, address.format(z=10, x=column, y=row).removeprefix("http://localhost") + "0")
+    assert (other.status_code, other.json()["reason"]) == (410, "other_map"), "never the tile of another map"
+    assert other.headers["cache-control"] == "no-store"
+    assert get(extract_site, f"/tiles/{layer}.json").headers["cache-control"] == "no-store"
     features = mapbox_vector_tile.decode(answer.content)[layer]["features"]
     assert {name for feature in features for name in feature["properties"]} <= told["vector_layers"][0]["fields"].keys()
 
@@ -482,7 +546,12 @@ def test_tiles_are_below_a_base_url_too(built, tmp_path):
     told = get(site, "/tiles/uk_latest.json").json()
     assert told["tiles"][0].startswith("http://localhost/census/tiles/uk_latest/{z}")
     assert get(site, "/tiles/uk_latest/0/0/0.pbf").status_code == 200
-    assert 'data-tiles="/census/tiles/"' in get(site, "/map").text
+    text = get(site, "/map").text
+    for address in ('data-tiles="/census/tiles/"', 'data-map="/census/map"', 'src="/census/map/maplibre-gl.js?v='):
+        assert address in text
+    assert 'href="/census/map#at=14/' in get(site, "/postcode/SW1A1AA").text
+    moved = get(site, "/map?q=SW1A1AA", follow_redirects=False)
+    assert moved.headers["location"].startswith("/census/map?layer=uk_latest#at=14/")
 
 
 def test_without_a_map_nothing_else_is_missing(built, tmp_path):
@@ -498,7 +567,7 @@ def test_without_a_map_nothing_else_is_missing(built, tmp_path):
         assert '<svg class="picture"' not in text
     text = get(site, "/map").text
     assert "Cardiff" in text
-    assert "There are no boundaries here" in text
+    assert "There is no map here: python build_db.py --maps makes it" in text
 
 
 @pytest.mark.parametrize("damage", ["figures", "garbage", "empty"])
@@ -524,7 +593,9 @@ def test_a_map_of_other_figures_is_not_shown(built, tmp_path, damage):
     assert answer.status_code == 404
     assert told in answer.json()["detail"]
     assert '<svg class="picture"' not in get(site, "/postcode/SW1A1AA").text
-    assert get(site, "/map").status_code == 200
+    text = get(site, "/map").text
+    assert told in text
+    assert "Cardiff" in text
 
 
 def test_a_map_of_the_same_figures_stays_when_the_rest_changes(built, tmp_path):
@@ -680,6 +751,29 @@ def test_the_box_of_the_map_leads_to_a_place_on_it(extract_site, asked, at):
     assert answer.headers["location"].startswith(f"/map?layer=uk_latest#at={at}")
 
 
+def test_the_box_of_the_map_keeps_what_is_looked_at_and_names_the_area(extract_site, built):
+    def led(asked: str) -> str:
+        return get(extract_site, f"/map?q={asked}", follow_redirects=False).headers["location"]
+
+    assert led("SW1A1AA&layer=uk_2011&measure=crime").endswith("&measure=crime&area=E01004736")
+    assert led("SW1A1AA&layer=uk_2011&measure=%26x").endswith("-0.14159&area=E01004736")
+    assert "area" not in led("W06000015")
+    with closing(sqlite3.connect(built.census)) as census:
+        [gone] = census.execute(
+            "select min(lsoa_2011) from lsoa_changes where lsoa_2011 not in (select code from lsoas_2021)"
+        ).fetchone()
+        [new] = census.execute(
+            "select min(code) from lsoas_2021 where latitude is not null and code not in (select code from small_areas)"
+        ).fetchone()
+        postcode, newer = census.execute(
+            "select replace(postcode, ' ', ''), lsoa_2021 from postcodes where lsoa_2021 is not null"
+            " and lsoa_2021 <> lsoa_2011 and latitude is not null and terminated is null limit 1"
+        ).fetchone()
+    assert led(gone).startswith("/map?layer=uk_2011#"), "the newest edition has no such area"
+    assert led(f"{new}&layer=uk_2011").startswith("/map?layer=uk_latest#")
+    assert led(postcode).endswith(f"&area={newer}")
+
+
 @pytest.mark.parametrize("asked", ["Cardiff", "SW1A1ZZ", "nowhere"])
 def test_what_has_no_certain_place_leads_to_the_list_of_what_it_may_mean(extract_site, asked):
     answer = get(extract_site, f"/map?q={asked}", follow_redirects=False)
@@ -758,7 +852,7 @@ def test_the_program_of_the_map_comes_from_here_with_its_licence(extract_site):
 def test_without_the_program_the_map_is_a_picture_and_a_list(extract_site, built, tmp_path):
     site = datasette_of(site_of(built.census, tmp_path))
     asyncio.run(site.invoke_startup())
-    site._census_map_program = False
+    site._census_map_program = None
     text = get(site, "/map").text
     assert "maplibre-gl" not in text
     assert "is not installed here" in text

@@ -741,7 +741,7 @@ LONGEST = """
 """
 
 
-def test_a_postcode_s_page_with_all_that_it_loads_has_less_than_62_kB(site):
+def test_a_postcode_s_page_with_all_that_it_loads_but_its_picture_has_less_than_62_kB(site):
     """Not packed; those with the longest names, live and retired. Its picture, 18 kB at most, comes to that."""
     db = database_of(site)
     for nation, known in POSTCODES.items():
