@@ -271,12 +271,11 @@ class Stack:
 
     def take_map(self, folder: Path) -> None:
         """Gives `folder` the map beside the database, if there is one; workers see it when they start."""
-        if (there := self.database.with_name("maps") / MAP).exists():
-            (folder / "maps").mkdir(exist_ok=True)
-            beside = folder / "maps" / f"{MAP}.part"
-            beside.unlink(missing_ok=True)
-            link_or_copy(there, beside)
-            os.replace(beside, folder / "maps" / MAP)
+        there, here = self.database.with_name("maps") / MAP, folder / "maps" / MAP
+        if there.exists() and not (here.exists() and here.samefile(there)):
+            here.parent.mkdir(exist_ok=True)
+            here.unlink(missing_ok=True)  # workers have it open
+            link_or_copy(there, here)
 
     def start_caddy(self) -> None:
         """Starts Caddy in front of the workers."""

@@ -409,7 +409,11 @@ class Places:
         rows: list[dict] = []
         for index in indices:
             sql = _MOST_DEPRIVED.format(parent=_PARENTS[index["geography"]][0])
-            rows += [row | {"nation": index["nation"]} for row in self.lookup.rows(sql, {"index": index["id"]})]
+            rows += [
+                row | {"nation": index["nation"]}
+                for row in self.lookup.rows(sql, {"index": index["id"]})
+                if not self.lookup.extract or self.whole(row["code"], index)
+            ]
         outlines, sources = {}, {}
         for row in self.lookup.rows("select code, successor from local_authorities"):
             outlines[row["code"]] = row["successor"] or row["code"]
@@ -426,10 +430,16 @@ class Places:
                 "tiled": self.maps is not None and {*boundaries.LAYERS} <= {*self.maps.layers},
                 "measures": {name: name.replace("_", " ").capitalize() for name in deprivation.DOMAINS},
                 "rows": rows,
+                "extract": self.lookup.extract,
                 "picture": pictures.of_authorities(self.maps, rows, outlines) if self.maps else None,
                 "sources": list(sources.values()),
             },
         )
+
+    def whole(self, code: str, index: dict) -> bool:
+        """Whether the database has every area of a local authority: an extract has some of many."""
+        asked = {"authority": code, "index": index["id"]}
+        return self.lookup.canned("deprivation_in_local_authority", **asked)[0]["message"] is None
 
     def position(self, address: str, layer: str) -> "Position | None":
         """Where the place of a page's `address` is on the map; None where that is not known.

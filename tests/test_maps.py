@@ -731,7 +731,14 @@ def test_the_map_s_list_counts_the_areas_in_the_first_decile(extract_site, built
                 left join lsoas_2021 b on b.code = lsoa_2021 where index_id in {indices} group by la
                 """
             ).fetchall()
-        assert sorted((code, int(areas), int(most)) for code, areas, most, _ in rows) == sorted(wanted)
+        listed = sorted((code, int(areas), int(most)) for code, areas, most, _ in rows)
+        whole = [
+            row
+            for row in wanted
+            if "it does not hold every area of" not in get(extract_site, f"/local-authority/{row[0]}").text
+        ]
+        assert 8 < len(whole) < len(wanted), "of some authorities the extract has only a few areas"
+        assert listed == sorted(whole)
         for _, areas, most, share in rows:
             assert float(share) == pytest.approx(100 * int(most) / int(areas), abs=0.06)
 
