@@ -455,12 +455,14 @@ def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, sa
     ]  # fmt: skip
     made = []
     for zooms in (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)):
-        kept = ALWAYS if zooms[0] < NAMED_FROM and layer != "local_authorities" else ()
+        far = zooms[0] < NAMED_FROM
+        kept = ALWAYS if far and layer != "local_authorities" else ()
+        every = () if far else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
         output = work / f"{layer}-{zooms[0]}.mbtiles"
         say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
         told = subprocess.run(
             [*common, f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}",
-             *(f"--include={name}" for name in kept), f"--output={output}", source],
+             *(f"--include={name}" for name in kept), *every, f"--output={output}", source],
             capture_output=True, text=True,
         )  # fmt: skip
         if told.returncode:

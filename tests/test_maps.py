@@ -816,7 +816,8 @@ def test_every_area_of_every_index_is_in_the_tiles_of_the_uk(full_build, full_ma
                     same(feature["properties"], figures[feature["properties"]["code"]], named=True)
                 if zoom == 12:  # its codes alone: to decode all is a matter of minutes
                     codes.update(re.findall(rb"[EWS]01[0-9]{6}|95[A-Z]{2}[0-9]{2}[A-Z][0-9]", gzip.decompress(data)))
-            assert {code if isinstance(code, str) else code.decode() for code in codes} == figures.keys()
+            found = {code if isinstance(code, str) else code.decode() for code in codes}
+            assert found == figures.keys(), f"zoom {zoom}: {sorted(found ^ figures.keys())[:10]}"
 
 
 def test_the_tiles_around_twenty_places_of_the_uk_have_exactly_the_areas_there(full_build, full_maps):
