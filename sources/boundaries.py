@@ -84,10 +84,10 @@ def _ons(file: SourceFile, code: str, geography: str, nations: str, title: str, 
     )  # fmt: skip
 
 
-def _layer(id_: str, service: str, other: str, page_size: int, base: str = SERVICES) -> SourceFile:
+def _layer(id_: str, service: str, other: str, page_size: int) -> SourceFile:
     """The feature layer `service`, accepted as a file of its name or with the name `other`."""
     name = f"{service.split('/')[0]}.geojson"
-    return SourceFile(id_, (name, other), base + service, page_size=page_size, geometry=True)
+    return SourceFile(id_, (name, other), SERVICES + service, page_size=page_size, geometry=True)
 
 
 PUBLISHED = (
