@@ -397,7 +397,7 @@ def _answered(connection, indices: list[Index], whole: bool) -> list[Check]:
         counted[" and ".join(counted)] = tuple(map(sum, zip(*counted.values(), strict=True)))
     checks = []
     for nation, (live, answered) in counted.items():
-        found = f"{answered:,} of {live:,} ({100 * answered / (live or 1):.1f} %)"
+        found = f"{answered:,} of {live:,} ({1000 * answered // (live or 1) / 10} %)"  # never 100 % but where it is
         enough = not whole or answered >= LEAST_SHARE * live
         expected = found if enough else f"{100 * LEAST_SHARE:.0f} % or more"
         checks.append(

@@ -55,6 +55,7 @@ VIEWS = {
             -- Islands have no authority and no area: their postcode areas say which they are.
             coalesce(
               small_areas.nation,
+              lsoas_2021.nation,
               local_authorities.nation,
               case
                 when postcodes.postcode glob 'JE[0-9]*' then 'Jersey'
@@ -62,6 +63,8 @@ VIEWS = {
                 when postcodes.postcode glob 'IM[0-9]*' then 'Isle of Man'
               end
             ) as nation,
+            -- A new postcode may have an LSOA of 2021 alone, where that was made of several of 2011.
+            coalesce(small_areas.code, lsoas_2021.code) is not null as covered,
             edition.directory,
             edition.left_out
           from postcodes
@@ -69,22 +72,23 @@ VIEWS = {
           left join small_areas on small_areas.code = postcodes.lsoa_2011
           left join lsoas_2021 on lsoas_2021.code = postcodes.lsoa_2021
           left join local_authorities
-            on local_authorities.code = coalesce(postcodes.local_authority, small_areas.local_authority)
+            on local_authorities.code
+            = coalesce(postcodes.local_authority, small_areas.local_authority, lsoas_2021.local_authority)
           left join local_authorities as before on before.code = small_areas.local_authority_2019
         )
         select
           postcode,
           case
-            when area_code is null then 'not_covered'
+            when not covered then 'not_covered'
             when terminated is not null then 'terminated'
             else 'found'
           end as status,
           nullif(
             trim(
               case
-                when area_code is not null and terminated is not null then
+                when covered and terminated is not null then
                   {RETIRED} || ' '
-                when area_code is not null then ''
+                when covered then ''
                 when nation in ('Jersey', 'Guernsey', 'Isle of Man') then
                   postcode || ' is in ' || replace(nation, 'Isle', 'the Isle')
                   || ', which no index of deprivation covers, nor the figures of green space.'
@@ -93,12 +97,12 @@ VIEWS = {
                   || ' gives it no small area, so it has no index and no figures of green space.'
               end
               || case
-                when area_code is null and terminated is not null then ' It was retired in ' || retired_in || '.'
+                when not covered and terminated is not null then ' It was retired in ' || retired_in || '.'
                 else ''
               end
               || case
-                when left_out is not null and area_code is not null
-                and (area_name is null or local_authority_name is null) then
+                when left_out is not null and covered
+                and (coalesce(area_name, lsoa_2021_name) is null or local_authority_name is null) then
                   'A name is missing: ' || left_out || ' was left out of this database.'
                 else ''
               end
@@ -130,8 +134,9 @@ VIEWS = {
             indices.loaded,
             case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end as area_code
           from postcodes
-          cross join small_areas on small_areas.code = postcodes.lsoa_2011
-          cross join indices on indices.nation = small_areas.nation
+          left join small_areas on small_areas.code = postcodes.lsoa_2011
+          left join lsoas_2021 on small_areas.code is null and lsoas_2021.code = postcodes.lsoa_2021
+          cross join indices on indices.nation = coalesce(small_areas.nation, lsoas_2021.nation)
         )
         select
           placed.postcode,
@@ -160,7 +165,7 @@ VIEWS = {
             {RETIRED}
           end as message,
           postcodes.terminated,
-          small_areas.nation,
+          indices.nation,
           case indices.geography
             when 'lsoa_2021' then coalesce(lsoas_2021.name, lsoas_2021.publisher_name)
             else coalesce(small_areas.name, small_areas.publisher_name)
@@ -181,17 +186,18 @@ VIEWS = {
           postcodes.latitude,
           postcodes.longitude
         from postcodes
-        cross join small_areas on small_areas.code = postcodes.lsoa_2011
-        cross join indices on indices.nation = small_areas.nation
+        left join small_areas on small_areas.code = postcodes.lsoa_2011
+        left join lsoas_2021 on lsoas_2021.code = postcodes.lsoa_2021
+        cross join indices on indices.nation = coalesce(small_areas.nation, lsoas_2021.nation)
         cross join deprivation
           on deprivation.index_id = indices.id
           and deprivation.area_code = case indices.geography
             when 'lsoa_2021' then postcodes.lsoa_2021
             else postcodes.lsoa_2011
           end
-        left join lsoas_2021 on lsoas_2021.code = postcodes.lsoa_2021
         left join local_authorities
-          on local_authorities.code = coalesce(postcodes.local_authority, small_areas.local_authority)
+          on local_authorities.code
+          = coalesce(postcodes.local_authority, small_areas.local_authority, lsoas_2021.local_authority)
         left join imd_uk_composite as composite on composite.area_code = postcodes.lsoa_2011
     """,
 }
