@@ -7,6 +7,7 @@ RUN ["sh", "-c", "sh /source/deploy/image.sh /source /opt/census \"$DIGEST\""]
 FROM python:3.11.14-slim-bookworm
 ARG DIGEST=""
 ARG EDITION=""
+ARG REVISION=""
 LABEL org.opencontainers.image.title="UK census and deprivation by postcode" \
       org.opencontainers.image.description="The index of multiple deprivation, green space and small areas for any UK postcode" \
       org.opencontainers.image.licenses="MIT AND OGL-UK-3.0 AND CC-BY-4.0" \
@@ -18,6 +19,7 @@ ENV MALLOC_ARENA_MAX=2 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SQLITE_TMPDIR=/tmp \
+    GIT_REVISION="${REVISION}" \
     PORT=8001
 USER 10001:10001
 WORKDIR /opt/census/app

@@ -54,7 +54,8 @@ docs: $(VENV)/docs census.db ## the guide in site/, which the site has at /guide
 
 image: $(VENV)/serve census.db ## the container image uk-census, with census.db in it (needs Docker)
 	digest=$$($(BIN)/python -c "import pathlib, serve_many; print(serve_many.digest_of(pathlib.Path('census.db')))") && \
-	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) -t uk-census .
+	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) \
+		--build-arg REVISION=$$(git rev-parse HEAD) -t uk-census .
 
 lock: ## the four lock files anew, from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install pyproject.toml -o requirements.lock

@@ -126,7 +126,7 @@ class House:
     def routes(self) -> str:
         """The routes of the API."""
         rows = []
-        for path, item in self._openapi("/api/v1", "/rcpch").items():
+        for path, item in self._openapi("/api/v1").items():
             for method, of in item.items():
                 if path.startswith("/api/v1"):
                     asked = ", ".join(f"`{p['name']}`" for p in of.get("parameters", ()) if "name" in p)
@@ -177,9 +177,9 @@ class House:
         return found[1].replace("](docs/", "](").strip()
 
     @cache  # noqa: B019 there is one house
-    def _openapi(self, base: str, rcpch_base: str) -> dict:
+    def _openapi(self, base: str) -> dict:
         queries = {name: of["sql"] for name, of in self.census["queries"].items()}
-        return document(self.census["tables"], V1(Lookup(self.database, queries)), base, rcpch_base)["paths"]
+        return document(self.census["tables"], V1(Lookup(self.database, queries)), base, [])["paths"]
 
 
 NAMES = [

@@ -162,13 +162,22 @@ class Lookup:
         text: the postcode as it was given. wanted: as `wanted` gives it. q: a number of bands from 2 to 100, of which
         `data_quantile` is to be one.
         """
-        found = None
-        if self._whole and (asked := postcode.key(text)):
-            found = self.connection.execute(ONE, (asked, *self.meant_by[wanted])).fetchone()
-            if found is None and wanted in ("", "latest"):
-                found = self.connection.execute(OLDER, (asked, *self.meant_by[wanted])).fetchone()
+        meant = self.meant_by[wanted]
+        answer = self.figures(text, meant, q)
+        if answer is None and wanted in ("", "latest"):
+            answer = self.figures(text, meant, q, OLDER)
+        return self._why(text, wanted, q) if answer is None else answer
+
+    def figures(self, text: str | None, meant: Sequence[str | None], q: int | None, sql: str = "") -> dict | None:
+        """Return the answer for a postcode that has figures of the index meant for its nation, otherwise None.
+
+        meant: an index for each of NATIONS. sql: ONE, or OLDER for the newest index before it.
+        """
+        if not self._whole or not (asked := postcode.key(text)):
+            return None
+        found = self.connection.execute(sql or ONE, (asked, *meant)).fetchone()
         if found is None:
-            return self._why(text, wanted, q)
+            return None
         answer = dict(zip(FIELDS, found, strict=False))
         if q is not None:
             answer.update(self.banded(answer | {"quartile": found[-2], "vigintile": found[-1]}, q))

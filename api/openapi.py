@@ -3,9 +3,11 @@
 Members are described by metadata.yml, where every column is; their types are the database's.
 """
 
+from collections.abc import Iterable
+
 import orjson
 
-from api import rcpch
+from api import rcpch, rcpch_rows
 from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES
 from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
 
@@ -19,14 +21,15 @@ _EXAMPLES = {"postcode": "SW1A 1AA", "index": "england_2025", "area": "E01004736
 _POSTCODES = ["SW1A 1AA", "cf143lx", "ZZ99 3VZ"]
 
 
-def document(tables: dict, v1: V1, base: str, rcpch_base: str) -> dict:
-    """The document.
+def document(tables: dict, v1: V1, base: str, rcpch_documents: Iterable[dict]) -> dict:
+    """Make the document.
 
-    tables: those of metadata.yml. v1: gives the examples. base, rcpch_base: where its routes and those of the RCPCH
-    Census Platform are.
+    tables: those of metadata.yml. v1: gives the examples. base: where its routes are. rcpch_documents: those of the
+    RCPCH Census Platform's routes (`rcpch_document`).
     """
     paths = {f"{base}{path}": item for path, item in _paths(v1).items()}
-    paths |= {f"{rcpch_base}{path}": item for path, item in rcpch_paths().items()}
+    for platform in rcpch_documents:
+        paths |= platform["paths"]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -45,15 +48,7 @@ def document(tables: dict, v1: V1, base: str, rcpch_base: str) -> dict:
         },
         "tags": [
             {"name": "v1", "description": "The API."},
-            {
-                "name": "RCPCH",
-                "description": (
-                    "The routes of the RCPCH Census Platform, for software written for it: its addresses, names and"
-                    " errors, and the indices that it knows unless index names another. A final slash may be there or"
-                    " not, a Subscription-Key is not needed. A terminated postcode has figures, and the header"
-                    " Postcode-Status says so."
-                ),
-            },
+            _RCPCH_TAG,
         ],
         "paths": paths,
         "components": {"schemas": _schemas(tables, v1)},
@@ -335,10 +330,15 @@ def _whole(properties: dict) -> dict:
     return _strict(properties, required=list(properties))
 
 
-def _resource(resource: rcpch.Resource) -> dict:
-    return _whole({name: told.schema() for name, told in resource.fields.items()})
-
-
+_RCPCH_TAG = {
+    "name": "RCPCH",
+    "description": (
+        "The routes of the RCPCH Census Platform, for software written for it: its addresses, names and errors, in its"
+        " versions of 2023 (v1) and 2026 (v2). year or index names an edition; without either the answer is of the"
+        " oldest. A final slash may be there or not, and no Subscription-Key is needed. A terminated postcode has"
+        " figures, and the header Postcode-Status says so."
+    ),
+}
 _DETAIL = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 _FILTERS_REFUSED = {
     "type": "object",
@@ -348,75 +348,146 @@ _FILTERS_REFUSED = {
 _POSTCODE_STATUS = {
     "Postcode-Status": {"schema": {"const": "terminated"}, "description": "There for a terminated postcode alone."}
 }
+_REVISION = {"X-Git-Revision": {"schema": {"type": "string"}, "description": "The revision of the code."}}
+_TERMINATED = _whole(
+    {"postcode": {"type": "string"}, "year_terminated": {"type": "integer"}, "month_terminated": {"type": "integer"}}
+    | {name: {"type": ["number", "null"]} for name in ("longitude", "latitude")}
+)
+
+
+def rcpch_document(version: rcpch.Version, base: str) -> dict:
+    """Make the OpenAPI document of a version of the RCPCH Census Platform's routes. base: where they are."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"Routes of the RCPCH Census Platform, {version.name}",
+            "version": "1.0.0",
+            "description": _RCPCH_TAG["description"],
+        },
+        "tags": [_RCPCH_TAG],
+        "paths": {f"{base}{path}": item for path, item in rcpch_paths(version).items()},
+    }
+
+
+def rcpch_paths(version: rcpch.Version = rcpch.V1) -> dict[str, dict]:
+    """Return the routes of a version as path items, by path; the other spellings (`rcpch.SPELLINGS`) are left out."""
+    address = {"type": "string", "format": "uri-reference"}
+    root = _whole(dict.fromkeys(version.root, address))
+    headers = _REVISION if version.name == "v2" else {}
+    paths = _rcpch_by_postcode(version) | {"/": _operation("The routes", [], root, refused=None, **headers)}
+    if version.name == "v2":
+        paths["/health/"] = _operation("Whether it runs", [], _whole({"status": {"const": "ok"}}), refused=None)
+    for name, route in version.lists.items():
+        paths[f"/{name}/"] = _list(route)
+    for name, route in version.details.items():
+        resource = route.resource
+        code = _parameter("id", "The area's code.", resource.example, "path")
+        editions = [_resource(edition) for edition in route.editions.values()]
+        paths[f"/{name}/{{id}}/"] = _operation(
+            f"{resource.title}: one",
+            [code, *_edition(route)],
+            {"anyOf": editions} if len(editions) > 1 else editions[0],
+            "No such id.",
+            _DETAIL if route.chooses else None,
+        )
+    return paths
+
+
+def _resource(resource: rcpch_rows.Resource) -> dict:
+    return _whole({name: f.schema() for name, f in resource.fields.items()})
+
+
+def _edition(route: rcpch.Route, filtered: bool = False) -> list[dict]:
+    """Return the parameters that choose an edition. filtered: `year` is a filter."""
+    parameters = []
+    if route.chooses and not filtered:
+        years = sorted(route.editions)
+        parameters.append(
+            _parameter("year", f"The edition; without it {next(iter(route.editions))}.", type="integer", enum=years)
+        )
+    if route.indices:
+        parameters.append(_parameter("index", f"The same by name: {', '.join(route.indices)} or latest."))
+    return parameters
+
+
+def _list(route: rcpch.Route) -> dict:
+    resource = route.resource
+    link = {"type": ["string", "null"], "format": "uri-reference"}
+    page = {"count": {"type": "integer"}, "next": link, "previous": link}
+    page["results"] = {"type": "array", "items": _resource(resource)}
+    parameters = [_parameter("page", f"{rcpch_rows.PAGE} a page.", 1, type="integer", minimum=1)]
+    parameters += _edition(route, "year" in resource.filters and bool(route.indices))
+    parameters += [_parameter(name, "Part of the text, in any case.") for name in resource.parts]
+    there = {parameter["name"] for parameter in parameters}
+    for name, by in resource.filters.items():
+        if name in there:
+            continue
+        kind = "number" if by.is_number else "string"
+        example = resource.example if name in resource.needs[:1] else None
+        parameters.append(_parameter(name, "A code." if by.is_relation else "The exact value.", example, type=kind))
+    return _operation(resource.title, parameters, _whole(page), "No such page.", _FILTERS_REFUSED)
 
 
 def _operation(
-    summary: str, asked: list, schema: dict, missing: str = "", refused: dict | None = _DETAIL, **headers: dict
+    summary: str, parameters: list, schema: dict, missing: str = "", refused: dict | None = _DETAIL, **headers: dict
 ) -> dict:
-    def told(description: str, of: dict) -> dict:
+    def response(description: str, of: dict) -> dict:
         return {"description": description, "content": {"application/json": {"schema": of}}}
 
-    responses = {"200": told(summary, schema) | {"headers": _CACHED | headers}, "304": _UNCHANGED}
+    responses = {"200": response(summary, schema) | {"headers": _CACHED | headers}, "304": _UNCHANGED}
     if refused:
-        responses["400"] = told("A parameter is missing or cannot be read; `detail` says which and why.", refused)
+        responses["400"] = response("A parameter is missing or cannot be read; `detail` says which and why.", refused)
     if missing:
-        responses["404"] = told(missing, _DETAIL)
-    return {"get": {"tags": ["RCPCH"], "summary": summary, "parameters": asked, "responses": responses}}
+        responses["404"] = response(missing, _DETAIL)
+    return {"get": {"tags": ["RCPCH"], "summary": summary, "parameters": parameters, "responses": responses}}
 
 
-def rcpch_paths() -> dict[str, dict]:
-    """The routes of `rcpch` as path items, by path; the other spellings (`rcpch.SPELLINGS`) are left out."""
-    address = {"type": "string", "format": "uri-reference"}
-    link = address | {"type": ["string", "null"]}
-    root = _whole(dict.fromkeys(rcpch.ROUTES, address))
-    told = _rcpch_by_postcode() | {"/": _operation("The routes", [], root, refused=None)}
-    for route, resource in rcpch.LISTS.items():
-        one = _resource(resource)
-        page = {"count": {"type": "integer"}, "next": link, "previous": link}
-        page["results"] = {"type": "array", "items": one}
-        asked = [_parameter("page", f"{rcpch.PAGE} a page.", 1, type="integer", minimum=1)]
-        asked += [_parameter(name, "Part of the text, in any case.") for name in resource.parts]
-        for name, of in resource.filters.items():
-            kind = "number" if of.is_number else "string"
-            asked.append(_parameter(name, "A code." if of.is_relation else "The exact value.", type=kind))
-        code = _parameter("id", "The area's code.", resource.example, "path")
-        told[f"/{route}/"] = _operation(resource.title, asked, _whole(page), "No such page.", _FILTERS_REFUSED)
-        told[f"/{route}/{{id}}/"] = _operation(f"{resource.title}: one", [code], one, "No such id.", None)
-    return told
-
-
-def _rcpch_by_postcode() -> dict[str, dict]:
+def _rcpch_by_postcode(version: rcpch.Version) -> dict[str, dict]:
     text, whole, number = ({"type": [of, "null"]} for of in ("string", "integer", "number"))
-    oldest = list(rcpch.OLDEST.values())
+    oldest = list(rcpch_rows.OLDEST.values())
     postcode = _parameter("postcode", "In any case, with or without its space.", _EXAMPLES["postcode"], needed=True)
+    years = "; ".join(f"{nation} {' or '.join(map(str, years))}" for nation, years in rcpch.YEARS.items())
+    year = _parameter("year", f"The edition: {years}. Without it the oldest.", 2019, type="integer")
     index = _parameter(
         "index",
-        f"{', '.join(sorted(rcpch.BY_INDEX))}, a year or latest; without it {', '.join(oldest)}."
-        " A named one is never answered by another.",
+        f"{', '.join(sorted(rcpch_rows.BY_INDEX))}, a year or latest. A named one never falls back to another.",
         oldest[0],
     )
     quantile = _parameter("quantile", "How many groups.", 5, needed=True, type="integer", enum=list(rcpch.QUANTILES))
     result = {"rank": whole, "requested_quantile": {"type": "integer"}, "requested_quantile_name": text}
-    result |= {"data_quantile": whole, "country": {"enum": [rcpch.country(name) for name in rcpch.OLDEST]}}
+    result |= {"data_quantile": whole, "country": {"enum": [rcpch.country(name) for name in rcpch.YEARS]}}
     boundaries = dict.fromkeys((*rcpch.HELD, *rcpch.NOT_HELD), text) | {"longitude": number, "latitude": number}
-    boundaries["codes"] = _whole(dict.fromkeys((*rcpch.CODES_HELD, *rcpch.CODES_NOT_HELD), text))
+    codes = (*rcpch.CODES_HELD, *rcpch.CODES_NOT_HELD, *(rcpch.CODES_OF_2026 if version.wrapped else ()))
+    boundaries["codes"] = _whole(dict.fromkeys(codes, text))
+    place = _whole(boundaries)
     missing = "The index is of another nation, or has no figures for the postcode."
-    return {
+    paths = {
         "/indices_of_multiple_deprivation": _operation(
             "Every figure of the index for a postcode",
-            [postcode, index],
-            {"anyOf": [_resource(rcpch.BY_INDEX[index]) for index in oldest]},
+            [postcode, year, index],
+            {"anyOf": [_resource(rcpch_rows.BY_INDEX[index]) for index in oldest]},
             missing,
             **_POSTCODE_STATUS,
         ),
         "/index_of_multiple_deprivation_quantile": _operation(
-            "Which of so many groups a postcode is in; 1 is the most deprived",
-            [postcode, quantile, index],
+            "Which of a number of groups a postcode is in; 1 is the most deprived",
+            [postcode, quantile, year, index],
             _whole({"result": _whole(result | {"error": text})}),
             missing,
             **_POSTCODE_STATUS,
         ),
         "/boundaries": _operation(
-            "Where a postcode is", [postcode], _whole(boundaries), "There is no such postcode here.", **_POSTCODE_STATUS
+            "Where a postcode is",
+            [postcode],
+            _whole({"status": {"const": 200}, "result": place}) if version.wrapped else place,
+            "" if version.wrapped else "There is no such postcode here.",
+            **_POSTCODE_STATUS,
         ),
     }
+    if version.gone:
+        for item in paths.values():
+            item["get"]["responses"]["410"] = {
+                "description": "The postcode is terminated.",
+                "content": {"application/json": {"schema": _TERMINATED}},
+            }
+    return paths

@@ -22,6 +22,7 @@ from serve_many import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 THIN = "status,index_id,rank,decile,quintile"
+QUINTILE = "index=england_2025&quantile=5&fields=nation,rank,requested_quantile,data_quantile"
 
 
 @contextmanager
@@ -86,6 +87,14 @@ def main(folder: Path, seconds: float) -> None:
     route = written("route", [f"/api/v1/postcodes/{quote(code)}?index=latest\t" for code in asked])
     canned = "/census/imd_by_postcode.json?postcode={}&index=latest&_shape=array\t"
     query = written("query", [canned.format(quote(code)) for code in asked])
+    english = [
+        row[0]
+        for row in census.execute("select postcode from postcodes where lsoa_2021 like 'E%' and terminated is null")
+    ]
+    english = random.sample(english, 2000)
+    fields = written("fields", [f"/api/v1/postcodes/{quote(code)}?{QUINTILE}\t" for code in english])
+    drop_in = "/deprivation/v2/index_of_multiple_deprivation_quantile?postcode={}&quantile=5&year=2025\t"
+    quantile = written("quantile", [drop_in.format(code.replace(" ", "")) for code in english])
     bulk = {
         (n, kind): written(
             f"bulk{n}{kind}", [f"/api/v1/postcodes?index=latest{more}\t{json.dumps(one)}" for one in many]
@@ -115,6 +124,13 @@ def main(folder: Path, seconds: float) -> None:
                 print(f"    {name} {what}: {rate:,.0f} a second, p50 {p50:.2f} ms, p99 {p99:.2f} ms")
             print(f"    b/a {ratio(took, 'b', 'a', 0):.2f}, b/c {ratio(took, 'b', 'c', 0):.1f}, ", end="")
             print(f"p50 of b to a's {ratio(took, 'b', 'a', 1):.2f} (medians of {each}, each of the same seconds)")
+        took = {"d": [], "e": []}
+        for _ in range(each):
+            for name, requests in (("d", fields), ("e", quantile)):
+                took[name].append(load(ours, requests, 1, 1))
+        route_ms, drop_in_ms = (median(p50 for _, p50, _ in took[name]) for name in "de")
+        print(f"  the drop-in's quintile (e), the route with the same fields (d), {len(english):,} English postcodes:")
+        print(f"    d p50 {route_ms:.2f} ms, e p50 {drop_in_ms:.2f} ms, p50 of e to d's {ratio(took, 'e', 'd', 1):.2f}")
         for (n, kind), requests in bulk.items():
             for connections, long in ((1, 4), (16, 12)):  # seconds in which each connection gets an answer or two
                 rate, p50, p99 = load(ours, requests, connections, each if n == 100 else max(long, each))

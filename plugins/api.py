@@ -1,15 +1,21 @@
 """The API at /api/v1 and the routes of the RCPCH Census Platform, in front of Datasette.
 
-The setting `rcpch_base_path` says where the latter are; without it /rcpch-census-platform/api/v1. A request to either
-never reaches Datasette's router, SQL threads or templates; `api/` looks it up on a connection of its own.
+The platform's first version is at `rcpch_v1_base_path` and, as another address of the same, at `rcpch_base_path`; its
+second is at `rcpch_v2_base_path`. Where its terminated postcodes answer 410, `rcpch_v2_terminated` is "gone". A request
+to any of these never reaches Datasette's router, SQL threads or templates; `api/` looks it up on a connection of its
+own.
 """
 
 import asyncio
+import os
 import re
+import subprocess
 import sys
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -19,12 +25,17 @@ from datasette.utils.asgi import Response
 
 from api import rcpch, web
 from api.lookup import Lookup
-from api.openapi import document
+from api.openapi import document, rcpch_document
 from api.priority import give_way
 from api.v1 import V1
 
 BASE = "/api/v1"
-RCPCH_BASE = "/rcpch-census-platform/api/v1"
+RCPCH_BASES = {  # setting: default
+    "rcpch_base_path": "/rcpch-census-platform/api/v1",
+    "rcpch_v1_base_path": "/deprivation/v1",
+    "rcpch_v2_base_path": "/deprivation/v2",
+}
+TERMINATED = ("figures", "gone")
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 
@@ -46,8 +57,9 @@ def asgi_wrapper(datasette):
 
 
 @hookimpl
-def register_routes():
-    return [(r"^/api/v1/?$", page)]
+def register_routes(datasette):
+    bases = "|".join(map(re.escape, rcpch_bases(datasette)))
+    return [(r"^/api/v1/?$", page), (rf"^(?P<base>{bases})/swagger-ui/?$", rcpch_page)]
 
 
 @hookimpl
@@ -60,6 +72,16 @@ async def page(datasette, request):
     return Response.html(await datasette.render_template("api.html", {"api": api.document}, request=request))
 
 
+async def rcpch_page(datasette, request):
+    """Show the routes of the RCPCH Census Platform at a base path, from their OpenAPI document."""
+    api = Api.of(datasette)
+    base = api.base_url + request.url_vars["base"]
+    if api.v1 is None:
+        return Response.json({"detail": NO_DATABASE}, status=503)
+    schema = {"api": api.rcpch_documents[base], "base": base}
+    return Response.html(await datasette.render_template("rcpch_api.html", schema, request=request))
+
+
 class Api:
     """The API over one Datasette's census.db, which `open` opens when Datasette starts."""
 
@@ -67,7 +89,13 @@ class Api:
         self.datasette = datasette
         self.base_url = datasette.setting("base_url").rstrip("/")
         self.https = datasette.setting("force_https_urls")
-        self.rcpch_base = self.base_url + _rcpch_base(datasette)
+        # The longest first: a base may lie below another.
+        self.rcpch_bases = {
+            self.base_url + base: version
+            for base, version in sorted(rcpch_bases(datasette).items(), key=lambda item: -len(item[0]))
+        }
+        self.rcpch_documents: dict[str, dict] = {}
+        self.revision = revision().encode()
         self.lookup = self.for_lists = self.v1 = None
         self.thread = ThreadPoolExecutor(1, initializer=give_way)  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
@@ -91,13 +119,16 @@ class Api:
             Lookup(Path(census.path), queries, immutable=not census.is_mutable) for _ in range(2)
         )
         self.v1 = V1(self.lookup)
-        self.document = document(told["tables"], self.v1, self.base_url + BASE, self.rcpch_base)
+        self.rcpch_documents = {base: rcpch_document(version, base) for base, version in self.rcpch_bases.items()}
+        first, *_, last = rcpch_bases(self.datasette)  # each version once
+        platform = [self.rcpch_documents[self.base_url + base] for base in (first, last)]
+        self.document = document(told["tables"], self.v1, self.base_url + BASE, platform)
         self.openapi = orjson.dumps(self.document)
         self.etag = b'W/"%s-%s"' % (self.lookup.digest[:16].encode(), web.CODE)
 
     def in_front(self, app):
         """The ASGI application `app` with the API in front of it."""
-        v1, rcpch_base = f"{self.base_url}{BASE}/", f"{self.rcpch_base}/"
+        v1 = f"{self.base_url}{BASE}/"
 
         async def in_front(scope, receive, send):
             if scope["type"] != "http":
@@ -105,8 +136,12 @@ class Api:
             path = scope["path"]
             if path.startswith(v1) and len(path) > len(v1):
                 return await self.answer(scope, receive, send, self.of_v1, path[len(v1) :])
-            if f"{path}/".startswith(rcpch_base):
-                return await self.answer(scope, receive, send, self.of_rcpch, path[len(rcpch_base) :])
+            for base in self.rcpch_bases:
+                if f"{path}/".startswith(f"{base}/"):
+                    below = path[len(base) + 1 :]
+                    if below.rstrip("/") == "swagger-ui" or below.startswith("tiles/"):
+                        break  # a page of Datasette's, and plugins/tiles.py
+                    return await self.answer(scope, receive, send, partial(self.of_rcpch, base), below)
             return await app(scope, receive, send)
 
         return in_front
@@ -141,14 +176,22 @@ class Api:
             return web.not_allowed(method, posted=path == "postcodes")
         return web.Answer(self.openapi) if path == "openapi.json" else self.v1.get(path, scope["query_string"])
 
-    async def of_rcpch(self, scope, _receive, path: str) -> web.Answer:
+    async def of_rcpch(self, base: str, scope, _receive, path: str) -> web.Answer:
         """The answer of the RCPCH Census Platform's routes. A filter may read a whole index, so lists have a thread."""
+        version, route = self.rcpch_bases[base], path.strip("/")
         if scope["method"] not in ("GET", "HEAD"):
             return rcpch.not_allowed(scope["method"])
-        asked = (path, scope["query_string"], web.origin(scope, self.https) + self.rcpch_base)
-        if path.strip("/") in rcpch.POSTCODE_ROUTES:
-            return rcpch.answer(self.lookup, *asked)
-        return await asyncio.get_running_loop().run_in_executor(self.thread, rcpch.answer, self.for_lists, *asked)
+        if route == "schema":
+            return web.answered(self.rcpch_documents[base])
+        if route == "health" and version.name == "v2":
+            return web.Answer(b'{"status":"ok"}', cached=False)
+        request = (path, scope["query_string"], web.origin(scope, self.https) + base, version)
+        if route in rcpch.POSTCODE_ROUTES:
+            return rcpch.answer(self.lookup, *request)
+        answer = await asyncio.get_running_loop().run_in_executor(self.thread, rcpch.answer, self.for_lists, *request)
+        if not route and version.name == "v2":
+            answer.headers = ((b"x-git-revision", self.revision),)
+        return answer
 
 
 def mistaken(error: Exception) -> web.Answer:
@@ -157,10 +200,38 @@ def mistaken(error: Exception) -> web.Answer:
     return web.problem(500, "internal", "This is a mistake of ours; the request was not answered.")
 
 
-def _rcpch_base(datasette) -> str:
-    """The setting rcpch_base_path. Raises StartupError for one that is no path of its own."""
-    told = (datasette.plugin_config("api") or {}).get("rcpch_base_path", RCPCH_BASE)
-    base = str(told).rstrip("/")
+def rcpch_bases(datasette) -> dict[str, rcpch.Version]:
+    """Return the base paths of the RCPCH Census Platform's routes, each with its version. Raises StartupError."""
+    config = datasette.plugin_config("api") or {}
+    paths = {setting: _base_path(setting, config.get(setting, default)) for setting, default in RCPCH_BASES.items()}
+    if paths["rcpch_v2_base_path"] in (paths["rcpch_base_path"], paths["rcpch_v1_base_path"]):
+        raise StartupError("rcpch_v2_base_path of the plugin api must be another path than those of version 1.")
+    terminated = config.get("rcpch_v2_terminated", TERMINATED[0])
+    if terminated not in TERMINATED:
+        raise StartupError(f"rcpch_v2_terminated of the plugin api must be figures or gone, not {terminated!r}.")
+    v2 = replace(rcpch.V2, gone=terminated == "gone")
+    return {path: v2 if setting == "rcpch_v2_base_path" else rcpch.V1 for setting, path in paths.items()}
+
+
+def _base_path(setting: str, value: object) -> str:
+    base = str(value).rstrip("/")
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", base) or base == BASE or base.startswith(f"{BASE}/"):
-        raise StartupError(f"rcpch_base_path of the plugin api must be a path such as {RCPCH_BASE}, not {told!r}.")
+        raise StartupError(f"{setting} of the plugin api must be a path such as {RCPCH_BASES[setting]}, not {value!r}.")
     return base
+
+
+def revision() -> str:
+    """Return the revision of this code: what GIT_REVISION says, otherwise what git says, otherwise unknown."""
+    if stated := os.environ.get("GIT_REVISION", ""):
+        return stated if re.fullmatch("[0-9a-f]{7,64}", stated) else "unknown"
+    try:
+        done = subprocess.run(
+            ["git", "-C", Path(__file__).parent, "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()

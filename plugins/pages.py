@@ -19,7 +19,7 @@ from datasette.utils.asgi import Response
 from api import maps
 from api.lookup import Lookup
 from api.v1 import V1
-from api.web import origin
+from api.web import origin, undeclared
 from pages import charts, search
 from pages.places import COLUMNS, Places, Unknown
 from sources import deprivation
@@ -139,6 +139,8 @@ async def areas(datasette, request):
     readers, code = Readers.of(datasette), unquote(request.url_vars["code"])
     if readers.places is None:
         return Response.json({"error": NO_DATABASE}, status=503)
+    if problem := undeclared(request.args, "this list", ("index",)):
+        return Response.json({"error": problem}, status=400)
 
     form, index = request.url_vars["form"], request.args.get("index") or ""
 
@@ -183,6 +185,8 @@ async def suggest(datasette, request):
     readers, text = Readers.of(datasette), request.args.get("q") or ""
     if readers.places is None:
         return Response.json({"error": NO_DATABASE}, status=503)
+    if problem := undeclared(request.args, "this list", ("q",)):
+        return Response.json({"error": problem}, status=400)
     hits = await readers.in_thread(lambda places: search.suggested(places.lookup, text))
     return Response.json([hit | {"address": datasette.urls.path(hit["address"])} for hit in search.as_json(hits)])
 

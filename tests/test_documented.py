@@ -153,7 +153,7 @@ def test_the_security_page_has_the_bounds_that_hold():
 def test_every_variable_of_the_caddyfile_is_described():
     page = (ROOT / "docs" / "public.md").read_text()
     caddyfile = (ROOT / "Caddyfile").read_text()
-    for name in set(re.findall(r"\{\$([A-Z_]+)", caddyfile)):
+    for name in set(re.findall(r"\{\$([A-Z0-9_]+)", caddyfile)):
         assert f"`{name}`" in page, name
         assert f"# {name} " in caddyfile, name
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from api import rcpch
 from api.lookup import Lookup, canned_sql
 from api.openapi import rcpch_paths
+from api.rcpch_rows import Field
 from tests.conftest import datasette_of, site_of
 
 ADDRESS = "http://127.0.0.1:8001/rcpch-census-platform/api/v1"
@@ -483,7 +484,7 @@ def test_a_list_is_in_the_order_of_its_codes(lookup, route, name):
 
 @each_list
 def test_both_spellings_of_the_slash_are_one_address(lookup, route):
-    code = rcpch.LISTS[route].example
+    code = rcpch.V1.lists[route].resource.example
     assert ask(lookup, route).raw.body == ask(lookup, route + "/").raw.body
     assert ask(lookup, f"{route}/{code}").status == 200
     assert ask(lookup, f"{route}/{code}").raw.body == ask(lookup, f"/{route}/{code}/").raw.body
@@ -501,7 +502,7 @@ def test_the_other_spellings_list_the_same(lookup, other, route):
     told, usual = ask(lookup, other).content, ask(lookup, route).content
     assert told["results"] == usual["results"]
     assert told["next"] == f"{ADDRESS}/{other}/?page=2"
-    code = rcpch.LISTS[route].example
+    code = rcpch.V1.lists[route].resource.example
     assert ask(lookup, f"{other}/{code}").content == ask(lookup, f"{route}/{code}").content
 
 
@@ -728,10 +729,13 @@ def test_green_space_gives_counts_as_numbers_and_shares_as_percentages(lookup, r
 
 
 def test_a_score_of_zero_and_a_small_one_are_plain_decimals():
-    assert rcpch.Field("x", "decimal", 3).shown(0.00001, "") == "0.00001"
-    assert rcpch.Field("x", "decimal", 3).shown(0.01, "") == "0.010"
-    assert rcpch.Field("x", "decimal").shown(0.0, "") == "0.0"
-    assert rcpch.Field("x", "decimal", 3).shown(-2.1, "") == "-2.100"
+    def link(relation, code):
+        return f"{relation.kind}/{code}"
+
+    assert Field("x", "decimal", 3).json(0.00001, link) == "0.00001"
+    assert Field("x", "decimal", 3).json(0.01, link) == "0.010"
+    assert Field("x", "decimal").json(0.0, link) == "0.0"
+    assert Field("x", "decimal", 3).json(-2.1, link) == "-2.100"
 
 
 # Anything else
@@ -799,6 +803,8 @@ def fits(value, schema: dict) -> bool:
         return any(fits(value, one) for one in schema["anyOf"])
     if "enum" in schema:
         return value in schema["enum"]
+    if "const" in schema:
+        return value == schema["const"]
     if schema["type"] == "object":
         return set(value) == set(schema["required"]) == set(schema["properties"]) and all(
             fits(value[name], one) for name, one in schema["properties"].items()
