@@ -55,7 +55,7 @@ async def notices_of(census, table: str | None) -> list[str]:
     )
     for title, status, tables in without.rows:
         if f", {table}," in f"{tables}," or (table is None and status == "left out"):
-            why = "left out of this database" if status == "left out" else "not loaded: the mirror was without its file"
+            why = "left out of this database" if status == "left out" else "not loaded: its file was not at hand"
             found.append(f"{title} was {why}.")
     return found
 

@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 from numbers import Number
 
-from sources import green_space, uk_composite
+from sources import green_space, natural_green_space, uk_composite
 from sources.database import EDITION, NOT_LOADED, all_tables, digest
 from sources.deprivation import DEPRIVATION, PARENTS, band_sql, quantile_sql
 from sources.geography import LISTS, LSOA_CHANGES, LSOAS_2021
@@ -17,6 +17,7 @@ from sources.views import VIEWS, view_sql
 
 FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
 LEAST_SHARE = 0.9  # of a nation's live postcodes have figures on the newer areas; a directory may lack some codes
+TRANSFORMED = "_score_exponentially_transformed"  # the end of a column's name
 SQL_TYPES = {str: "'text'", int: "'integer'", float: "'real'", Number: "'integer', 'real'"}
 
 
@@ -58,10 +59,12 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
     for index in indices:
         checks += _ranks(connection, index, complete)
         checks += _scores(connection, index)
+        checks += _transformed(connection, index, publications, left_out | absent)
         checks += _bands(connection, index)
         checks += _areas(connection, index)
     if "uk_composite" not in left_out:
         checks += _composite(connection, complete)
+    checks += _natural_green_space(connection, complete, "natural_green_space" in left_out | absent)
     checks += _joins(connection, indices, complete, left_out)
     checks += [_types(connection, tables), _shares(connection, tables), _findable(connection, tables)]
     checks += _sound(connection, tables)
@@ -190,6 +193,30 @@ def _scores(connection, index: Index) -> list[Check]:
     return [_none(name, connection, wrong)]
 
 
+def _transformed(connection, index: Index, publications: list[Publication], missing: set[str]) -> list[Check]:
+    """That exponentially transformed scores are there for every area and fall as the rank rises, or not there at all.
+
+    missing: the publications that were left out or not loaded; the scores are a publication of their own.
+    """
+    columns = [c for c in _columns(connection, index.table) if c.endswith(TRANSFORMED)]
+    if not columns:
+        return []
+    loaded = any(p.goes_with == index.id and p.id not in missing for p in publications)
+    if not loaded:
+        filled = " union all ".join(
+            f"select area_code, '{c}' from {index.table} where {c} is not null" for c in columns
+        )
+        return [_none(f"{index.id}: transformed scores, which were not loaded", connection, filled)]
+    wrong = " union all ".join(
+        f"select area_code, '{c}', score from (select area_code, {c} as score, min({c}) over"
+        f" (order by {c.removesuffix(TRANSFORMED)}_rank groups between unbounded preceding and 1 preceding) as before"
+        f" from {index.table}) where score is null or score > before or score not between 0 and 100"
+        for c in columns
+    )
+    name = f"{index.id}: transformed scores that are blank, not within 0 to 100, or rise with the rank"
+    return [_none(f"{name} ({len(columns)} columns)", connection, wrong)]
+
+
 def _bands(connection, index: Index) -> list[Check]:
     """That published bands follow the index's rule, or at least rise with the rank where none is known."""
     bands = {f"imd_{name}": ("imd", q) for name, q in index.bands.items()}
@@ -263,6 +290,22 @@ def _composite(connection, complete: bool) -> list[Check]:
             )
         )
     return checks
+
+
+def _natural_green_space(connection, complete: bool, missing: bool) -> list[Check]:
+    """That the table has the rows that it may have, each of an LSOA of England, and none where it was not loaded."""
+    table = natural_green_space.TABLE.name
+    found = _one(connection, f"select count(*) from {table}")
+    if missing:
+        return [Check(f"rows of {table}, which was not loaded", "0", f"{found:,}")]
+    least = natural_green_space.FEWEST_AREAS if complete else 1
+    bounds = f"{least:,} to {natural_green_space.AREAS:,}"
+    expected = f"{found:,}" if least <= found <= natural_green_space.AREAS else bounds
+    others = f"select area_code from {table} where area_code not glob 'E01*'"
+    return [
+        Check(f"rows of {table} ({bounds})", expected, f"{found:,}"),
+        _none(f"{table}: areas that are not LSOAs of England", connection, others),
+    ]
 
 
 def _areas(connection, index: Index) -> list[Check]:

@@ -21,7 +21,7 @@ import orjson
 
 from sources import downloads, geography
 from sources.deprivation import DEPRIVATION, common_words_sql
-from sources.fetch import Library, NotInMirror, Obtained
+from sources.fetch import Library, NoAddress, NotInMirror, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.unnamed import strays, unnamed
 from sources.views import VIEWS, view_sql
@@ -312,7 +312,7 @@ class Build:
             try:
                 obtained = self.file(file)
                 self.say(f"{file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
-            except NotInMirror as error:
+            except (NoAddress, NotInMirror) as error:
                 if file.optional:
                     self._absent.add(file.id)
                     self.say(f"{error} It is not loaded.")

@@ -1,4 +1,6 @@
-"""English indices of deprivation 2025 (MHCLG): File 7 (ranks, deciles, scores, populations), on the LSOAs of 2021.
+"""English indices of deprivation 2025 (MHCLG): File 7 (ranks, deciles, scores, populations) and File 9.
+
+On the LSOAs of 2021.
 
 https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025
 """
@@ -13,6 +15,12 @@ FILE_7 = SourceFile(
     ("File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",),
     "https://assets.publishing.service.gov.uk/media/691ded56d140bbbaa59a2a7d/"
     "File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",
+)
+FILE_9 = SourceFile(
+    "england_2025_transformed_scores",
+    ("File_9_IoD2025_Transformed_Domain_Scores.csv", "File_9_IoD2025_Transformed_Domain_Scores.xlsx"),
+    None,  # linked from the publication's page
+    optional=True,
 )
 
 KEY = {"area_code": column(str, "LSOA code (2021)")}
@@ -30,8 +38,13 @@ POPULATIONS = {
         int, "Working age population 18-66 (for use with Employment Deprivation Domain): mid 2022"
     ),
 }
+TRANSFORMED = england.TRANSFORMED  # the labels of File 9 are those of 2019
 
-TABLE = index_table("imd_england_2025", {name: c.type for name, c in FIGURES.items()}, "lsoa_2021")
+TABLE = index_table(
+    "imd_england_2025",
+    {name: c.type for name, c in (FIGURES | TRANSFORMED).items()},
+    "lsoa_2021",
+)
 
 INDEX = Index(
     id="england_2025",
@@ -47,7 +60,7 @@ INDEX = Index(
     bands={"decile": 10},
     domain_bands=True,
     domains=england.COMMON,
-    # File 7 goes round without them too
+    # Copies of File 7 are around that have none of these, or not the scores
     may_be_blank=frozenset(
         f"{name}_{figure}" for name in ("idaci", "idaopi") for figure in ("score", "rank", "decile")
     ),
@@ -67,20 +80,43 @@ def load(build) -> None:
     )
 
 
+def load_transformed(build) -> None:
+    """Adds the exponentially transformed domain scores to imd_england_2025."""
+    build.update(TABLE.name, ["area_code", *TRANSFORMED], build.rows(FILE_9, KEY | TRANSFORMED))
+
+
+PAGE = "https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025"
+ATTRIBUTION = (
+    "Ministry of Housing, Communities and Local Government, English indices of deprivation 2025,"
+    " licensed under the Open Government Licence v3.0."
+)
+
 PUBLICATIONS = (
     Publication(
         id="england_2025",
         title=INDEX.title,
         publisher=INDEX.publisher,
         edition="2025",
-        page="https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025",
+        page=PAGE,
         files=(FILE_7,),
         load=load,
         tables=(TABLE,),
         fills=(TABLE.name, "lsoas_2021", "local_authorities"),
         rows={FILE_7.id: INDEX.areas},
         index=INDEX,
-        attribution="Ministry of Housing, Communities and Local Government, English indices of deprivation 2025,"
-        " licensed under the Open Government Licence v3.0.",
+        attribution=ATTRIBUTION,
+    ),
+    Publication(
+        id="england_2025_transformed_scores",
+        title=f"{INDEX.title}, transformed scores",
+        publisher=INDEX.publisher,
+        edition="2025",
+        page=PAGE,
+        files=(FILE_9,),
+        load=load_transformed,
+        goes_with="england_2025",
+        fills=(TABLE.name,),
+        rows={FILE_9.id: INDEX.areas},
+        attribution=ATTRIBUTION,
     ),
 )

@@ -33,6 +33,10 @@ class NotInMirror(SourceError):
     """A mirror is without a file. The message says which names were looked for."""
 
 
+class NoAddress(SourceError):
+    """A file is not in the cache and its address is not known. The message says where to put it."""
+
+
 @dataclass
 class Obtained:
     """A publication's file on this machine.
@@ -97,7 +101,7 @@ class Library:
                 if path.is_file() and not (file.geometry and _of_another(path, file.address)):
                     return self._described(path, name)
         if not file.address:
-            raise SourceError(
+            raise NoAddress(
                 f"{file.id}: no address is known for it. Put {file.names[0]} into {self.cache},"
                 " or leave it out (--skip)."
             )

@@ -33,7 +33,8 @@ class SourceFile:
     names: the file names that are accepted, the official one (or the newest edition's) first.
     address: where the publisher serves it; None where no address is known.
     served_as: the accepted name of what the address serves, where that is not the first one.
-    optional: a mirror may be without it; the database then says that its publication was not loaded.
+    optional: a mirror may be without it, and so may the cache where no address is known; the database then says that
+    its publication was not loaded.
     page_size: for an ArcGIS feature layer, how many features one request may ask for; None for a plain file.
     geometry: whether the features' boundaries are wanted too, in WGS 84.
     """

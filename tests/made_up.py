@@ -17,7 +17,17 @@ from pathlib import Path
 
 import openpyxl
 
-from sources import england, england_2025, green_space, northern_ireland, scotland, uk_composite, wales, wales_2025
+from sources import (
+    england,
+    england_2025,
+    green_space,
+    natural_green_space,
+    northern_ireland,
+    scotland,
+    uk_composite,
+    wales,
+    wales_2025,
+)
 from sources.geography import URBAN_RURAL
 
 AREAS = {"E": 32844, "W": 1909, "S": 6976, "N": 890}
@@ -103,6 +113,7 @@ def write(folder: Path) -> Path:
     _areas_2021(folder / "other")
     _composite(folder)
     parks(folder / green_space.PARKS.names[0])
+    natural_green_space_layer(folder / natural_green_space.LAYER.names[0])
     directory(folder / "ONSPD_MAY_2026.zip")
     return folder
 
@@ -130,6 +141,16 @@ def _shuffled(n: int) -> list[int]:
     return ranks
 
 
+def decimal(value: float, places: int = 3) -> str:
+    """A number as the English files write it: at most so many places, no zeros at the end, no point after a whole."""
+    return f"{value:.{places}f}".rstrip("0").rstrip(".")
+
+
+def transformed(rank: int, n: int) -> float:
+    """The exponentially transformed score of a domain's rank, by the indices' technical reports."""
+    return -23 * math.log(1 - (n + 1 - rank) / n * (1 - math.exp(-100 / 23)))
+
+
 def _english_figures(n: int, tied: bool) -> dict[str, list]:
     """The columns of scores, ranks and deciles of File 7."""
     columns: dict[str, list] = {}
@@ -138,10 +159,16 @@ def _english_figures(n: int, tied: bool) -> dict[str, list]:
         if part == "imd" and tied:  # 26 pairs share the smaller number
             ranks = [rank - 1 if rank % 1000 == 1 and 1 < rank <= 26001 else rank for rank in ranks]
         rate = " (rate)" if part in ("income", "employment", "idaci", "idaopi") else ""
-        columns[f"{title} Score{rate}"] = [f"{(n - rank) / 400:.3f}" for rank in ranks]
+        columns[f"{title} Score{rate}"] = [decimal((n - rank) / (n if rate else 400)) for rank in ranks]
         columns[f"{title} Rank (where 1 is most deprived)"] = ranks
         columns[f"{title} Decile (where 1 is most deprived 10% of LSOAs)"] = [ceil_band(r, n, 10) for r in ranks]
     return columns
+
+
+def _transformed(columns: dict[str, list], n: int) -> list[tuple[str, ...]]:
+    """The rows of File 9's scores, which follow from the ranks in `columns` of File 7."""
+    ranks = [columns[f"{labels[0]} Rank (where 1 is most deprived)"] for labels in england.DOMAINS.values()]
+    return [tuple(decimal(transformed(rank, n)) for rank in row) for row in zip(*ranks, strict=True)]
 
 
 def _england(folder: Path) -> None:
@@ -157,7 +184,7 @@ def _england(folder: Path) -> None:
     rows = [[*place, *figures] for place, figures in zip(places, zip(*columns.values(), strict=True), strict=True)]
     _csv(folder / f"{england.FILE_7.names[0]}.gz", header, rows, "utf-8-sig")
     labels = [c.labels[0] for c in england.TRANSFORMED.values()]
-    rows = [[*place, *(f"{(i * k) % 1000 / 10:.3f}" for k in range(1, 8))] for i, place in enumerate(places)]
+    rows = [[*place, *scores] for place, scores in zip(places, _transformed(columns, n), strict=True)]
     _csv(folder / england.FILE_9.names[0], [*header[:4], *labels], rows)
 
 
@@ -172,21 +199,25 @@ def name_2021(code: str) -> str:
 
 def _england_2025(folder: Path) -> None:
     n = AREAS_2021["E"]
+    figures = _english_figures(n, tied=False)
+    transformed_scores = _transformed(figures, n)
     columns = {
         label[:80] if label.startswith("Children and Young") else label: cells  # as the file has it
-        for label, cells in _english_figures(n, tied=False).items()
+        for label, cells in figures.items()
     }
     for column in england_2025.POPULATIONS.values():
         columns[column.labels[0]] = [1000 + i % 900 for i in range(n)]
     header = [england_2025.KEY["area_code"].labels[0], *(c.labels[0] for c in england_2025.PLACE.values()), *columns]
     authorities = [authority_2024("E", i) for i in range(n)]
-    rows = [
-        [code, name_2021(code), authority, name_of_authority(authority), *figures]
-        for code, authority, figures in zip(
-            codes_2021("E"), authorities, zip(*columns.values(), strict=True), strict=True
-        )
+    places = [
+        [code, name_2021(code), authority, name_of_authority(authority)]
+        for code, authority in zip(codes_2021("E"), authorities, strict=True)
     ]
+    rows = [[*place, *row] for place, row in zip(places, zip(*columns.values(), strict=True), strict=True)]
     _csv(folder / f"{england_2025.FILE_7.names[0]}.gz", header, rows)
+    labels = [c.labels[0] for c in england_2025.TRANSFORMED.values()]
+    rows = [[*place, *scores] for place, scores in zip(places, transformed_scores, strict=True)]
+    _csv(folder / england_2025.FILE_9.names[0], [*header[:4], *labels], rows)
 
 
 def wales_2025_sheets() -> dict[str, list]:
@@ -282,6 +313,35 @@ def parks(path: Path, label: int = 0) -> None:
         for i, code in enumerate(AUTHORITIES)
     ]
     _sheets(path, {"Contents": [["Made up"]], "LAD Parks only": [header, *rows], "LAD Parks and Playing Fields": []})
+
+
+NATURAL_GREEN_SPACE = {"PGArea_ResAddress_ratio": "", "RUC11": "Urban major conurbation", "RUC_Category": "Urban"}
+
+
+def natural_green_space_layer(path: Path, areas: list[str] | None = None) -> None:
+    """Writes Natural England's layer of `areas` (all LSOAs of England, 2011), with all 78 columns of the real one."""
+    labels = natural_green_space.LABELS
+    place = ["OBJECTID_1", "LSOA11CD", "LSOA11NM", "MSOA_Code", "LocalAuthority_District_Code"]
+    place += ["LocalAuthority_District_Name", "County_Code", "County_Name"]
+
+    def cell(label: str, i: int) -> str:
+        if label in NATURAL_GREEN_SPACE:
+            return NATURAL_GREEN_SPACE[label]
+        if label.endswith("Deficit"):
+            return "HML"[i % 3] + "123"[i % 7 % 3]
+        if labels[label] is int:
+            return str(1 + i % 10)
+        return decimal((i % 1000) / 7, 13)
+
+    rows = [
+        [
+            *(i + 1, code, f"Made-up {i:05}A", f"E02{i // 5:06}", "E06000001", "Made-up", "E06000001", "Made-up"),
+            *(cell(label, i) for label in labels),
+            *("598396.792762756", "5452.32726573972"),
+        ]
+        for i, code in enumerate(codes("E") if areas is None else areas)
+    ]
+    _csv(path, [*place, *labels, "Shape__Area", "Shape__Length"], rows)
 
 
 def _wales(folder: Path) -> None:

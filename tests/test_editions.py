@@ -3,6 +3,7 @@
 And that a new edition is one module and its description.
 """
 
+import asyncio
 import csv
 import json
 import shutil
@@ -17,7 +18,7 @@ import pytest
 import build_db
 from sources import england_2025, geography, green_space, wales_2025
 from tests import made_up
-from tests.conftest import ROOT
+from tests.conftest import ROOT, datasette_of, site_of
 from tests.test_build import changed, edited, next_decile, only, query, refused
 
 ENGLAND = england_2025.FILE_7.names[0]
@@ -117,6 +118,15 @@ def without_values(*labels):
     return edit
 
 
+def swapped(rows, one, other):
+    """The rows with the cells of two columns under each other's label."""
+    for row in rows[1:]:
+        row[one], row[other] = row[other], row[one]
+    return rows
+
+
+TABLE = england_2025.TABLE.name
+TRANSFORMED_LABELS = [c.labels[0] for c in england_2025.TRANSFORMED.values()]
 IDACI = [c.labels[0] for name, c in england_2025.FIGURES.items() if name.startswith("idaci")]
 IDACI[0] += " (rate)"
 
@@ -146,6 +156,107 @@ def test_what_the_english_file_has_blank_is_null_and_what_it_has_is_loaded(mirro
 def test_a_changed_english_file_of_2025_stops_the_build(mirror, tmp_path, old, capsys, edit, message):
     broken = edited(mirror, tmp_path / "broken", ENGLAND, edit)
     assert message in refused(capsys, old, *only("england_2025"), "--mirror", broken)
+
+
+# Transformed scores of England 2025
+
+FILE_9 = england_2025.FILE_9.names[0]
+TRANSFORMED = list(england_2025.TRANSFORMED)
+
+
+def with_file_9(mirror, folder, edit=lambda rows: rows):
+    """A mirror of the two English files of 2025, the scores' CSV rows through `edit`."""
+    broken = edited(mirror, folder, FILE_9, edit)
+    shutil.copy(next(mirror.rglob(f"{ENGLAND}.gz")), broken)
+    return broken
+
+
+def test_transformed_scores_of_2025_are_the_cells_of_file_9(mirror, made_up_db):
+    with (mirror / "england" / FILE_9).open(newline="") as file:
+        _, *rows = csv.reader(file)
+    expected = {row[0]: tuple(map(float, row[4:])) for row in rows}
+    found = {row[0]: row[1:] for row in query(made_up_db, f"select area_code, {', '.join(TRANSFORMED)} from {TABLE}")}
+    assert found == expected
+    assert len(found) == 33755
+    status = "select status, rows, file from publications where id = 'england_2025_transformed_scores'"
+    assert query(made_up_db, status) == [("complete", 33755, FILE_9)]
+
+
+def test_transformed_scores_of_2025_are_read_from_a_workbook_too(mirror, made_up_db, tmp_path):
+    with (mirror / "england" / FILE_9).open(newline="") as file:
+        header, *rows = csv.reader(file)
+    (tmp_path / "mirror").mkdir()
+    shutil.copy(next(mirror.rglob(f"{ENGLAND}.gz")), tmp_path / "mirror")
+    book = openpyxl.Workbook(write_only=True)
+    book.create_sheet("Notes").append(["Made up"])
+    sheet = book.create_sheet("IoD25 Transformed Domain Scores")
+    for row in [header, *([*row[:4], *map(float, row[4:])] for row in rows)]:
+        sheet.append(row)
+    book.save(tmp_path / "mirror" / england_2025.FILE_9.names[1])
+    output = built(tmp_path, tmp_path / "mirror", "england_2025", "england_2025_transformed_scores")
+    every = f"select * from {TABLE} order by area_code"
+    assert query(output, every) == query(made_up_db, every)
+
+
+def test_without_file_9_the_transformed_scores_of_2025_are_null_and_not_loaded(mirror, made_up_db, tmp_path, capsys):
+    (tmp_path / "mirror").mkdir()
+    shutil.copy(next(mirror.rglob(f"{ENGLAND}.gz")), tmp_path / "mirror")
+    output = built(tmp_path, tmp_path / "mirror", "england_2025", "england_2025_transformed_scores")
+    assert "england_2025_transformed_scores: not in the mirror" in capsys.readouterr().out
+    counted = f"select count(*), {', '.join(f'count({name})' for name in TRANSFORMED)} from {TABLE}"
+    assert query(output, counted) == [(33755, *[0] * 7)]
+    found = query(output, "select id, status, rows, sha256 is null from publications where id like 'england_2025%'")
+    assert sorted(found) == [
+        ("england_2025", "complete", 33755, 0),
+        ("england_2025_transformed_scores", "not loaded", None, 1),
+    ]
+    others = ", ".join(england_2025.FIGURES)
+    assert query(output, f"select {others} from {TABLE}") == query(made_up_db, f"select {others} from {TABLE}")
+    assert build_db.main(["--check", str(output)]) == 0
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (changed(7, TRANSFORMED_LABELS[0], ""), "transformed scores that are blank, not within 0 to 100, or rise"),
+        (changed(7, TRANSFORMED_LABELS[3], "100.001"), "health_deprivation_disability_score_exponentially_transformed"),
+        (without_values(*TRANSFORMED_LABELS), "transformed scores that are blank"),
+        (lambda rows: swapped(rows, 4, 5), "income_score_exponentially_transformed"),
+        (lambda rows: rows[:-1], "expected 33,755 rows, found 33,754"),
+        (
+            changed(7, "LSOA code (2021)", "E01099999"),
+            "E01099999 is in one file of the publication but not in the other",
+        ),
+    ],
+)
+def test_a_changed_file_9_of_2025_stops_the_build(mirror, tmp_path, old, capsys, edit, message):
+    broken = with_file_9(mirror, tmp_path / "broken", edit)
+    arguments = only("england_2025", "england_2025_transformed_scores")
+    assert message in refused(capsys, old, *arguments, "--mirror", broken)
+
+
+def test_the_rcpch_routes_give_the_transformed_scores_of_2025_as_decimals(made_up_db, tmp_path):
+    postcode, *figures = query(
+        made_up_db,
+        f"select postcode, {', '.join(TRANSFORMED)} from postcodes join {TABLE} on area_code = lsoa_2021"
+        " where terminated is null order by postcode limit 1 offset 500",
+    )[0]
+    site = datasette_of(site_of(made_up_db, tmp_path))
+    path = f"/rcpch-census-platform/api/v1/indices_of_multiple_deprivation?postcode={postcode.replace(' ', '+')}"
+    answer = asyncio.run(site.client.get(f"{path}&index=england_2025")).json()
+    assert [answer[name] for name in TRANSFORMED] == [f"{figure:.3f}" for figure in figures]
+
+
+def test_scores_that_were_not_loaded_must_not_be_there(mirror, tmp_path, capsys):
+    (tmp_path / "mirror").mkdir()
+    shutil.copy(next(mirror.rglob(f"{ENGLAND}.gz")), tmp_path / "mirror")
+    output = built(tmp_path, tmp_path / "mirror", "england_2025", "england_2025_transformed_scores")
+    connection = sqlite3.connect(output)
+    connection.execute(f"update {TABLE} set {TRANSFORMED[0]} = 1 where area_code = 'E01000003'")
+    connection.commit()
+    connection.close()
+    assert build_db.main(["--check", str(output)]) == 1
+    assert "england_2025: transformed scores, which were not loaded" in capsys.readouterr().err
 
 
 # WIMD 2025
@@ -242,7 +353,7 @@ def test_a_mirror_without_the_parks_is_named_as_not_loaded(mirror, tmp_path, cap
     assert query(output, "select file, rows, sha256 from publications where id = 'green_space_parks'") == [
         (None, None, None)
     ]
-    assert "green_space" not in query(output, "select left_out from edition")[0][0]
+    assert "green_space" not in query(output, "select left_out from edition")[0][0].split(", ")
     assert build_db.main(["--check", str(output)]) == 0
 
 

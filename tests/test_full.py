@@ -16,7 +16,7 @@ from fractions import Fraction
 import pytest
 import python_calamine
 
-from sources import england, green_space, northern_ireland, uk_composite, wales
+from sources import england, england_2025, green_space, natural_green_space, northern_ireland, uk_composite, wales
 from sources.geography import LISTS
 from tests.test_site import imd
 
@@ -111,6 +111,40 @@ def test_england_2025_cell_for_cell(full, real_mirror):
     names = "imd_score, imd_rank, imd_decile, living_environment_decile"
     one = full.execute(f"select {names} from imd_england_2025 where area_code = 'E01000001'").fetchone()
     assert one == (8.742, 26525, 8, 1)
+
+
+def test_transformed_scores_of_england_2025_cell_for_cell_or_not_loaded(full, real_mirror):
+    """File 9 may be missing from the mirror; then there is no figure, and the database says so."""
+    columns = list(england_2025.TRANSFORMED)
+    assert columns == list(england.TRANSFORMED)
+    [(status, rows)] = full.execute(
+        "select status, rows from publications where id = 'england_2025_transformed_scores'"
+    )
+    if any(list(real_mirror.rglob(f"{name}*")) for name in england_2025.FILE_9.names):
+        assert (status, rows) == ("complete", 33755)
+        _, *cells = text_of(real_mirror, england_2025.FILE_9.names[0])
+        expected = {r[0]: [number(c) for c in r[4:11]] for r in cells}
+    else:
+        assert (status, rows) == ("not loaded", None)
+        expected = {code: [None] * 7 for (code,) in full.execute("select area_code from imd_england_2025")}
+        assert len(expected) == 33755
+    assert_cell_for_cell(full, "imd_england_2025", columns, expected)
+
+
+def test_natural_green_space_cell_for_cell_or_not_loaded(full, real_mirror):
+    """Likewise Natural England's layer."""
+    columns = list(natural_green_space.FIGURES)
+    [(status,)] = full.execute("select status from publications where id = 'natural_green_space'")
+    expected = {}
+    if list(real_mirror.rglob(f"{natural_green_space.LAYER.names[0]}*")):
+        assert status == "complete"
+        _, *rows = text_of(real_mirror, natural_green_space.LAYER.names[0])
+        kinds = [c.type for c in natural_green_space.FIGURES.values()]
+        for row in rows:
+            expected[row[1]] = [None if c == "" else kind(c) for kind, c in zip(kinds, row[8:76], strict=True)]
+    else:
+        assert status == "not loaded"
+    assert_cell_for_cell(full, "natural_green_space_inequalities", columns, expected)
 
 
 def test_wales_2025_cell_for_cell(full, real_mirror):

@@ -76,10 +76,11 @@ def tables_of() -> list[str]:
 
 
 def licence_of(table: str) -> str:
-    """The composite index is mySociety's, all else is under the Open Government Licence."""
-    if table == "imd_uk_composite":
-        return "Creative Commons Attribution 4.0 International (CC BY 4.0)"
-    return "Open Government Licence v3.0"
+    """The composite index is mySociety's, one licence is not certain, all else is under the Open Government Licence."""
+    return {
+        "imd_uk_composite": "Creative Commons Attribution 4.0 International (CC BY 4.0)",
+        "natural_green_space_inequalities": "Open Government Licence v3.0, to be confirmed with Natural England",
+    }.get(table, "Open Government Licence v3.0")
 
 
 # Lists
