@@ -278,6 +278,16 @@ def _areas_2021(folder: Path) -> None:
                 ]
             )
         _csv(folder / name, header, rows)
+    boards = [(f"E540001{year}" if n == 7 else f"E5400{n:04}") for n in range(42) for year in ("22", "24")]
+    rows = [
+        [boards[2 * n], f"Board {n}", boards[2 * n + 1], f"E4000000{n % 7}", f"Y{n % 7:02}", f"Region {n % 7}"]
+        for n in range(42)
+    ]
+    header = ["ICB22CD", "ICB22NM", "ICB24CD", "NHSER21CD", "NHSER21CDH", "NHSER21NM"]
+    _csv(folder / "ICB22_ICB24_NHSER21_EN_derived.csv", header, rows)
+    authorities = [code for code in AUTHORITIES if code[0] == "W"]
+    rows = [[code, name_of_authority(code), f"W1100000{i % 7}", f"Board {i % 7}"] for i, code in enumerate(authorities)]
+    _csv(folder / "UA22_LHB22_WA_LU.csv", ["UA22CD", "UA22NM", "LHB22CD", "LHB22NM"], rows)
 
 
 def _composite(folder: Path) -> None:
