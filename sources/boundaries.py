@@ -5,9 +5,10 @@ repository), sees that every area of an index has one and that none is left over
 census.db. It is for pictures: boundaries are generalised, and which area a postcode lies in is the directory's to say.
 
 In the file: `tiles_uk_2011`, `tiles_uk_latest` and `tiles_local_authorities`, each with the columns of MBTiles' `tiles`
-(rows counted from the south, tiles gzipped Mapbox Vector Tiles of one layer), made by tippecanoe; `tiles` and
-`metadata`, by which a program that knows MBTiles opens it, and sees `uk_latest`; `boundaries`, the shapes for pictures,
-and `boundaries_around`, an R*Tree of them; `publications`, whose boundaries they are.
+(rows counted from the south, tiles gzipped Mapbox Vector Tiles of one layer), made by tippecanoe, and as much for each
+table of `sources.rcpch_tiles`, whose extents and gaps are in `tile_tables`; `tiles` and `metadata`, by which a program
+that knows MBTiles opens it, and sees `uk_latest`; `boundaries`, the shapes for pictures, and `boundaries_around`, an
+R*Tree of them; `publications`, whose boundaries they are.
 
 A shape is JSON: polygons, each of rings (the outer one first), each a flat list of longitude and latitude in steps of
 0.0001 degree, the first point from 0, any other from the point before it. Neighbours share their points, so whatever
@@ -26,11 +27,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 
 import orjson
 
+from sources import mvt, rcpch_tiles
 from sources.deprivation import DOMAINS
 from sources.fetch import Library, Obtained
 from sources.geography import OPEN_GEOGRAPHY, SERVICES
@@ -41,6 +44,8 @@ STEPS = 10_000  # of a degree
 ZOOMS = range(13)
 NAMED_FROM = 8  # the first zoom whose tiles carry names and ranks: below it they would be too large
 LARGEST_TILE = 1_000_000  # bytes, gzipped
+BORDER = 1  # 256ths of a tile's side, how far a tile reaches beyond its edges
+BORDER_OF_LINES = 4  # of a layer that is drawn as lines
 DETAIL = 10  # a tile has 2 ** 10 positions a side: 6 m at zoom 12, as fine as the boundaries
 OUTLINES = "local_authority_2024"
 LISTED = 10  # codes in a message
@@ -316,6 +321,9 @@ def figures_digest(connection: sqlite3.Connection) -> str:
     for layer in LAYERS:
         for row in rows(connection, layer):
             hashed.update(orjson.dumps(row))
+    for table in rcpch_tiles.TABLES:
+        for feature in rcpch_tiles.features(connection, table):
+            hashed.update(orjson.dumps((table, feature)))
     return hashed.hexdigest()
 
 
@@ -343,11 +351,11 @@ def build(database: Path, target: Path, library: Library | None, say=print) -> d
             program = tippecanoe()
             if program is None:
                 say("there is no program tippecanoe: no tiles are made, only pictures")
-            tiles = {
-                layer: _tiles(program, layer, found[layer], shapes, work, say) if program else [] for layer in LAYERS
-            }
+            tiles = {layer: _tiles(program, layer, found[layer], shapes, work, say) for layer in LAYERS if program}
+            del found
+            made = {table: _made(program, table, census, shapes, work, say) for table in rcpch_tiles.TABLES}
             written = work / target.name
-            counted = _write(written, census, shapes, credited, tiles)
+            counted = _write(written, census, shapes, credited, tiles, made)
             with written.open("rb") as finished:
                 os.fsync(finished.fileno())
             os.replace(written, target)
@@ -442,13 +450,25 @@ def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, sa
     """The tiles of a layer, by tippecanoe: MBTiles files, for low zooms and for high ones; none of an empty layer."""
     if not found:
         return []
+    features = ((properties, _geojson(shapes[geography][properties["code"]])) for geography, properties in found)
+    kept = ALWAYS if layer != "local_authorities" else ()
+    return _by_tippecanoe(program, layer, features, work, say, kept=kept)
+
+
+def _by_tippecanoe(
+    program: str, layer: str, features: Iterable[tuple[dict, dict]], work: Path, say, *, kept=(), lines=False
+) -> list[Path]:
+    """The tiles of `features` (properties and geometry), as `_tiles` gives them.
+
+    kept: the properties below zoom NAMED_FROM, all if it is empty. lines: it is drawn as lines, and has few features.
+    """
     source = work / f"{layer}.ldjson"
     with source.open("wb") as out:
-        for geography, properties in found:
-            geometry = _geojson(shapes[geography][properties["code"]])
+        for properties, geometry in features:
             out.write(orjson.dumps({"type": "Feature", "properties": properties, "geometry": geometry}) + b"\n")
     common = [
-        program, "--layer", layer, "--quiet", "--no-tile-stats", "--no-progress-indicator", "--buffer=1",
+        program, "--layer", layer, "--quiet", "--no-tile-stats", "--no-progress-indicator",
+        f"--buffer={BORDER_OF_LINES if lines else BORDER}",
         f"--full-detail={DETAIL}", f"--low-detail={DETAIL}", "--no-simplification-of-shared-nodes",
         "--drop-smallest-as-needed", "--no-feature-limit", f"--maximum-tile-bytes={LARGEST_TILE}",
         f"--temporary-directory={work}",
@@ -456,13 +476,12 @@ def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, sa
     made = []
     for zooms in (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)):
         far = zooms[0] < NAMED_FROM
-        kept = ALWAYS if far and layer != "local_authorities" else ()
-        every = () if far else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
+        every = () if far and not lines else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
         output = work / f"{layer}-{zooms[0]}.mbtiles"
         say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
         told = subprocess.run(
             [*common, f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}",
-             *(f"--include={name}" for name in kept), *every, f"--output={output}", source],
+             *(f"--include={name}" for name in kept if far), *every, f"--output={output}", source],
             capture_output=True, text=True,
         )  # fmt: skip
         if told.returncode:
@@ -472,8 +491,66 @@ def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, sa
     return made
 
 
-def _write(path: Path, census: sqlite3.Connection, shapes: Shapes, credited: list, tiles: dict) -> dict[str, int]:
-    """Writes the file; returns how many tiles each layer has."""
+@dataclass
+class _Made:
+    """A table of `sources.rcpch_tiles` as far as it could be made.
+
+    files: its tiles, as `_tiles` gives them. west to north: its extent, in degrees. lacks: what is missing, and why.
+    """
+
+    files: list[Path]
+    extent: tuple[float, float, float, float] | None = None
+    lacks: str | None = None
+
+
+def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Shapes, work: Path, say) -> _Made:
+    """The tiles of the table `name`: as published, or dissolved where Shapely is there."""
+    table = rcpch_tiles.TABLES[name]
+    if program is None:
+        return _Made([], lacks="tippecanoe was not there to make any tiles.")
+    shown = [
+        feature
+        for feature in rcpch_tiles.features(census, name)
+        if shapes[feature.geography].keys() >= set(feature.codes)  # not of an index that was left out: see _meet
+    ]
+    lacks = None
+    if any(feature.dissolved for feature in shown) and not find_spec("shapely"):
+        shown = [feature for feature in shown if not feature.dissolved]
+        lacks = "Shapely was not there to dissolve areas: what is derived is left out."
+        say(f"{name}: {lacks}")
+    if not shown:
+        if table.needs and not census.execute(f"select count(*) from {table.needs}").fetchone()[0]:
+            lacks = f"The lookup {table.needs} was not loaded."
+        return _Made([], lacks=lacks or "This database has none of its areas.")
+    edges = [bounds(shapes[feature.geography][code]) for feature in shown for code in feature.codes]
+    west, east, south, north = (outermost(side) / STEPS for outermost, side in _sides(edges))
+
+    def geometries() -> Iterator[tuple[dict, dict]]:
+        for feature in shown:
+            own = [shapes[feature.geography][code] for code in feature.codes]
+            yield feature.properties, _dissolved(own) if feature.dissolved else _geojson(*own)
+
+    lines = any(feature.dissolved for feature in shown) or name == "la_tiles"
+    files = _by_tippecanoe(program, name, geometries(), work, say, lines=lines)
+    return _Made(files, (west, south, east, north), lacks)
+
+
+def _dissolved(shapes: list[bytes]) -> dict:
+    """The GeoJSON of the union of shapes."""
+    union = rcpch_tiles.dissolve([polygon for shape in shapes for polygon in polygons(shape)])
+    coordinates = [[[(x / STEPS, y / STEPS) for x, y in ring] for ring in polygon] for polygon in union]
+    return {"type": "MultiPolygon", "coordinates": coordinates}
+
+
+def _sides(edges: list[tuple[int, int, int, int]]):
+    """The sides of boxes, each with the function that finds the outermost: west, east, south, north."""
+    return zip((min, max, min, max), zip(*edges, strict=True), strict=True)
+
+
+def _write(
+    path: Path, census: sqlite3.Connection, shapes: Shapes, credited: list, tiles: dict, made: dict[str, _Made]
+) -> dict[str, int]:
+    """Writes the file; returns how many tiles each layer and each table has."""
     with contextlib.closing(sqlite3.connect(path)) as maps:
         maps.executescript(
             """
@@ -487,6 +564,9 @@ def _write(path: Path, census: sqlite3.Connection, shapes: Shapes, credited: lis
             );
             create table boundaries (
                 id integer primary key, vintage integer not null, code text not null, shape text not null
+            );
+            create table tile_tables (
+                name text primary key, west real, south real, east real, north real, lacks text
             );
             create virtual table boundaries_around using rtree_i32(id, west, east, south, north);
             """
@@ -503,11 +583,15 @@ def _write(path: Path, census: sqlite3.Connection, shapes: Shapes, credited: lis
                 maps.execute("insert into boundaries_around values (?, ?, ?, ?, ?)", (number, *edges[-1]))
         maps.execute("create unique index boundaries_by_code on boundaries (vintage, code)")
         counted = {}
-        for layer, files in tiles.items():
-            counted[layer] = _gather(maps, layer, files)
+        for layer in LAYERS:
+            counted[layer] = _gather(maps, layer, tiles.get(layer, []))
+        for name, table in made.items():
+            counted[name] = _gather(maps, name, table.files)
+            _name_tiers(maps, name)
+            extent = table.extent or (None,) * 4
+            maps.execute("insert into tile_tables values (?, ?, ?, ?, ?, ?)", (name, *extent, table.lacks))
         maps.execute("create view tiles as select * from tiles_uk_latest")
-        sides = zip((min, max, min, max), zip(*edges, strict=True), strict=True)
-        west, east, south, north = (outermost(side) / STEPS for outermost, side in sides)
+        west, east, south, north = (outermost(side) / STEPS for outermost, side in _sides(edges))
         [digest] = census.execute("select digest from edition").fetchone()
         told = {
             "name": "uk_latest",
@@ -547,10 +631,22 @@ def _gather(maps: sqlite3.Connection, layer: str, files: Iterable[Path]) -> int:
     return maps.execute(f"select count(*) from tiles_{layer}").fetchone()[0]
 
 
+def _name_tiers(maps: sqlite3.Connection, table: str) -> None:
+    """Calls the layer in each tile of a table by schema, table and tier, as who asks for it at that zoom expects."""
+    for tier, (first, last) in rcpch_tiles.TIERS.items():
+        name = f"public.{table}_{tier}"
+        found = maps.execute(
+            f"select rowid, tile_data from tiles_{table} where zoom_level between ? and ?", (first, last)
+        ).fetchall()
+        named = ((gzip.compress(mvt.renamed(gzip.decompress(data), name), mtime=0), at) for at, data in found)
+        maps.executemany(f"update tiles_{table} set tile_data = ? where rowid = ?", named)
+
+
 def _version(maps: sqlite3.Connection) -> str:
     """What tells these tiles and shapes from any others."""
     hashed = hashlib.sha256()
-    for table, column in (*((f"tiles_{layer}", "tile_data") for layer in LAYERS), ("boundaries", "shape")):
+    tiles = ((f"tiles_{name}", "tile_data") for name in (*LAYERS, *rcpch_tiles.TABLES))
+    for table, column in (*tiles, ("boundaries", "shape")):
         for (data,) in maps.execute(f"select {column} from {table} order by rowid"):
             hashed.update(data if isinstance(data, bytes) else data.encode())
     return hashed.hexdigest()[:16]
