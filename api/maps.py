@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from sources import boundaries
+from sources import boundaries, rcpch_tiles
 
 ABSENT = "There is no map here: python build_db.py --maps makes it from the boundaries."
 OTHER = "The map is of other figures than the database: build it anew, python build_db.py --maps."
@@ -31,6 +31,18 @@ class Shape:
     polygons: list
 
 
+@dataclass(frozen=True)
+class TableOfTiles:
+    """A table of `sources.rcpch_tiles` in this map: its `indices` as in `Maps.indices`, and its `bounds` in degrees.
+
+    lacks: what of it could not be made, and why. Without tiles it has no bounds.
+    """
+
+    indices: list[dict]
+    bounds: list[float] | None
+    lacks: str | None
+
+
 class NoMap(Exception):
     """There is no map, or it does not fit the database; the message says which."""
 
@@ -41,7 +53,8 @@ class Maps:
     like: the same map, opened before; whether it fits is known then.
 
     version: tells it from any other. credited: whose boundaries they are, by publication. layers: names of those that
-    have tiles; none where the map was made without tippecanoe.
+    have tiles; none where the map was made without tippecanoe. tables: those that the RCPCH platform has, by name.
+    authorities: of an extract, which it has; None for a complete database.
     """
 
     def __init__(self, database: Path, like: "Maps | None" = None):
@@ -57,7 +70,7 @@ class Maps:
             self.connection.close()
             raise NoMap(f"{path} is not a map that build_db.py made, or it is damaged: {error}") from error
         if like:
-            self.indices = like.indices
+            self.indices, self.tables, self.authorities = like.indices, like.tables, like.authorities
             fits = like.version == self.version
         else:
             fits = self._fits(database)
@@ -80,7 +93,7 @@ class Maps:
         )
         self._tile = {
             layer: f"select tile_data from tiles_{layer} where zoom_level = ? and tile_column = ? and tile_row = ?"
-            for layer in self.layers
+            for layer in (*self.layers, *rcpch_tiles.TABLES)
         }
 
     def _fits(self, database: Path) -> bool:
@@ -88,14 +101,27 @@ class Maps:
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
             try:
                 self.indices = {layer: boundaries.editions(census, layer) for layer in boundaries.LAYERS}
-                [digest] = census.execute("select digest from edition").fetchone()
+                digest, self.authorities = census.execute("select digest, authorities from edition").fetchone()
+                self.tables = self._tables(census)
                 ours = digest == self.metadata["digest"]
                 return ours or boundaries.figures_digest(census) == self.metadata["figures"]
             except (sqlite3.Error, TypeError):  # a database of another kind, which others complain of
                 return False
 
+    def _tables(self, census: sqlite3.Connection) -> dict[str, TableOfTiles]:
+        known = {index["id"]: index for indices in self.indices.values() for index in indices}
+        return {
+            name: TableOfTiles(
+                [known[id_] for id_ in rcpch_tiles.index_ids(census, name) if id_ in known],
+                None if edges[0] is None else list(edges),
+                lacks,
+            )
+            for name, *edges, lacks in self.connection.execute("select * from tile_tables")
+            if name in rcpch_tiles.TABLES
+        }
+
     def tile(self, layer: str, zoom: int, column: int, row: int) -> bytes | None:
-        """A tile of a layer as stored, gzipped; row from the north. None where it is empty."""
+        """A tile of a layer or table as stored, gzipped; row from the north. None where it is empty."""
         found = self.connection.execute(self._tile[layer], (zoom, column, (1 << zoom) - 1 - row)).fetchone()
         return found and found[0]
 

@@ -1,21 +1,28 @@
 """Vector tiles of the map, in front of Datasette: /tiles/{layer}/{z}/{x}/{y}.pbf, and TileJSON at /tiles/{layer}.json.
 
+The same for the RCPCH Census Platform's map component, at its addresses: {rcpch_v2_base_path}/tiles/public.{table}/…
+
 A tile is sent as it lies in maps/uk.mbtiles, gzipped: one key read. TileJSON, which is never kept, names tiles with the
 version of the map (`?v=`): those may be kept for a year, and are not answered from another map (410); those without a
 version may be kept an hour. Who has a tile already is answered 304; 204 is an empty tile, 404 one that cannot be.
+The platform's addresses name no version, so those may be kept an hour too; query parameters there change nothing.
 """
 
 import gzip
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import orjson
 from datasette import hookimpl
 
-from api import maps, web
+from api import maps, rcpch_tiles, web
+from api.priority import give_way
 from sources.boundaries import ZOOMS
 
 BASE = "/tiles"
+RCPCH_BASE = "/deprivation/v2"
 TILE = re.compile(r"([a-z0-9_]+)/([0-9]{1,2})/([0-9]{1,7})/([0-9]{1,7})\.(?:pbf|mvt)", re.ASCII)
 JSON = re.compile(r"([a-z0-9_]+)\.json", re.ASCII)
 FOR_A_YEAR = b"public, max-age=31536000, immutable"
@@ -32,10 +39,19 @@ def startup(datasette):
     return opened
 
 
-@hookimpl(hookwrapper=True)
+@hookimpl(hookwrapper=True, tryfirst=True)  # outside of the API, below whose addresses the platform's tiles are
 def asgi_wrapper(datasette):
     wrappers = yield
     wrappers.force_result([*wrappers.get_result(), Tiles(datasette).in_front])
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile to send: `data`, gzipped, or None where it is empty. lasting: its address is of this map alone."""
+
+    data: bytes | None
+    etag: bytes
+    lasting: bool = False
 
 
 class Tiles:
@@ -43,88 +59,141 @@ class Tiles:
 
     def __init__(self, datasette):
         self.datasette = datasette
-        self.base = datasette.setting("base_url").rstrip("/") + BASE
+        base_url = datasette.setting("base_url").rstrip("/")
+        self.base = base_url + BASE
+        self.rcpch_base = f"{base_url}{_rcpch_base(datasette)}{BASE}"
         self.https = datasette.setting("force_https_urls")
+        self.thread = ThreadPoolExecutor(1, initializer=give_way)
 
     def in_front(self, app):
         """The ASGI application `app` with the tiles in front of it."""
-        start = f"{self.base}/"
+        routes = ((f"{self.rcpch_base}/", self.of_rcpch), (f"{self.base}/", self.of_layer))
 
         async def in_front(scope, receive, send):
-            if scope["type"] != "http" or not scope["path"].startswith(start):
-                return await app(scope, receive, send)
-            if not hasattr(self.datasette, "_census_maps"):
-                await self.datasette.invoke_startup()
-            return await self.answer(scope, send, scope["path"][len(start) :])
+            if scope["type"] == "http":
+                for start, route in routes:
+                    if scope["path"].startswith(start):
+                        if not hasattr(self.datasette, "_census_maps"):
+                            await self.datasette.invoke_startup()
+                        return await self.answer(scope, send, route, scope["path"][len(start) :])
+            return await app(scope, receive, send)
 
         return in_front
 
-    async def answer(self, scope, send, path: str) -> None:
-        """Answers a request; path: what follows /tiles/."""
-        told: web.Answer | None = None
+    async def answer(self, scope, send, route, path: str) -> None:
+        """Answers a request with `route`. path: what follows /tiles/."""
         found, problem = maps.opened(self.datasette)
-        etag = b'W/"%s"' % found.version.encode() if found else b""
+        response: web.Answer | Tile
         if scope["method"] == "OPTIONS":
-            told = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, OPTIONS"),), cached=False)
+            response = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, OPTIONS"),), cached=False)
         elif scope["method"] not in ("GET", "HEAD"):
-            told = web.not_allowed(scope["method"], posted=False)
+            response = web.not_allowed(scope["method"], posted=False)
         elif found is None:
-            told = web.problem(404, "no_map", problem)
-        elif tile := TILE.fullmatch(path):
+            response = web.problem(404, "no_map", problem)
+        else:
+            response = await route(scope, found, path)
+        if isinstance(response, Tile):
+            return await send_tile(scope, send, response)
+        return await web.send_answer(scope, send, response, _etag(found, of_code=True) if found else b"")
+
+    async def of_layer(self, scope, found: maps.Maps, path: str) -> web.Answer | Tile:
+        """The answer of /tiles."""
+        if tile := TILE.fullmatch(path):
             layer, zoom, column, row = tile[1], *map(int, tile.groups()[1:])
             if layer not in found.layers:
-                told = self.no_layer(found, layer)
-            elif zoom not in ZOOMS:
-                told = web.problem(404, "no_tile", f"There are tiles of zoom {ZOOMS[0]} to {ZOOMS[-1]}, not {zoom}.")
-            elif max(column, row) >= 1 << zoom:
-                told = web.problem(404, "no_tile", f"Zoom {zoom} has no tile {column}/{row}.")
-            elif scope["query_string"].startswith(b"v=") and not self.is_of(scope, found):
-                told = web.problem(410, "other_map", "This is a tile of another map: ask for the TileJSON anew.")
-            else:
-                tile = found.tile(layer, zoom, column, row)
-                await self.send_tile(scope, send, tile, etag, self.is_of(scope, found))
-                return
-        elif layer := JSON.fullmatch(path):
-            told = self.tilejson(scope, found, layer[1]) if layer[1] in found.layers else self.no_layer(found, layer[1])
-        else:
-            told = web.problem(404, "no_tile", "Tiles are at /tiles/{layer}/{z}/{x}/{y}.pbf.")
-        await web.send_answer(scope, send, told, etag.removesuffix(b'"') + b'-%s"' % web.CODE)
+                return no_layer(found, layer)
+            if problem := no_tile(ZOOMS, zoom, column, row):
+                return problem
+            of_this_map = scope["query_string"] == b"v=" + found.version.encode()
+            if scope["query_string"].startswith(b"v=") and not of_this_map:
+                return web.problem(410, "other_map", "This is a tile of another map: ask for the TileJSON anew.")
+            return Tile(found.tile(layer, zoom, column, row), _etag(found), of_this_map)
+        if layer := JSON.fullmatch(path):
+            return self.tilejson(scope, found, layer[1]) if layer[1] in found.layers else no_layer(found, layer[1])
+        return web.problem(404, "no_tile", "Tiles are at /tiles/{layer}/{z}/{x}/{y}.pbf.")
 
-    @staticmethod
-    def is_of(scope, found: maps.Maps) -> bool:
-        """Whether a request names the version of this map."""
-        return scope["query_string"] == b"v=" + found.version.encode()
-
-    async def send_tile(self, scope, send, tile: bytes | None, etag: bytes, lasting: bool) -> None:
-        """Sends a tile, or says that it is empty or as it was. lasting: its address is of this map alone."""
-        headers = [
-            *web.ALWAYS,
-            (b"cache-control", FOR_A_YEAR if lasting else web.MAX_AGE),
-            (b"etag", etag),
-            (b"vary", b"accept-encoding"),
-        ]
-        body, status = tile or b"", 200 if tile else 204
-        if etag in (tag.strip() for tag in web.header(scope, b"if-none-match").split(b",")):
-            body, status = b"", 304
-        elif tile:
-            if web.takes_gzip(scope):
-                headers.append((b"content-encoding", b"gzip"))
-            else:
-                body = gzip.decompress(tile)
-            headers += [(b"content-type", MVT), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    async def of_rcpch(self, scope, found: maps.Maps, path: str) -> web.Answer | Tile:
+        """The answer at the RCPCH Census Platform's addresses, whatever the query says."""
+        base = web.origin(scope, self.https) + self.rcpch_base
+        if path == rcpch_tiles.INDEX:
+            return web.Answer(orjson.dumps(rcpch_tiles.index(found, base)), cached=False)
+        tile, detail = rcpch_tiles.TILE.fullmatch(path), rcpch_tiles.JSON.fullmatch(path)
+        if not tile and not detail:
+            return web.problem(
+                404, "no_tile", f"Tiles are at {self.rcpch_base}/public.{{table}}/{{z}}/{{x}}/{{y}}.pbf."
+            )
+        name = (tile or detail)[1]
+        if why := rcpch_tiles.unknown(found, name):
+            return web.problem(404, "no_layer", why)
+        table, _ = rcpch_tiles.NAMES[name]
+        if detail:
+            indices = [index["id"] for index in found.tables[table.name].indices]
+            attribution = self.attribution(indices, table.lookups)
+            return web.Answer(orjson.dumps(rcpch_tiles.detail(found, name, base, attribution)), cached=False)
+        zoom, column, row = map(int, tile.groups()[1:])
+        if problem := no_tile(rcpch_tiles.ZOOMS, zoom, column, row):
+            return problem
+        data = await rcpch_tiles.tile(found, name, zoom, column, row, self.thread)
+        return Tile(data, _etag(found, of_code=True))
 
     def tilejson(self, scope, found: maps.Maps, layer: str) -> web.Answer:
         """The TileJSON of a layer, with addresses as the request's own."""
-        lookup = self.datasette._census_api.lookup
-        told = lookup.sources([index["id"] for index in found.indices[layer]], True, ())
-        figures = dict.fromkeys(source["attribution"] for source in told if source["id"] != "postcode_directory")
+        figures = self.attribution([index["id"] for index in found.indices[layer]])
         base = web.origin(scope, self.https) + self.base
-        return web.Answer(orjson.dumps(found.tilejson(layer, base, " ".join(figures))), cached=False)
+        return web.Answer(orjson.dumps(found.tilejson(layer, base, figures)), cached=False)
 
-    @staticmethod
-    def no_layer(found: maps.Maps, layer: str) -> web.Answer:
-        """The answer about a layer that there is not."""
-        there = f"there are {', '.join(found.layers)}" if found.layers else "tippecanoe was not there to make any"
-        return web.problem(404, "no_layer", f"There is no layer '{layer[:40]}': {there}.")
+    def attribution(self, indices: list[str], lookups: tuple[str, ...] = ()) -> str:
+        """Whose the figures of indices are, and the lookups."""
+        lookup = self.datasette._census_api.lookup
+        there = [id_ for id_ in lookups if lookup.publications.get(id_, {}).get("status") in ("complete", "extract")]
+        publications = lookup.sources(indices, True, there)
+        kept = (row["attribution"] for row in publications if row["id"] != "postcode_directory")
+        return " ".join(dict.fromkeys(kept))
+
+
+async def send_tile(scope, send, tile: Tile) -> None:
+    """Sends a tile, or says that it is empty or as it was."""
+    headers = [
+        *web.ALWAYS,
+        (b"cache-control", FOR_A_YEAR if tile.lasting else web.MAX_AGE),
+        (b"etag", tile.etag),
+        (b"vary", b"accept-encoding"),
+    ]
+    body, status = tile.data or b"", 200 if tile.data else 204
+    if tile.etag in (tag.strip() for tag in web.header(scope, b"if-none-match").split(b",")):
+        body, status = b"", 304
+    elif tile.data:
+        if web.takes_gzip(scope):
+            headers.append((b"content-encoding", b"gzip"))
+        else:
+            body = gzip.decompress(tile.data)
+        headers += [(b"content-type", MVT), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def no_tile(zooms: range, zoom: int, column: int, row: int) -> web.Answer | None:
+    """The answer about a tile that cannot be; None about any other."""
+    if zoom not in zooms:
+        return web.problem(404, "no_tile", f"There are tiles of zoom {zooms[0]} to {zooms[-1]}, not {zoom}.")
+    if max(column, row) >= 1 << zoom:
+        return web.problem(404, "no_tile", f"Zoom {zoom} has no tile {column}/{row}.")
+    return None
+
+
+def no_layer(found: maps.Maps, layer: str) -> web.Answer:
+    """The answer about a layer that there is not."""
+    there = f"there are {', '.join(found.layers)}" if found.layers else "tippecanoe was not there to make any"
+    return web.problem(404, "no_layer", f"There is no layer '{layer[:40]}': {there}.")
+
+
+def _etag(found: maps.Maps, of_code: bool = False) -> bytes:
+    """The entity tag of everything in a map. of_code: of what this code makes of it, too."""
+    version = found.version.encode()
+    return b'W/"%s-%s"' % (version, web.CODE) if of_code else b'W/"%s"' % version
+
+
+def _rcpch_base(datasette) -> str:
+    """The setting rcpch_v2_base_path of the plugin api."""
+    base = (datasette.plugin_config("api") or {}).get("rcpch_v2_base_path", RCPCH_BASE)
+    return str(base).rstrip("/")

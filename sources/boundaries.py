@@ -479,13 +479,13 @@ def _by_tippecanoe(
         every = () if far and not lines else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
         output = work / f"{layer}-{zooms[0]}.mbtiles"
         say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
-        told = subprocess.run(
+        done = subprocess.run(
             [*common, f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}",
              *(f"--include={name}" for name in kept if far), *every, f"--output={output}", source],
             capture_output=True, text=True,
         )  # fmt: skip
-        if told.returncode:
-            raise SourceError(f"tippecanoe ended with status {told.returncode}: {told.stderr.strip()[-500:]}")
+        if done.returncode:
+            raise SourceError(f"tippecanoe ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
         made.append(output)
     source.unlink()
     return made

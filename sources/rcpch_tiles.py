@@ -24,7 +24,8 @@ class TileTable:
     """A table of tiles: its `properties` and their types, in order.
 
     derived: how its shapes were made, where they are not published ones. untiered: also there without a tier.
-    needs: the table of census.db without which it has nothing to show.
+    needs: the table of census.db without which it has nothing to show. lookups: publications of census.db beyond the
+    indices that it is made from.
     """
 
     name: str
@@ -33,6 +34,7 @@ class TileTable:
     derived: str = ""
     untiered: bool = False
     needs: str = ""
+    lookups: tuple[str, ...] = ()
 
 
 _MASTER = {
@@ -54,12 +56,14 @@ TABLES = {
             "Deprivation deciles on the areas of 2011 (2001 in Northern Ireland): England and Wales 2019,"
             f" Scotland 2020, Northern Ireland 2017. {_HEALTH.format(year=2022)}",
             _MASTER,
+            lookups=("lsoa_2011_lookup", "nhs_geography_2022", "nhs_regions_2021", "health_boards_2022"),
         ),
         TileTable(
             "uk_master_2021",
             "Deprivation deciles: England 2025 on the LSOAs of 2021; Wales 2019 on those of 2011, Scotland 2020,"
             f" Northern Ireland 2017. {_HEALTH.format(year=2024)}",
             _MASTER,
+            lookups=("lsoa_2011_lookup", "nhs_geography_2024", "nhs_regions_2021", "health_boards_2022"),
         ),
         TileTable("lsoa_tiles_2011", "LSOAs of 2011 with the indices of 2019, England and Wales", _LSOA),
         TileTable("lsoa_tiles_2021", "LSOAs of 2021 with the index of 2025, England alone", _LSOA),
@@ -70,6 +74,7 @@ TABLES = {
             "Those of 2024 are published boundaries. Those of 2019 and of Scotland are derived: dissolved from the"
             " LSOAs and data zones of 2011 by their authority in ONS's lookup of 2019 and in SIMD 2020v2.",
             untiered=True,
+            lookups=("lsoa_2011_lookup", "local_authority_names"),
         ),
         TileTable(
             "nhser_tiles_2021",
@@ -79,6 +84,7 @@ TABLES = {
             " these by a derived lookup to the regions of 2021.",
             untiered=True,
             needs="nhs_regions_2021",
+            lookups=("nhs_geography_2022", "nhs_regions_2021"),
         ),
         TileTable(
             "icb_tiles_2023",
@@ -86,6 +92,7 @@ TABLES = {
             NAMED,
             "Derived: dissolved from the LSOAs of 2021 by ONS's lookup of 2024.",
             untiered=True,
+            lookups=("nhs_geography_2024",),
         ),
         TileTable(
             "lhb_tiles_2022",
@@ -94,6 +101,7 @@ TABLES = {
             "Derived: dissolved from the LSOAs of 2011 by their authority and ONS's lookup of 2022.",
             untiered=True,
             needs="health_boards_2022",
+            lookups=("lsoa_2011_lookup", "health_boards_2022"),
         ),
     )
 }
@@ -222,8 +230,9 @@ _DISSOLVED = {
 def _dissolved(connection: sqlite3.Connection, table: str) -> Iterator[Feature]:
     geography, year, sql = _DISSOLVED[table]
     for code, name, nation, codes in connection.execute(sql):
-        told = {"code": code, "area_name": name, "nation": nation, "year": year}
-        yield Feature(geography, tuple(orjson.loads(codes)), {k: v for k, v in told.items() if v is not None}, True)
+        properties = {"code": code, "area_name": name, "nation": nation, "year": year}
+        kept = {name: value for name, value in properties.items() if value is not None}
+        yield Feature(geography, tuple(orjson.loads(codes)), kept, True)
 
 
 def _authorities(connection: sqlite3.Connection) -> Iterator[Feature]:
