@@ -74,7 +74,7 @@ TABLES = {
             "Those of 2024 are published boundaries. Those of 2019 and of Scotland are derived: dissolved from the"
             " LSOAs and data zones of 2011 by their authority in ONS's lookup of 2019 and in SIMD 2020v2.",
             untiered=True,
-            lookups=("lsoa_2011_lookup", "local_authority_names"),
+            lookups=("lsoa_2011_lookup", "local_authority_names", "scotland_2020"),
         ),
         TileTable(
             "nhser_tiles_2021",
