@@ -522,22 +522,36 @@ def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Sh
         if table.needs and not census.execute(f"select count(*) from {table.needs}").fetchone()[0]:
             lacks = f"The lookup {table.needs} was not loaded."
         return _Made([], lacks=lacks or "This database has none of its areas.")
-    edges = [bounds(shapes[feature.geography][code]) for feature in shown for code in feature.codes]
+    boxes = {
+        geography: {code: bounds(shape) for code, shape in shapes[geography].items()}
+        for geography in {feature.geography for feature in shown}
+    }
+    edges = [boxes[feature.geography][code] for feature in shown for code in feature.codes]
     west, east, south, north = (outermost(side) / STEPS for outermost, side in _sides(edges))
 
     def geometries() -> Iterator[tuple[dict, dict]]:
         for feature in shown:
-            own = [shapes[feature.geography][code] for code in feature.codes]
-            yield feature.properties, _dissolved(own) if feature.dissolved else _geojson(*own)
+            own = shapes[feature.geography]
+            if feature.dissolved:
+                yield feature.properties, _dissolved(feature.codes, own, boxes[feature.geography])
+            else:
+                yield feature.properties, _geojson(own[feature.codes[0]])
 
     lines = any(feature.dissolved for feature in shown) or name == "la_tiles"
     files = _by_tippecanoe(program, name, geometries(), work, say, lines=lines)
     return _Made(files, (west, south, east, north), lacks)
 
 
-def _dissolved(shapes: list[bytes]) -> dict:
-    """The GeoJSON of the union of shapes."""
-    union = rcpch_tiles.dissolve([polygon for shape in shapes for polygon in polygons(shape)])
+def _dissolved(codes: Iterable[str], shapes: dict[str, bytes], boxes: dict[str, tuple]) -> dict:
+    """The GeoJSON of areas together. shapes, boxes: of every area of their geography, by code."""
+    own = set(codes)
+
+    def within(west: float, south: float, east: float, north: float):
+        for code, box in boxes.items():
+            if box[0] >= west and box[1] <= east and box[2] >= south and box[3] <= north and code not in own:
+                yield list(polygons(shapes[code]))
+
+    union = rcpch_tiles.dissolve([polygon for code in codes for polygon in polygons(shapes[code])], within)
     coordinates = [[[(x / STEPS, y / STEPS) for x, y in ring] for ring in polygon] for polygon in union]
     return {"type": "MultiPolygon", "coordinates": coordinates}
 

@@ -6,7 +6,7 @@ health boards are dissolved from their small areas, and say so.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -16,7 +16,6 @@ TIERS = {"z0_4": (0, 4), "z5_7": (5, 7), "z8_10": (8, 10), "z11_14": (11, 14)}
 
 ZOOMS = range(15)
 NAMED = {"code": str, "area_name": str, "nation": str, "year": int}
-SLIVER = 100  # square steps of 0.0001 degree, about a hectare: a smaller hole in a dissolved area is a gap
 
 
 @dataclass(frozen=True)
@@ -259,19 +258,28 @@ def _authorities(connection: sqlite3.Connection) -> Iterator[Feature]:
         yield Feature("local_authority_2024", (code,), {"year": 2024, "lad_code": code})
 
 
-def dissolve(polygons: list[list[list[tuple[int, int]]]]) -> list[list[list[tuple[float, float]]]]:
-    """Return the polygons of the union of `polygons` (lists of rings, the outer one first) without its small gaps.
+Polygons = list[list[list[tuple[int, int]]]]
+"""Polygons of an area: lists of rings, the outer one first, of points in steps of 0.0001 degree."""
 
-    Raises ImportError without Shapely, which only a build has.
+
+def dissolve(polygons: Polygons, within: Callable[[float, float, float, float], Iterable[Polygons]]) -> Polygons:
+    """Return the union of `polygons`, without the holes in which no other area lies: gaps, lochs and lakes.
+
+    within: gives the other areas that lie in a box (west, south, east, north). Raises ImportError without Shapely,
+    which only a build has.
     """
     import shapely
 
-    parts = shapely.make_valid([shapely.Polygon(outer, holes) for outer, *holes in polygons])
-    union = [part for part in shapely.get_parts(shapely.union_all(parts)) if part.geom_type == "Polygon"]
+    def of_rings(parts: Polygons):
+        return shapely.make_valid([shapely.Polygon(outer, holes) for outer, *holes in parts])
+
+    def is_kept(hole) -> bool:
+        ground = shapely.Polygon(hole)
+        return any(
+            ground.contains(shapely.union_all(of_rings(other)).point_on_surface()) for other in within(*hole.bounds)
+        )
+
+    union = [part for part in shapely.get_parts(shapely.union_all(of_rings(polygons))) if part.geom_type == "Polygon"]
     return [
-        [
-            list(part.exterior.coords),
-            *(list(hole.coords) for hole in part.interiors if shapely.Polygon(hole).area > SLIVER),
-        ]
-        for part in union
+        [list(part.exterior.coords), *(list(hole.coords) for hole in part.interiors if is_kept(hole))] for part in union
     ]
