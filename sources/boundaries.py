@@ -474,9 +474,9 @@ def _by_tippecanoe(
         f"--temporary-directory={work}",
     ]  # fmt: skip
     made = []
-    for zooms in (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)):
-        far = zooms[0] < NAMED_FROM
-        every = () if far and not lines else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
+    for zooms in (ZOOMS,) if lines else (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)):
+        far = not lines and zooms[0] < NAMED_FROM
+        every = () if far else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
         output = work / f"{layer}-{zooms[0]}.mbtiles"
         say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
         done = subprocess.run(

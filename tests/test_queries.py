@@ -507,7 +507,7 @@ def test_the_nhs_s_own_codes_lead_to_the_board_of_the_index_s_years(full_site, c
     "code, index, message",
     [
         ("", "", "Give the code"),
-        ("W11000029", "", "No publication here says which areas the health boards of Wales have."),
+        ("W11000029", "", "health_boards_2022 has their local authorities."),
         ("E54099999", "", "'E54099999' is not the code of an integrated care board"),
         ("x" * 10_000, "", "is not the code of an integrated care board"),
         ("S08000028", "england_2019", "'england_2019' is not an index of Scotland, which has scotland_2020."),
