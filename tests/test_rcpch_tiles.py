@@ -5,6 +5,7 @@ component `@rcpch/imd-map` is not on the package registry: `imd_map.html` reques
 """
 
 import asyncio
+import csv
 import functools
 import gzip
 import http.server
@@ -460,6 +461,7 @@ def test_tiles_are_below_the_setting_and_a_base_url(built, tmp_path):
     (folder / "metadata.yml").unlink()
     whole = yaml.safe_load((ROOT / "metadata.yml").read_text())
     whole["plugins"]["api"]["rcpch_v2_base_path"] = "/other/v2/"
+    whole["plugins"]["api"]["rcpch_base_path"] = "/other/v2"  # the API has the same base, and tiles go first
     (folder / "metadata.yml").write_text(yaml.safe_dump(whole))
     site = Datasette(config_dir=folder, settings=settings_)
     detail = asyncio.run(site.client.get("/other/v2/tiles/public.la_tiles.json")).json()
@@ -665,6 +667,27 @@ def test_a_browser_draws_the_overlays_as_lines(dashboard, built):
 
 
 # The whole UK
+
+
+@pytest.mark.parametrize(
+    "table, file, columns",
+    [
+        (
+            "nhs_regions_2021",
+            "ICB22_ICB24_NHSER21_EN_derived.csv",
+            ("ICB22CD", "ICB24CD", "NHSER21CD", "NHSER21NM", "NHSER21CDH"),
+        ),
+        ("health_boards_2022", "UA22_LHB22_WA_LU.csv", ("UA22CD", "LHB22CD", "LHB22NM")),
+    ],
+)
+def test_the_lookups_of_the_uk_are_the_files(full_build, real_mirror, table, file, columns):
+    with next(real_mirror.rglob(file)).open(newline="", encoding="utf-8-sig") as lines:
+        rows = sorted(tuple(row[column] for column in columns) for row in csv.DictReader(lines))
+    with closing(sqlite3.connect(full_build.path)) as census:
+        assert census.execute(f"select * from {table} order by 1").fetchall() == rows
+        [(status, attribution)] = census.execute("select status, attribution from publications where id = ?", (table,))
+    assert status == "complete"
+    assert ("derived" in attribution) == (table == "nhs_regions_2021")
 
 
 @pytest.mark.parametrize("table", INDICES)
