@@ -7,7 +7,7 @@ honoured, or refused with 400 in its words. `index` is ours, and may name any in
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from api import rcpch_rows as rows
@@ -24,6 +24,7 @@ QUANTILES = dict(zip((2, 3, 4, 5, 6, 7, 8, 10, 12, 18, 20), _NAMES.split(), stri
 YEARS = {nation.name: nation.years for nation in NATIONS}
 """What `year` may be for a postcode of a nation."""
 
+ABSENT = ("not loaded", "left out")  # of a publication, as in the table `publications`
 _CODE = re.compile("[A-Za-z0-9]{1,12}")
 _OLDEST = tuple(OLDEST[nation] for nation in lookup_nations)
 _ANY_YEAR = {year for years in YEARS.values() for year in years}
@@ -34,7 +35,7 @@ class Route:
     """A route of lists or details: its resource by edition, the first of which answers where none is named.
 
     indices: by id, where the editions are those of an index. either: where no edition is named, a detail may be of any.
-    missing: what a detail that is not there answers.
+    missing: what a detail that is not there answers. publication: the one that it needs, where that may be absent.
     """
 
     editions: dict[int, Resource]
@@ -42,6 +43,7 @@ class Route:
     either: bool = False
     missing: str = "Not found."
     nation: str = ""
+    publication: str = ""
 
     @property
     def resource(self) -> Resource:
@@ -314,12 +316,45 @@ V2 = Version(
     details={
         _LSOAS: Route(rows.LSOAS, missing=_OF_CODE["english"]),
         **{route: _indices_route(nation, _OF_CODE[nation.route]) for route, nation in _INDICES.items()},
+        "uk_population_density": Route(
+            {0: rows.POPULATION_DENSITY},
+            missing="LSOA not found for the supplied code.",
+            publication="natural_green_space",
+        ),
     },
     unknown="Could not get LSOA from postcode.",
     link=_detail_or_list,
     quantile_first=True,
     wrapped=True,
 )
+BASES = {  # setting: default
+    "rcpch_base_path": "/rcpch-census-platform/api/v1",
+    "rcpch_v1_base_path": "/deprivation/v1",
+    "rcpch_v2_base_path": "/deprivation/v2",
+}
+TERMINATED = ("figures", "gone")
+
+
+def base_paths(config: dict) -> dict[str, Version]:
+    """Return the base paths that the settings of the plugin `api` give, each with its version.
+
+    Raises ValueError, naming the setting, for one that is no path of its own.
+    """
+    paths = {}
+    for setting, default in BASES.items():
+        value = config.get(setting, default)
+        paths[setting] = str(value).rstrip("/")
+        if not re.fullmatch(r"(?!/api/v1(/|$))(/[A-Za-z0-9._~-]+)+", paths[setting]):  # that is our own API
+            raise ValueError(f"{setting} of the plugin api must be a path such as {default}, not {value!r}.")
+    if paths["rcpch_v2_base_path"] in (paths["rcpch_base_path"], paths["rcpch_v1_base_path"]):
+        raise ValueError("rcpch_v2_base_path of the plugin api must be another path than those of version 1.")
+    terminated = config.get("rcpch_v2_terminated", TERMINATED[0])
+    if terminated not in TERMINATED:
+        raise ValueError(f"rcpch_v2_terminated of the plugin api must be figures or gone, not {terminated!r}.")
+    v2 = replace(V2, gone=terminated == "gone")
+    return {path: v2 if setting == "rcpch_v2_base_path" else V1 for setting, path in paths.items()}
+
+
 ROUTES = tuple(dict.fromkeys((*POSTCODE_ROUTES, *V1.lists, *V2.lists, *V2.details)))
 """Every route of either version."""
 
@@ -374,6 +409,9 @@ def _one(version: Version, lookup: Lookup, name: str, code: str, params: dict, l
     route = version.details.get(SPELLINGS.get(name, name))
     if route is None:
         return None
+    if route.publication and lookup.publications.get(route.publication, {}).get("status") in ABSENT:
+        title = route.resource.title
+        raise Refused(404, {"detail": f"'{title}' is not loaded here: its publication was not at hand."})
     for resource in route.chosen(lookup, params):
         content = resource.detail(lookup, code, link) if _CODE.fullmatch(code) else None
         if content and (route.chooses or whole_number(params.get("year", "")) in (None, content.get("year"))):

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import sources
 from api.lookup import Lookup
 from api.web import answered
+from sources import natural_green_space
 from sources.deprivation import BANDS, PARENTS, band_sql, quantile_sql
 from sources.publication import Index, Publication
 
@@ -367,6 +368,22 @@ AREAS_V2 = {
     "green_space": _green_space("number", "total_address_count desc, local_authority"),
 }
 """The areas that version 2 lists, by route."""
+
+
+_KINDS = {int: "integer", float: "number", str: "text"}
+
+POPULATION_DENSITY = Resource(
+    natural_green_space.PUBLICATIONS[0].title,
+    natural_green_space.TABLE.name,
+    "area_code",
+    "E01004736",
+    {
+        **{name: Field(name, _KINDS[column.type]) for name, column in natural_green_space.FIGURES.items()},
+        "year": Field("2024", always=True),  # the platform's; the file names none
+        "lsoa": Field("area_code", _LSOA, always=True, year=2011),
+    },
+)
+"""Natural England's green space by LSOA (2011), which the platform calls uk_population_density."""
 
 
 # The indices

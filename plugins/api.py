@@ -14,7 +14,6 @@ import sys
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,12 +29,6 @@ from api.priority import give_way
 from api.v1 import V1
 
 BASE = "/api/v1"
-RCPCH_BASES = {  # setting: default
-    "rcpch_base_path": "/rcpch-census-platform/api/v1",
-    "rcpch_v1_base_path": "/deprivation/v1",
-    "rcpch_v2_base_path": "/deprivation/v2",
-}
-TERMINATED = ("figures", "gone")
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 
@@ -202,22 +195,10 @@ def mistaken(error: Exception) -> web.Answer:
 
 def rcpch_bases(datasette) -> dict[str, rcpch.Version]:
     """Return the base paths of the RCPCH Census Platform's routes, each with its version. Raises StartupError."""
-    config = datasette.plugin_config("api") or {}
-    paths = {setting: _base_path(setting, config.get(setting, default)) for setting, default in RCPCH_BASES.items()}
-    if paths["rcpch_v2_base_path"] in (paths["rcpch_base_path"], paths["rcpch_v1_base_path"]):
-        raise StartupError("rcpch_v2_base_path of the plugin api must be another path than those of version 1.")
-    terminated = config.get("rcpch_v2_terminated", TERMINATED[0])
-    if terminated not in TERMINATED:
-        raise StartupError(f"rcpch_v2_terminated of the plugin api must be figures or gone, not {terminated!r}.")
-    v2 = replace(rcpch.V2, gone=terminated == "gone")
-    return {path: v2 if setting == "rcpch_v2_base_path" else rcpch.V1 for setting, path in paths.items()}
-
-
-def _base_path(setting: str, value: object) -> str:
-    base = str(value).rstrip("/")
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", base) or base == BASE or base.startswith(f"{BASE}/"):
-        raise StartupError(f"{setting} of the plugin api must be a path such as {RCPCH_BASES[setting]}, not {value!r}.")
-    return base
+    try:
+        return rcpch.base_paths(datasette.plugin_config("api") or {})
+    except ValueError as error:
+        raise StartupError(str(error)) from None
 
 
 def revision() -> str:

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 import orjson
 from datasette import hookimpl
 
-from api import maps, rcpch_tiles, web
+from api import maps, rcpch, rcpch_tiles, web
 from api.priority import give_way
 from sources.boundaries import ZOOMS
 
 BASE = "/tiles"
-RCPCH_BASE = "/deprivation/v2"
 TILE = re.compile(r"([a-z0-9_]+)/([0-9]{1,2})/([0-9]{1,7})/([0-9]{1,7})\.(?:pbf|mvt)", re.ASCII)
 JSON = re.compile(r"([a-z0-9_]+)\.json", re.ASCII)
 FOR_A_YEAR = b"public, max-age=31536000, immutable"
@@ -61,7 +60,8 @@ class Tiles:
         self.datasette = datasette
         base_url = datasette.setting("base_url").rstrip("/")
         self.base = base_url + BASE
-        self.rcpch_base = f"{base_url}{_rcpch_base(datasette)}{BASE}"
+        *_, v2 = rcpch.base_paths(datasette.plugin_config("api") or {})
+        self.rcpch_base = f"{base_url}{v2}{BASE}"
         self.https = datasette.setting("force_https_urls")
         self.thread = ThreadPoolExecutor(1, initializer=give_way)
 
@@ -191,9 +191,3 @@ def _etag(found: maps.Maps, of_code: bool = False) -> bytes:
     """The entity tag of everything in a map. of_code: of what this code makes of it, too."""
     version = found.version.encode()
     return b'W/"%s-%s"' % (version, web.CODE) if of_code else b'W/"%s"' % version
-
-
-def _rcpch_base(datasette) -> str:
-    """The setting rcpch_v2_base_path of the plugin api."""
-    base = (datasette.plugin_config("api") or {}).get("rcpch_v2_base_path", RCPCH_BASE)
-    return str(base).rstrip("/")
