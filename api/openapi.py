@@ -334,9 +334,9 @@ _RCPCH_TAG = {
     "name": "RCPCH",
     "description": (
         "The routes of the RCPCH Census Platform, for software written for it: its addresses, names and errors, in its"
-        " versions of 2023 (v1) and 2026 (v2). year or index names an edition; without either the answer is of the"
-        " oldest. A final slash may be there or not, and no Subscription-Key is needed. A terminated postcode has"
-        " figures, and the header Postcode-Status says so."
+        " versions of 2023 (v1) and 2026 (v2). The parameter year, or index, names an edition; without either the"
+        " answer is of the oldest. A final slash may be there or not, and no Subscription-Key is needed. A terminated"
+        " postcode has figures, and the header Postcode-Status says so, unless this site is set to answer 410 in v2."
     ),
 }
 _DETAIL = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
