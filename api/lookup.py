@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
@@ -165,20 +166,28 @@ class Lookup:
         meant = self.meant_by[wanted]
         answer = self.figures(text, meant, q)
         if answer is None and wanted in ("", "latest"):
-            answer = self.figures(text, meant, q, OLDER)
+            answer = self.figures(text, meant, q, older=True)
         return self._why(text, wanted, q) if answer is None else answer
 
-    def figures(self, text: str | None, meant: Sequence[str | None], q: int | None, sql: str = "") -> dict | None:
+    def figures(
+        self,
+        text: str | None,
+        meant: Sequence[str | None],
+        q: int | None,
+        columns: tuple[str, ...] = FIELDS,
+        older: bool = False,
+    ) -> dict | None:
         """Return the answer for a postcode that has figures of the index meant for its nation, otherwise None.
 
-        meant: an index for each of NATIONS. sql: ONE, or OLDER for the newest index before it.
+        meant: an index for each of NATIONS. columns: those of FIELDS to read; with `q` the bands of the rank must be
+        among them. older: the newest index before the one meant.
         """
-        if not self._whole or not (asked := postcode.key(text)):
+        if not self._whole or not (key := postcode.key(text)):
             return None
-        found = self.connection.execute(sql or ONE, (asked, *meant)).fetchone()
+        found = self.connection.execute(one_sql(columns, older), (key, *meant)).fetchone()
         if found is None:
             return None
-        answer = dict(zip(FIELDS, found, strict=False))
+        answer = dict(zip(columns, found, strict=False))
         if q is not None:
             answer.update(self.banded(answer | {"quartile": found[-2], "vigintile": found[-1]}, q))
         return answer
@@ -364,16 +373,17 @@ def _listed(columns: Iterable[str], older: bool = False) -> str:
     return ", ".join(message if older and name == "message" else f'figures."{name}"' for name in columns)
 
 
-_COLUMNS = (*FIELDS, "quartile", "vigintile")
-ONE = f"""
-    select {_listed(_COLUMNS)} from postcode_figures as figures
-    where figures.postcode = ? and figures.index_id = {_MEANT}
-"""
-OLDER = f"""
-    select {_listed(_COLUMNS, older=True)} from (select ? as postcode) as asked
-    cross join postcode_figures as figures on figures.postcode = asked.postcode {_OLDER_ONES}
-    order by figures.year desc limit 1
-"""
+@cache
+def one_sql(columns: tuple[str, ...], older: bool = False) -> str:
+    """Return the SQL of one postcode's `columns`, and quartile and vigintile; only the joins they need are made."""
+    listed = _listed((*columns, "quartile", "vigintile"), older)
+    if not older:
+        return f"select {listed} from postcode_figures as figures where figures.postcode = ? and index_id = {_MEANT}"
+    return f"""
+        select {listed} from (select ? as postcode) as asked
+        cross join postcode_figures as figures on figures.postcode = asked.postcode {_OLDER_ONES}
+        order by figures.year desc limit 1
+    """
 
 
 def _batch(columns: Iterable[str]) -> str:

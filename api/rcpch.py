@@ -122,6 +122,12 @@ _NATION = """
 """
 
 
+_READ = (
+    *("status", "message", "postcode", "terminated", "nation", "area_code", "index_id", "year", "rank"),
+    *("decile", "decile_basis", "quintile", "quintile_basis", "latitude", "longitude"),
+)
+
+
 def _year(params: dict[str, str]) -> int | None:
     """Return the year that was asked for, None where none was. Raises Refused for one that no index has."""
     if "year" not in params:
@@ -152,13 +158,12 @@ def _figures(version: Version, lookup: Lookup, params: dict[str, str], q: int | 
     if not text:
         raise Refused(400, {"detail": "Postcode not supplied."})
     year, wanted = _year(params), lookup.wanted(params.get("index"))
-    answer = None
-    if not wanted and year is None:
-        answer = lookup.figures(text, _OLDEST, q)
-        if answer is None and (nation := lookup.rows(_NATION, (postcode.key(text),))):
-            wanted = OLDEST.get(nation[0]["nation"], "")
-    if answer is None:
-        answer = lookup.one(text, wanted or str(year or ""), q)
+    edition = wanted or str(year or "")
+    answer = lookup.figures(text, lookup.meant_by[edition] if edition else _OLDEST, q, _READ)
+    if answer is None:  # the long way, which says why
+        if not edition and (nation := lookup.rows(_NATION, (postcode.key(text),))):
+            edition = OLDEST.get(nation[0]["nation"], "")
+        answer = lookup.one(text, edition, q)
     _check_known(version, answer)
     if answer["status"] == "not_covered":
         raise Refused(400, {"detail": "Invalid postcode supplied.", "reason": answer["message"]})
@@ -256,9 +261,10 @@ def _boundaries(version: Version, lookup: Lookup, params: dict[str, str], _: Lin
     return {"status": 200, "result": content | {"codes": content["codes"] | dict(areas)}}, answer
 
 
+QUANTILE = "index_of_multiple_deprivation_quantile"
 POSTCODE_ROUTES = {
     "indices_of_multiple_deprivation": _indices,
-    "index_of_multiple_deprivation_quantile": _quantile,
+    QUANTILE: _quantile,
     "boundaries": _boundaries,
 }
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import uvicorn
 
 from api import web
-from api.lookup import OLDER, ONE, Lookup, canned_sql
+from api.lookup import FIELDS, Lookup, canned_sql, one_sql
 from api.v1 import V1
 
 
@@ -27,11 +27,12 @@ def main() -> None:
         headers = [*web.ALWAYS, (b"cache-control", web.MAX_AGE), (b"content-type", web.JSON), length]
         ready[f"/api/v1/postcodes/{quote(postcode)}".encode()] = postcode, headers, body
     execute, meant = lookup.connection.execute, lookup.meant_by["latest"]
+    one, older = one_sql(FIELDS), one_sql(FIELDS, older=True)
 
     async def bare(scope, receive, send):  # noqa: ARG001
         postcode, headers, body = ready[scope["raw_path"]]
         asked = (postcode, *meant)
-        execute(ONE, asked).fetchone() or execute(OLDER, asked).fetchone()
+        execute(one, asked).fetchone() or execute(older, asked).fetchone()
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

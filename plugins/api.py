@@ -122,6 +122,8 @@ class Api:
     def in_front(self, app):
         """The ASGI application `app` with the API in front of it."""
         v1 = f"{self.base_url}{BASE}/"
+        platform = [(f"{base}/", partial(self.of_rcpch, base)) for base in self.rcpch_bases]
+        any_of_them = tuple(base for base, _ in platform)
 
         async def in_front(scope, receive, send):
             if scope["type"] != "http":
@@ -129,12 +131,11 @@ class Api:
             path = scope["path"]
             if path.startswith(v1) and len(path) > len(v1):
                 return await self.answer(scope, receive, send, self.of_v1, path[len(v1) :])
-            for base in self.rcpch_bases:
-                if f"{path}/".startswith(f"{base}/"):
-                    below = path[len(base) + 1 :]
-                    if below.rstrip("/") == "swagger-ui" or below.startswith("tiles/"):
-                        break  # a page of Datasette's, and plugins/tiles.py
-                    return await self.answer(scope, receive, send, partial(self.of_rcpch, base), below)
+            if f"{path}/".startswith(any_of_them):
+                base, route = next(one for one in platform if f"{path}/".startswith(one[0]))
+                below = path[len(base) :]
+                if below.rstrip("/") != "swagger-ui" and not below.startswith("tiles/"):  # Datasette's, tiles.py's
+                    return await self.answer(scope, receive, send, route, below)
             return await app(scope, receive, send)
 
         return in_front
@@ -178,7 +179,8 @@ class Api:
             return web.answered(self.rcpch_documents[base])
         if route == "health" and version.name == "v2":
             return web.Answer(b'{"status":"ok"}', cached=False)
-        request = (path, scope["query_string"], web.origin(scope, self.https) + base, version)
+        address = "" if route == rcpch.QUANTILE else web.origin(scope, self.https) + base  # its answer has none
+        request = (path, scope["query_string"], address, version)
         if route in rcpch.POSTCODE_ROUTES:
             return rcpch.answer(self.lookup, *request)
         answer = await asyncio.get_running_loop().run_in_executor(self.thread, rcpch.answer, self.for_lists, *request)
