@@ -376,7 +376,9 @@ def rcpch_paths(version: rcpch.Version = rcpch.V1) -> dict[str, dict]:
     headers = _REVISION if version.name == "v2" else {}
     paths = _rcpch_by_postcode(version) | {"/": _operation("The routes", [], root, refused=None, **headers)}
     if version.name == "v2":
-        paths["/health/"] = _operation("Whether it runs", [], _whole({"status": {"const": "ok"}}), refused=None)
+        health = _operation("Whether it runs", [], _whole({"status": {"const": "ok"}}), refused=None)
+        del health["get"]["responses"]["304"], health["get"]["responses"]["200"]["headers"]
+        paths["/health/"] = health
     for name, route in version.lists.items():
         paths[f"/{name}/"] = _list(route)
     for name, route in version.details.items():
@@ -388,7 +390,6 @@ def rcpch_paths(version: rcpch.Version = rcpch.V1) -> dict[str, dict]:
             [code, *_edition(route)],
             {"anyOf": editions} if len(editions) > 1 else editions[0],
             "No such id.",
-            _DETAIL if route.chooses else None,
         )
     return paths
 
@@ -397,14 +398,13 @@ def _resource(resource: rcpch_rows.Resource) -> dict:
     return _whole({name: f.schema() for name, f in resource.fields.items()})
 
 
-def _edition(route: rcpch.Route, filtered: bool = False) -> list[dict]:
-    """Return the parameters that choose an edition. filtered: `year` is a filter."""
+def _edition(route: rcpch.Route) -> list[dict]:
+    """Return the parameters that choose an edition, or name the only one."""
     parameters = []
-    if route.chooses and not filtered:
-        years = sorted(route.editions)
-        parameters.append(
-            _parameter("year", f"The edition; without it {next(iter(route.editions))}.", type="integer", enum=years)
-        )
+    years = sorted(route.editions) if route.chooses else list(route.resource.years)
+    if years:
+        without = f"; without it {next(iter(route.editions))}" if route.chooses else ""
+        parameters.append(_parameter("year", f"The edition{without}.", type="integer", enum=years))
     if route.indices:
         parameters.append(_parameter("index", f"The same by name: {', '.join(route.indices)} or latest."))
     return parameters
@@ -416,7 +416,7 @@ def _list(route: rcpch.Route) -> dict:
     page = {"count": {"type": "integer"}, "next": link, "previous": link}
     page["results"] = {"type": "array", "items": _resource(resource)}
     parameters = [_parameter("page", f"{rcpch_rows.PAGE} a page.", 1, type="integer", minimum=1)]
-    parameters += _edition(route, "year" in resource.filters and bool(route.indices))
+    parameters += _edition(route)
     parameters += [_parameter(name, "Part of the text, in any case.") for name in resource.parts]
     there = {parameter["name"] for parameter in parameters}
     for name, by in resource.filters.items():

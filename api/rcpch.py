@@ -55,13 +55,10 @@ class Route:
         """Whether `year` chooses an edition; otherwise it is a filter."""
         return 0 not in self.editions
 
-    def chosen(self, lookup: Lookup, params: dict[str, str], filtered: bool = False) -> list[Resource]:
-        """Return the resources that `year` and `index` ask for, in the order in which to look. Raises Refused.
-
-        filtered: `year` is a filter of this list as well.
-        """
+    def chosen(self, lookup: Lookup, params: dict[str, str]) -> list[Resource]:
+        """Return the resources that `year` and `index` ask for, in the order in which to look. Raises Refused."""
         named = self._named(lookup, params)
-        if "year" not in params or not self.chooses or filtered:
+        if "year" not in params or not self.chooses:
             return [named] if named else list(self.editions.values()) if self.either else [self.resource]
         by_year = self.editions[check_year(params["year"], tuple(sorted(self.editions)))]
         if named and named is not by_year:
@@ -296,7 +293,7 @@ _FILTER_OF = {
 
 
 def _detail(relation: Field, code: str) -> str:
-    return f"{relation.kind}/{code}/"
+    return f"{relation.kind}/{code}/" + ("?year=2021" if (relation.kind, relation.year) == (_LSOAS, 2021) else "")
 
 
 def _detail_or_list(relation: Field, code: str) -> str:
@@ -304,7 +301,7 @@ def _detail_or_list(relation: Field, code: str) -> str:
         vintage = 2011 if code.startswith("S") else relation.year  # Scotland's are listed under 2011 alone
         year = f"&year={vintage}" if relation.kind == "local_authority_districts" else ""
         return f"{relation.kind}/?{_FILTER_OF[relation.kind]}={code}{year}"
-    return _detail(relation, code) + (f"?year={relation.year}" if relation.year != 2011 else "")
+    return _detail(relation, code)
 
 
 V1 = Version(
@@ -403,9 +400,7 @@ def _page(version: Version, lookup: Lookup, name: str, _: str, params: dict, lin
     route = version.lists.get(SPELLINGS.get(name, name))
     if route is None:
         return None
-    # Of Wales, Scotland and Northern Ireland `year` is a field of the index, so a filter of its list.
-    filtered = bool(route.indices) and "year" in route.resource.fields
-    [resource, *_] = route.chosen(lookup, params, filtered)
+    [resource, *_] = route.chosen(lookup, params)
     kept = {name: params[name] for name in ("index", "year") if params.get(name) and route.chooses}
     return resource.page(lookup, params, link, f"{address}/{name}", kept)
 
@@ -419,8 +414,11 @@ def _one(version: Version, lookup: Lookup, name: str, code: str, params: dict, l
         title = route.resource.title
         raise Refused(404, {"detail": f"'{title}' is not loaded here: its publication was not at hand."})
     for resource in route.chosen(lookup, params):
-        content = resource.detail(lookup, code, link) if _CODE.fullmatch(code) else None
-        if content and (route.chooses or whole_number(params.get("year", "")) in (None, content.get("year"))):
+        if "year" in params and not route.chooses:
+            if not resource.years:
+                raise Refused(400, {"detail": "'year' is not a parameter of this route."})
+            resource.check_year(params)
+        if _CODE.fullmatch(code) and (content := resource.detail(lookup, code, link)):
             return content
     raise Refused(404, {"detail": route.missing})
 

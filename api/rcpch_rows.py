@@ -137,14 +137,16 @@ class Resource:
         params: those of the request; any that is no filter is let be. address: of the list. kept: parameters that the
         addresses of other pages repeat besides filters.
         """
-        given = {name: params[name] for name in (*self.filters, *self.parts) if params.get(name)}
+        # A blank filter filters nothing, as the platform has it; a blank year would be an edition that nobody named.
+        given = {
+            name: params[name]
+            for name in (*self.filters, *self.parts)
+            if params.get(name) or (name == "year" and name in params)
+        }
         if self.needs and not any(given.get(name) for name in self.needs):
             names = " or ".join(f"`{name}`" for name in self.needs)
             raise Refused(400, {"detail": f"One of {names} query parameters must be provided."})
-        if self.years and "year" in params:
-            if self.whole_years and whole_number(params["year"]) is None:
-                raise Refused(400, {"detail": "Year must be an integer."})
-            check_year(params["year"], self.years)
+        self.check_year(params)
         where, values = self._where(given)
         rows = f"{self.joins if given.keys() & self.parts.keys() else ''} {where}"
         [counted] = lookup.rows(f"select count(*) as count from {self.table} {rows}", values)
@@ -164,6 +166,14 @@ class Resource:
         order = f"{self.order or self.key} limit {PAGE} offset {PAGE * (number - 1)}"
         results = self._read(lookup, link, f"{rows} order by {order}", values)
         return {"count": count, "next": at(number + 1), "previous": at(number - 1), "results": results}
+
+    def check_year(self, params: dict[str, str]) -> None:
+        """Check a `year` that chooses no edition. Raises Refused, in the platform's words."""
+        if not self.years or "year" not in params:
+            return
+        if self.whole_years and whole_number(params["year"]) is None:
+            raise Refused(400, {"detail": "Year must be an integer."})
+        check_year(params["year"], self.years)
 
     def _where(self, given: dict[str, str]) -> tuple[str, list]:
         conditions, values, wrong = [], [], {}
@@ -256,6 +266,7 @@ def _green_space(kind: str, order: str) -> Resource:
         joins="left join local_authorities on local_authorities.code = green_space.local_authority",
         also={name: _text("green_space.local_authority") for name in ("local_authority_code", "id")},
         order=order,
+        years=(2020,),
     )
 
 
@@ -303,6 +314,7 @@ AREAS = {
             "soa_name": _text("name"),
         },
         exact=("year", "soa_code", "soa_name"),
+        years=(2001,),
     ),
     _DATA_ZONE: Resource(
         "Data zones of Scotland",
@@ -316,6 +328,7 @@ AREAS = {
             "local_authority": Field("zones.local_authority_2019", _AUTHORITY, year=2011),
         },
         exact=("data_zone_code", "data_zone_name", "year"),
+        years=(2011,),
         parts={"local_authority_code": "local_authorities.code", "local_authority_name": "local_authorities.name"},
         joins="left join local_authorities on local_authorities.code = zones.local_authority_2019",
     ),
@@ -362,9 +375,8 @@ AREAS_V2 = {
         AREAS[_SOA],
         fields=AREAS[_SOA].fields | {"soa_name": _text(_NISRA_NAME)},
         needs=("soa_code", "soa_name"),
-        years=(2001,),
     ),
-    _DATA_ZONE: replace(AREAS[_DATA_ZONE], needs=("data_zone_code", "data_zone_name"), years=(2011,)),
+    _DATA_ZONE: replace(AREAS[_DATA_ZONE], needs=("data_zone_code", "data_zone_name")),
     "green_space": _green_space("number", "total_address_count desc, local_authority"),
 }
 """The areas that version 2 lists, by route."""
@@ -484,6 +496,7 @@ def _of_an_index(nation: Nation, publication: Publication) -> Resource:
         fields[f"{part}_{figure}"] = Field(sql, kind, nation.places, always)
     parent = PARENTS[index.geography]
     vintage = 2019 if parent == "small_areas" else 2024
+    code, name = "areas.code", "coalesce(areas.name, areas.publisher_name)"
     return Resource(
         index.title,
         f"{index.table} as figures",
@@ -496,10 +509,11 @@ def _of_an_index(nation: Nation, publication: Publication) -> Resource:
         },
         exact=(*fields, "type"),
         parts={
-            f"{nation.area}_code": "areas.code",
-            f"{nation.area}_name": "coalesce(areas.name, areas.publisher_name)",
+            f"{nation.area}_code": code,
+            f"{nation.area}_name": name,
             "local_authority_code": "local_authorities.code",
             "local_authority_name": "local_authorities.name",
+            **({"soa_zone_code": code, "soa_zone_name": name} if nation.area == "soa" else {}),  # in its code of 2023
         },
         joins=f"left join {parent} as areas on areas.code = figures.area_code"
         f" left join local_authorities on local_authorities.code = areas.local_authority_{vintage}",

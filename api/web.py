@@ -130,7 +130,8 @@ def undeclared(given: Mapping[str, str], what: str, declared: Collection[str]) -
         return None
     takes = f"which takes {', '.join(declared)}" if declared else "which takes no parameters"
     instead = _INSTEAD.get(name)
-    use = f": use {instead}={given[name][:40]}" if instead in declared else ""
+    value = f"={given[name][:40]}" if given[name] else ""
+    use = f": use {instead}{value}" if instead in declared else ""
     return f"'{name[:40]}' is not a parameter of {what}, {takes}{use}."
 
 

@@ -134,7 +134,7 @@ class Api:
             if f"{path}/".startswith(any_of_them):
                 base, route = next(one for one in platform if f"{path}/".startswith(one[0]))
                 below = path[len(base) :]
-                if below.rstrip("/") != "swagger-ui" and not below.startswith("tiles/"):  # Datasette's, tiles.py's
+                if below.rstrip("/") != "swagger-ui":  # a page of Datasette's
                     return await self.answer(scope, receive, send, route, below)
             return await app(scope, receive, send)
 
@@ -148,7 +148,8 @@ class Api:
             if self.v1 is None:
                 told = web.problem(503, "no_database", NO_DATABASE)
             elif scope["method"] == "OPTIONS":
-                told = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, POST, OPTIONS"),), cached=False)
+                allowed = b"GET, HEAD, POST, OPTIONS" if route == self.of_v1 else b"GET, HEAD, OPTIONS"
+                told = web.Answer(b"", 204, headers=((b"allow", allowed),), cached=False)
             else:
                 told = await route(scope, receive, path)
         except Exception as error:
