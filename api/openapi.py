@@ -355,8 +355,11 @@ _TERMINATED = _whole(
 )
 
 
-def rcpch_document(version: rcpch.Version, base: str) -> dict:
-    """Make the OpenAPI document of a version of the RCPCH Census Platform's routes. base: where they are."""
+def rcpch_document(version: rcpch.Version, base: str, publications: dict[str, dict]) -> dict:
+    """Make the OpenAPI document of a version of the RCPCH Census Platform's routes.
+
+    base: where they are. publications: those of the database by id; a route whose publication is absent is left out.
+    """
     return {
         "openapi": "3.1.0",
         "info": {
@@ -365,12 +368,15 @@ def rcpch_document(version: rcpch.Version, base: str) -> dict:
             "description": _RCPCH_TAG["description"],
         },
         "tags": [_RCPCH_TAG],
-        "paths": {f"{base}{path}": item for path, item in rcpch_paths(version).items()},
+        "paths": {f"{base}{path}": item for path, item in rcpch_paths(version, publications).items()},
     }
 
 
-def rcpch_paths(version: rcpch.Version = rcpch.V1) -> dict[str, dict]:
-    """Return the routes of a version as path items, by path; the other spellings (`rcpch.SPELLINGS`) are left out."""
+def rcpch_paths(version: rcpch.Version, publications: dict[str, dict] | None = None) -> dict[str, dict]:
+    """Return the routes of a version as path items, by path; the other spellings (`rcpch.SPELLINGS`) are left out.
+
+    publications: as in `rcpch_document`; None describes every route.
+    """
     address = {"type": "string", "format": "uri-reference"}
     root = _whole(dict.fromkeys(version.root, address))
     headers = _REVISION if version.name == "v2" else {}
@@ -382,6 +388,8 @@ def rcpch_paths(version: rcpch.Version = rcpch.V1) -> dict[str, dict]:
     for name, route in version.lists.items():
         paths[f"/{name}/"] = _list(route)
     for name, route in version.details.items():
+        if publications is not None and route.is_absent(publications):
+            continue
         resource = route.resource
         code = _parameter("id", "The area's code.", resource.example, "path")
         editions = [_resource(edition) for edition in route.editions.values()]

@@ -55,6 +55,10 @@ class Route:
         """Whether `year` chooses an edition; otherwise it is a filter."""
         return 0 not in self.editions
 
+    def is_absent(self, publications: dict[str, dict]) -> bool:
+        """Return whether the publication that it needs is not in a database. publications: that database's, by id."""
+        return bool(self.publication) and publications.get(self.publication, {}).get("status") in ABSENT
+
     def chosen(self, lookup: Lookup, params: dict[str, str]) -> list[Resource]:
         """Return the resources that `year` and `index` ask for, in the order in which to look. Raises Refused."""
         named = self._named(lookup, params)
@@ -410,7 +414,7 @@ def _one(version: Version, lookup: Lookup, name: str, code: str, params: dict, l
     route = version.details.get(SPELLINGS.get(name, name))
     if route is None:
         return None
-    if route.publication and lookup.publications.get(route.publication, {}).get("status") in ABSENT:
+    if route.is_absent(lookup.publications):
         title = route.resource.title
         raise Refused(404, {"detail": f"'{title}' is not loaded here: its publication was not at hand."})
     for resource in route.chosen(lookup, params):

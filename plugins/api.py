@@ -112,7 +112,9 @@ class Api:
             Lookup(Path(census.path), queries, immutable=not census.is_mutable) for _ in range(2)
         )
         self.v1 = V1(self.lookup)
-        self.rcpch_documents = {base: rcpch_document(version, base) for base, version in self.rcpch_bases.items()}
+        self.rcpch_documents = {
+            base: rcpch_document(version, base, self.lookup.publications) for base, version in self.rcpch_bases.items()
+        }
         first, *_, last = rcpch_bases(self.datasette)  # each version once
         platform = [self.rcpch_documents[self.base_url + base] for base in (first, last)]
         self.document = document(told["tables"], self.v1, self.base_url + BASE, platform)

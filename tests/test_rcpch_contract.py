@@ -124,7 +124,9 @@ def test_the_document_describes_what_is_served(server, version):
     for base in BASES[version]:
         document = requests.get(f"{server[0]}{base}/schema/", timeout=10).json()
         assert document["openapi"].startswith("3.")
-        assert set(document["paths"]) == {f"{base}{path}" for path in rcpch_paths(VERSIONS[version])}
+        paths = {f"{base}{path}" for path in rcpch_paths(VERSIONS[version])}
+        paths.discard(f"{base}/uk_population_density/{{id}}/")  # not loaded in the demonstration
+        assert set(document["paths"]) == paths
         page = requests.get(f"{server[0]}{base}/swagger-ui/", timeout=10)
         assert page.status_code == 200
         assert f"{base}/{QUANTILE}" in page.text
