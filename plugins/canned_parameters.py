@@ -14,9 +14,10 @@ from api.web import undeclared
 
 OF_DATASETTE = frozenset(
     "_shape _json _json_infinity _nl _stream _size _header _dl _ttl _timelimit _trace _labels _nofacet _nocount"
-    " _hide_sql _show_sql".split()
+    " _hide_sql _show_sql _extra".split()
 )
-"""What Datasette 0.65 reads of the request for any query (views/database.py, views/base.py, renderer.py)."""
+"""What Datasette 0.65 reads of the request for any query (views/database.py, views/base.py, renderer.py), and `_extra`,
+which datasette-cluster-map sends for Datasette 1.0."""
 
 
 @hookimpl
