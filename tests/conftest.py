@@ -6,7 +6,6 @@ CENSUS_NO_SKIP=1 (set in CI) turns every such skip into a failure.
 
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -24,12 +23,27 @@ from datasette.app import Datasette
 import build_db
 from sources import boundaries, checks
 from tests import made_up
+from tests.kept import kept
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD = b"an older database"
+MEASURED = "measured.json"
 
 # A shell that starts something behind it hides SIGINT from it and from all that it starts; the tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of the whole UK first, and tells xdist to keep them, and those of any one file, in one process."""
+    of_full = {item for item in items if _needs_full(item)}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("full" if item in of_full else item.path.name))
+    items.sort(key=lambda item: item not in of_full)
+
+
+def _needs_full(item: pytest.Item) -> bool:
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "full_build" in item.fixturenames or any(str(param).startswith("full_") for param in params)
 
 
 def unavailable(reason: str) -> None:
@@ -58,21 +72,26 @@ def old(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def extract_db(tmp_path_factory) -> Path:
     """census.db as `python build_db.py` makes it from the repository's extract, with its map beside it."""
-    output = tmp_path_factory.mktemp("extract") / "census.db"
-    for more in ((), ("--maps",)):
-        done = command(*more, "--output", output)
-        assert done.returncode == 0, done.stderr
-    return output
+
+    def make(folder: Path) -> None:
+        for more in ((), ("--maps",)):
+            done = command(*more, "--output", folder / "census.db")
+            assert done.returncode == 0, done.stderr
+
+    return kept("extract", tmp_path_factory.mktemp("extract"), make) / "census.db"
 
 
 @pytest.fixture(scope="session")
 def guide(extract_db, tmp_path_factory) -> Path:
     """The guide as `make docs` makes it, over the extract; the servers of the tests serve it."""
-    folder = tmp_path_factory.mktemp("guide")
-    mkdocs = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--site-dir", folder]
-    environment = {**os.environ, "CENSUS_DB": str(extract_db), "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(mkdocs, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def make(folder: Path) -> None:
+        mkdocs = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--site-dir", folder]
+        environment = {**os.environ, "CENSUS_DB": str(extract_db), "NO_MKDOCS_2_WARNING": "1"}
+        done = subprocess.run(mkdocs, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    folder = kept("guide", tmp_path_factory.mktemp("guide"), make)
     os.environ["GUIDE"] = str(folder)
     return folder
 
@@ -94,9 +113,11 @@ def few_postcodes():
 @pytest.fixture(scope="session")
 def made_up_db(mirror, few_postcodes, tmp_path_factory) -> Path:  # noqa: ARG001
     """The full build of the made-up publications."""
-    output = tmp_path_factory.mktemp("made_up") / "census.db"
-    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output)]) == 0
-    return output
+
+    def make(folder: Path) -> None:
+        assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(folder / "census.db")]) == 0
+
+    return kept("made_up", tmp_path_factory.mktemp("made_up"), make) / "census.db"
 
 
 @pytest.fixture(scope="session")
@@ -110,29 +131,42 @@ def real_mirror() -> Path:
 @pytest.fixture(scope="session")
 def full_build(real_mirror, tmp_path_factory) -> SimpleNamespace:
     """The one full build of the run: path, seconds, peak memory in bytes, and what it printed."""
-    output = tmp_path_factory.mktemp("full") / "census.db"
-    started = time.monotonic()
-    done = command("--full", "--mirror", real_mirror, "--output", output)
-    seconds = time.monotonic() - started
-    assert done.returncode == 0, done.stderr
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return SimpleNamespace(path=output, seconds=seconds, peak=peak, printed=done.stdout)
+
+    def make(folder: Path) -> None:
+        measured(folder, "--full", "--mirror", real_mirror, "--output", folder / "census.db")
+
+    folder = kept("full", tmp_path_factory.mktemp("full"), make, real_mirror)
+    return SimpleNamespace(path=folder / "census.db", **json.loads((folder / MEASURED).read_text()))
 
 
 @pytest.fixture(scope="session")
-def full_maps(full_build, real_mirror) -> SimpleNamespace:
+def full_maps(full_build, real_mirror, tmp_path_factory) -> SimpleNamespace:
     """The one map of the whole UK of the run, beside the full build: path, seconds and peak memory in bytes."""
-    started = time.monotonic()
-    measured = (
-        "import resource, subprocess, sys; told = subprocess.run(sys.argv[1:]);"
-        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(told.returncode)"
+
+    def make(folder: Path) -> None:
+        shutil.copy(full_build.path, folder)
+        measured(folder, "--maps", "--mirror", real_mirror, "--output", folder / "census.db")
+        (folder / "census.db").unlink()
+
+    folder = kept("full_maps", tmp_path_factory.mktemp("full_maps"), make, real_mirror)
+    shutil.copytree(folder / "maps", full_build.path.with_name("maps"))
+    return SimpleNamespace(path=boundaries.map_of(full_build.path), **json.loads((folder / MEASURED).read_text()))
+
+
+def measured(folder: Path, *arguments) -> None:
+    """Runs build_db.py, and writes what it printed and took into a file of `folder`."""
+    program = (
+        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:]);"
+        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
     )
-    build = [sys.executable, ROOT / "build_db.py", "--maps", "--mirror", real_mirror, "--output", full_build.path]
-    done = subprocess.run([sys.executable, "-c", measured, *map(str, build)], capture_output=True, text=True)
+    build = [sys.executable, "-c", program, sys.executable, ROOT / "build_db.py", *arguments]
+    started = time.monotonic()
+    done = subprocess.run([*map(str, build)], capture_output=True, text=True)
+    seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
-    path = boundaries.map_of(full_build.path)
-    peak = int(done.stdout.split()[-1]) * 1024
-    return SimpleNamespace(path=path, seconds=time.monotonic() - started, peak=peak)
+    printed, peak = done.stdout.rstrip().rsplit("\n", 1)
+    told = {"seconds": seconds, "peak": int(peak) * 1024, "printed": printed}
+    (folder / MEASURED).write_text(json.dumps(told))
 
 
 def copy_of_the_repository(folder: Path) -> None:

@@ -631,6 +631,7 @@ def p99(base: str, n: int) -> float:
     return sorted(took)[int(n * 0.99)]
 
 
+@pytest.mark.alone
 def test_free_sql_beside_it_does_not_slow_it(server):
     base, _ = server
     stop, answered = threading.Event(), Counter()

@@ -21,6 +21,8 @@ from sources import boundaries, hosting
 from sources.database import all_tables, digest
 from tests.conftest import ROOT, unavailable
 
+pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
+
 
 def swapped(stack: Stack, new) -> subprocess.CompletedProcess:
     """What `serve_many.py --swap new` did."""

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
+
 RECURSIVE = "with recursive t(n) as (select 1 union all select n + 1 from t) select"
 BLOB = "hex(zeroblob(8000))"
 ATTACKS = {
