@@ -33,6 +33,7 @@ MEASURED = "measured.json"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the tests of the whole UK first, and tells xdist to keep them, and those of any one file, in one process."""
     of_full = {item for item in items if _needs_full(item)}
@@ -205,7 +206,7 @@ def extract_site(extract_db, guide, tmp_path_factory) -> Datasette:  # noqa: ARG
 
 
 @pytest.fixture(scope="session")
-def full_site(full_build, full_maps, tmp_path_factory) -> Datasette:  # noqa: ARG001
+def full_site(full_build, full_maps, guide, tmp_path_factory) -> Datasette:  # noqa: ARG001
     return datasette_of(site_of(full_build.path, tmp_path_factory.mktemp("full_site")))
 
 
