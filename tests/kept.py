@@ -42,14 +42,14 @@ def kept(name: str, to: Path, make: Callable[[Path], None], mirror: Path | None 
 
 @cache
 def _digest(mirror: Path | None) -> str:
-    """Return a hash of the repository's files, of this Python, and of the names, sizes and times of a mirror's."""
+    """Return a hash of this Python, the repository's files but tests, and the names, sizes and times of a mirror's."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
     )
     digest = hashlib.sha256(sys.version.encode())
     for name in sorted(filter(None, listed.stdout.split(b"\0"))):
         path = ROOT / os.fsdecode(name)
-        if path.is_file():
+        if path.is_file() and not name.startswith((b"tests/test_", b"tests/public/")):
             digest.update(b"%s\0%s\0" % (name, hashlib.sha256(path.read_bytes()).digest()))
     for path in sorted(mirror.rglob("*")) if mirror else ():
         told = path.stat()
