@@ -24,7 +24,7 @@ swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under runn
 	$(BIN)/python serve_many.py --swap "$(DATABASE)"
 
 test: $(VENV)/dev ## every test, in two processes, then those that need the machine to themselves; with CENSUS_SOURCES=DIR those of the full database too
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
 full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there

@@ -33,13 +33,13 @@ MEASURED = "measured.json"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests of the whole UK first, and tells xdist to keep them, and those of any one file, in one process."""
-    of_full = {item for item in items if _needs_full(item)}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("full" if item in of_full else item.path.name))
-    items.sort(key=lambda item: item not in of_full)
+    """Puts test_full.py first, which builds the whole UK, and the other files that need it last.
+
+    So of two processes one builds it, and the other meanwhile has enough to do.
+    """
+    full = {item.path for item in items if _needs_full(item)}
+    items.sort(key=lambda item: (item.path.name != "test_full.py", item.path in full))
 
 
 def _needs_full(item: pytest.Item) -> bool:
