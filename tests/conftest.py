@@ -21,7 +21,7 @@ import pytest
 from datasette.app import Datasette
 
 import build_db
-from sources import boundaries, checks
+from sources import boundaries
 from tests import made_up
 from tests.kept import kept
 
@@ -33,18 +33,21 @@ MEASURED = "measured.json"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts test_full.py first, which builds the whole UK, and the other files that need it last.
+    """Mark each test with its layer, and put those of the whole UK first: one process builds it, the others go on.
 
-    So of two processes one builds it, and the other meanwhile has enough to do.
+    A test's layer is its folder, or `full` where it needs the publications.
     """
-    full = {item.path for item in items if _needs_full(item)}
-    items.sort(key=lambda item: (item.path.name != "test_full.py", item.path in full))
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        item.add_marker("full" if _needs_publications(item) else folder)
+    items.sort(key=lambda item: item.get_closest_marker("full") is None)
 
 
-def _needs_full(item: pytest.Item) -> bool:
+def _needs_publications(item: pytest.Item) -> bool:
     params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "full_build" in item.fixturenames or any(str(param).startswith("full_") for param in params)
+    return "real_mirror" in item.fixturenames or any(str(param).startswith("full_") for param in params)
 
 
 def unavailable(reason: str) -> None:
@@ -103,20 +106,23 @@ def mirror(tmp_path_factory) -> Path:
     return made_up.write(tmp_path_factory.mktemp("mirror"))
 
 
-@pytest.fixture(scope="session")
-def few_postcodes():
-    """Lets a made-up directory of 47,000 postcodes pass for one of the whole UK."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "FEWEST_POSTCODES", 40_000)
+@pytest.fixture(autouse=True)
+def small_england(request):
+    """Lets the builds of a test that uses the made-up publications take them."""
+    if {"mirror", "made_up_db"} & {*request.fixturenames} or request.node.get_closest_marker("made_up"):
+        with made_up.small_england():
+            yield
+    else:
         yield
 
 
 @pytest.fixture(scope="session")
-def made_up_db(mirror, few_postcodes, tmp_path_factory) -> Path:  # noqa: ARG001
+def made_up_db(mirror, tmp_path_factory) -> Path:
     """The full build of the made-up publications."""
 
     def make(folder: Path) -> None:
-        assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(folder / "census.db")]) == 0
+        with made_up.small_england():
+            assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(folder / "census.db")]) == 0
 
     return kept("made_up", tmp_path_factory.mktemp("made_up"), make) / "census.db"
 

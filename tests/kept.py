@@ -5,7 +5,6 @@ kept in build/tests/, named by the hash of everything that it is made from, so t
 publication makes it anew.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,6 +13,13 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+from tests import LAYERS
+
+try:
+    import fcntl
+except ImportError:  # Windows, where one process runs the tests
+    fcntl = None
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "tests"
@@ -27,7 +33,8 @@ def kept(name: str, to: Path, make: Callable[[Path], None], mirror: Path | None 
     KEPT.mkdir(parents=True, exist_ok=True)
     folder = KEPT / f"{name}-{_digest(mirror)}"
     with (KEPT / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             for old in KEPT.glob(f"{name}-*"):
                 shutil.rmtree(old)
@@ -49,7 +56,7 @@ def _digest(mirror: Path | None) -> str:
     digest = hashlib.sha256(sys.version.encode())
     for name in sorted(filter(None, listed.stdout.split(b"\0"))):
         path = ROOT / os.fsdecode(name)
-        if path.is_file() and not name.startswith((b"tests/test_", b"tests/public/")):
+        if path.is_file() and not name.startswith(tuple(f"tests/{layer}/".encode() for layer in LAYERS)):
             digest.update(b"%s\0%s\0" % (name, hashlib.sha256(path.read_bytes()).digest()))
     for path in sorted(mirror.rglob("*")) if mirror else ():
         told = path.stat()

@@ -930,7 +930,7 @@ def test_a_point_that_is_none_or_far_away_says_so(site, latitude, longitude, mes
 # All of them
 
 
-def test_queries_say_what_was_left_out_of_the_database(mirror, few_postcodes, tmp_path):  # noqa: ARG001
+def test_queries_say_what_was_left_out_of_the_database(mirror, tmp_path):
     left_out = "england_2019,green_space,local_authority_names,lsoa_2011_lookup,lsoa_changes"
     output = tmp_path / "census.db"
     assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]) == 0

@@ -11,7 +11,7 @@ import pytest
 from sources import england_2025, natural_green_space
 from sources.workbook import rows as read_rows
 from tests.conftest import unavailable
-from tests.test_full import number, text_of
+from tests.full.test_full import number, text_of
 
 FILE_7 = england_2025.FILE_7.names[0]
 FILE_9 = england_2025.FILE_9.names[0]

@@ -18,7 +18,7 @@ import python_calamine
 
 from sources import england, england_2025, green_space, natural_green_space, northern_ireland, uk_composite, wales
 from sources.geography import LISTS
-from tests.test_site import imd
+from tests.site.test_site import imd
 
 MIB = 1 << 20
 

@@ -30,9 +30,9 @@ from hypothesis import strategies as st
 
 from api.web import CODE
 from sources import boundaries, mvt, rcpch_tiles
+from tests.browser.test_browser import chromium, picture  # noqa: F401
 from tests.conftest import ROOT, datasette_of, site_of
-from tests.test_browser import chromium, picture  # noqa: F401
-from tests.test_maps import tile_of
+from tests.site.test_maps import tile_of
 
 BASE = "/deprivation/v2/tiles"
 TIERS = {"z0_4": range(5), "z5_7": range(5, 8), "z8_10": range(8, 11), "z11_14": range(11, 15)}

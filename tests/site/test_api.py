@@ -26,7 +26,7 @@ import requests
 from api.lookup import FIELDS, QUANTILE_FIELDS, Lookup, canned_sql
 from api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
 from sources import publications
-from tests.conftest import datasette_of, site_of
+from tests.conftest import ROOT, datasette_of, site_of
 
 BASE = "/api/v1"
 FEW = "status,index_id,rank,decile,quintile"
@@ -473,7 +473,7 @@ def test_any_page_may_read_it_and_other_methods_are_refused(extract_site):
 
 def test_without_a_database_the_api_says_so(tmp_path):
     for name in ("plugins", "templates", "static", "metadata.yml", "settings.json"):
-        (tmp_path / name).symlink_to(Path(__file__).resolve().parent.parent / name)
+        (tmp_path / name).symlink_to(ROOT / name)
     answer = get(datasette_of(tmp_path), "/postcodes/SW1A1AA")
     assert answer.status_code == 503
     assert answer.json()["reason"] == "no_database"

@@ -27,7 +27,7 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from tests.conftest import ROOT, unavailable
-from tests.test_pages import AREAS, AUTHORITIES, BOARD, GONE, POSTCODES
+from tests.site.test_pages import AREAS, AUTHORITIES, BOARD, GONE, POSTCODES
 
 OPTIONS = (
     "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run"

@@ -149,7 +149,6 @@ def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold
     assert db.execute("select rows from publications where id = 'asthma_clinics'").fetchone() == (5,)
 
 
-@pytest.mark.usefixtures("few_postcodes")
 def test_a_build_without_the_directory_leaves_out_what_joins_it(hosted, mirror, tmp_path):
     told = {"columns": {"postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"}}, "key": None}
     offer(hosted, told, "postcode\nSW1A 1AA\n")

@@ -17,13 +17,11 @@ TABLES = all_tables(sources.publications() + hosting.data_sets())
 TOLD = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]["tables"]
 
 
-@pytest.fixture(scope="module", params=["extract", "whole UK"])
+@pytest.fixture(scope="module", params=["extract_db", "full_build"])
 def written(request, tmp_path_factory):
     """The database, and the folder with its tables as Parquet."""
-    if request.param == "extract":
-        database = request.getfixturevalue("extract_db")
-    else:
-        database = request.getfixturevalue("full_build").path
+    made = request.getfixturevalue(request.param)
+    database = made if request.param == "extract_db" else made.path
     folder = tmp_path_factory.mktemp("parquet") / "out"
     done = command("--output", database, "--parquet", folder)
     assert done.returncode == 0, done.stderr

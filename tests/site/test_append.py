@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 import append
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, Lookup, canned_sql
 from sources import publications
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ASKED = [
     "SW1A 1AA",
     "cf143lx",

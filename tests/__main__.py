@@ -1,0 +1,54 @@
+"""Run layers of the tests: `python -m tests unit site`. What pytest is to know stands after `--`.
+
+It says first what it will not run and why, runs what it can in several processes, then the tests that need the machine
+to themselves; the second run starts even if the first failed.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+from tests import LAYERS
+
+PROGRAMS = {
+    "browser": ("chromium", "java"),
+    "stack": ("caddy", "wrk", "curl", "openssl"),
+    "site": ("aspell", "Rscript", "pspp"),
+}
+NOTHING_COLLECTED = 5
+
+
+def missing(layer: str) -> list[str]:
+    """Return what the tests of `layer` need and this machine has not."""
+    if layer == "full":
+        return [] if os.environ.get("CENSUS_SOURCES") else ["CENSUS_SOURCES, the folder with the publications"]
+    return [name for name in PROGRAMS.get(layer, ()) if not shutil.which(name)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("layers", nargs="+", choices=LAYERS)
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:at])
+    for layer, what in LAYERS.items():
+        if layer not in options.layers:
+            print(f"Not run: {layer} ({what}). `make test-all` runs it.")
+        elif lacking := missing(layer):
+            print(f"Skipped in {layer}: what needs {', '.join(lacking)}, not found here.")
+    sys.stdout.flush()
+    chosen = " or ".join(options.layers)
+    processes = min(os.cpu_count() or 1, 4)
+    together = ["-n", str(processes), "--dist", "worksteal"] if processes > 1 else []
+    codes = {
+        subprocess.run([sys.executable, "-m", "pytest", *more, *sys.argv[at + 1 :]]).returncode
+        for more in ([*together, "-m", f"({chosen}) and not alone"], ["-m", f"({chosen}) and alone"])
+    }
+    codes.discard(0)
+    return max(codes - {NOTHING_COLLECTED}, default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
