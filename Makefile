@@ -6,6 +6,9 @@ PORT ?=
 MIRROR ?=
 WORKERS ?= 2
 DATABASE ?=
+K ?=
+LAYERS = unit site browser stack full
+SELECT = $(if $(K),-- -k "$(K)")
 GUIDE := site/index.html
 # Beside the old one, which is served until the new one is whole.
 MAKE_GUIDE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir .site && rm -rf site && mv .site site
@@ -23,9 +26,14 @@ swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under runn
 	@test -n "$(DATABASE)" || { echo "make swap needs DATABASE=new/census.db: the database to put in the place of census.db"; exit 2; }
 	$(BIN)/python serve_many.py --swap "$(DATABASE)"
 
-test: $(VENV)/dev ## every test, in two processes, then those that need the machine to themselves; with CENSUS_SOURCES=DIR those of the full database too
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
-	$(BIN)/python -m pytest -m alone
+check: lint ## style, types and the tests of functions and files: before each commit
+	$(BIN)/python -m tests unit $(SELECT)
+
+test: $(VENV)/dev ## every test that needs only Python; K=words for those whose names have them
+	$(BIN)/python -m tests unit site $(SELECT)
+
+test-all: $(VENV)/dev ## every test, as CI runs them; CENSUS_SOURCES=DIR, the publications, for those of the whole UK
+	CENSUS_THOROUGH=1 $(BIN)/python -m tests $(LAYERS) $(SELECT)
 
 full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there
 	$(BIN)/python build_db.py --full $(if $(MIRROR),--mirror "$(MIRROR)")
@@ -90,4 +98,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap test full map extract parquet docs image lint bench soak lock
+.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock

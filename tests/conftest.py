@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from datasette.app import Datasette
 
 import build_db
@@ -28,6 +29,11 @@ from tests.kept import kept
 ROOT = Path(__file__).resolve().parent.parent
 OLD = b"an older database"
 MEASURED = "measured.json"
+THOROUGH = os.environ.get("CENSUS_THOROUGH") == "1"  # set by `make test-all` and CI: more cases of the same kinds
+
+# Every Datasette and build of these processes reads metadata.yml: libyaml's reader, of the same grammar, is ten times
+# as fast. The servers and commands that tests start as processes of their own are as users have them.
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # A shell that starts something behind it hides SIGINT from it and from all that it starts; the tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,19 +41,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its layer, and put those of the whole UK first: one process builds it, the others go on.
-
-    A test's layer is its folder, or `full` where it needs the publications.
-    """
+    """Mark each test with its layer, and put those of the whole UK first: one process builds it, the others go on."""
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker("full" if _needs_publications(item) else folder)
+        item.add_marker(_layer(item))
     items.sort(key=lambda item: item.get_closest_marker("full") is None)
 
 
-def _needs_publications(item: pytest.Item) -> bool:
+def _layer(item: pytest.Item) -> str:
+    """Return the layer of a test: its folder, but `full` if it needs the publications, and `browser` a browser."""
     params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "real_mirror" in item.fixturenames or any(str(param).startswith("full_") for param in params)
+    if "real_mirror" in item.fixturenames or any(str(param).startswith("full_") for param in params):
+        return "full"
+    if "chromium" in item.fixturenames or item.get_closest_marker("browser"):
+        return "browser"
+    return item.path.relative_to(ROOT / "tests").parts[0]
 
 
 def unavailable(reason: str) -> None:

@@ -26,7 +26,7 @@ import requests
 from api.lookup import FIELDS, QUANTILE_FIELDS, Lookup, canned_sql
 from api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
 from sources import publications
-from tests.conftest import ROOT, datasette_of, site_of
+from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 
 BASE = "/api/v1"
 FEW = "status,index_id,rank,decile,quintile"
@@ -539,7 +539,17 @@ def schemathesis(base: str, folder: Path) -> subprocess.CompletedProcess:
         "response_schema_conformance,unsupported_method"
     )
     command = [Path(sys.executable).with_name("schemathesis"), "run", f"{base}{BASE}/openapi.json", "--url", base]
-    command += ["--checks", checks, "--max-examples", "40", "--seed", "1", "--workers", "2", "--no-color"]
+    command += [
+        "--checks",
+        checks,
+        "--max-examples",
+        "40" if THOROUGH else "8",
+        "--seed",
+        "1",
+        "--workers",
+        "2",
+        "--no-color",
+    ]
     (folder / "ndjson.py").write_text(NDJSON)
     told = {**os.environ, "SCHEMATHESIS_HOOKS": "ndjson", "PYTHONPATH": str(folder)}
     return subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=folder, timeout=500, env=told)
@@ -581,7 +591,8 @@ def own_memory() -> int:
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
 
 
-def test_two_hundred_thousand_strange_postcodes_leave_no_trace(extract_site, postcodes):
+def test_strange_postcodes_leave_no_trace(extract_site, postcodes):
+    asked = 200_000 if THOROUGH else 20_000
     asyncio.run(extract_site.client.get(f"{BASE}/indices"))
     app, statuses, sizes = extract_site.app(), Counter(), []
 
@@ -602,18 +613,18 @@ def test_two_hundred_thousand_strange_postcodes_leave_no_trace(extract_site, pos
         await app(scope, None, send)
 
     async def all_of_them():
-        for n, text in enumerate(random_texts(100_000, postcodes)):
+        for n, text in enumerate(random_texts(asked // 2, postcodes)):
             await ask(text or " ")
-            if n % 10_000 == 0:
+            if n % (asked // 20) == 0:
                 sizes.append(own_memory())
 
     asyncio.run(all_of_them())
-    assert sum(statuses.values()) == 200_000
+    assert sum(statuses.values()) == asked
     assert set(statuses) == {200, 400, 404}
-    assert statuses[200] > 10_000
-    assert statuses[400] > 50_000
-    assert statuses[404] > 1000
-    assert sizes[-1] - sizes[3] < 5_000, "kilobytes more after 170,000 requests"
+    assert statuses[200] > asked // 20
+    assert statuses[400] > asked // 4
+    assert statuses[404] > asked // 200
+    assert sizes[-1] - sizes[3] < 5_000, "kilobytes more after nearly all of the requests"
 
 
 RUNAWAY = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n where i % 7 = 3"

