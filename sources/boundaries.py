@@ -25,11 +25,12 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
+from typing import TypedDict
 
 import orjson
 
@@ -38,6 +39,7 @@ from sources.deprivation import DOMAINS
 from sources.fetch import Library, Obtained
 from sources.geography import OPEN_GEOGRAPHY, SERVICES
 from sources.publication import OGL, SourceError, SourceFile
+from sources.rows import Record, Row, Say
 
 EXTRACT = Path(__file__).parent / "extract" / "boundaries.csv.gz"
 STEPS = 10_000  # of a degree
@@ -159,6 +161,32 @@ PUBLISHED = (
 Shapes = dict[str, dict[str, bytes]]
 """Geography to code to shape (JSON, as above)."""
 
+Placed = tuple[str, Record]
+"""The geography of an area, and its properties on the map."""
+
+Box = tuple[int, int, int, int]
+"""West, east, south and north, in steps of 0.0001 degree."""
+
+
+class Geometry(TypedDict):
+    """A MultiPolygon of GeoJSON, in degrees."""
+
+    type: str
+    coordinates: list[list[list[tuple[float, float]]]]
+
+
+class ShownIndex(TypedDict):
+    """An index that a layer shows, in the words of `indices`, and whether its deciles are published or computed."""
+
+    id: str
+    nation: str
+    year: int
+    geography: str
+    areas: int
+    title: str
+    decile_basis: str
+    domain_decile_basis: str
+
 
 def letter(geography: str, nation: str) -> str:
     """That with which the codes of a nation's areas begin, or those of its local authorities."""
@@ -173,7 +201,7 @@ def map_of(database: Path) -> Path:
 # Shapes
 
 
-def packed(geometry: dict | None) -> bytes | None:
+def packed(geometry: Record | None) -> bytes | None:
     """The shape of a GeoJSON Polygon or MultiPolygon in WGS 84; None where nothing is left of it at this precision."""
     if geometry is None or geometry["type"] not in ("Polygon", "MultiPolygon"):
         return None
@@ -186,9 +214,10 @@ def packed(geometry: dict | None) -> bytes | None:
     return orjson.dumps(shape) if shape else None
 
 
-def _ring(points: list) -> list[int]:
+def _ring(points: Iterable[Sequence[float]]) -> list[int]:
     """The ring in steps, each point from the one before it; empty where fewer than three points are left."""
-    flat, before = [], None
+    flat: list[int] = []
+    before = None
     for longitude, latitude, *_ in points:
         at = round(longitude * STEPS), round(latitude * STEPS)
         if at != before:
@@ -203,14 +232,14 @@ def polygons(shape: str | bytes) -> Iterator[list[list[tuple[int, int]]]]:
         yield [list(zip(accumulate(ring[::2]), accumulate(ring[1::2]), strict=True)) for ring in polygon]
 
 
-def bounds(shape: str | bytes) -> tuple[int, int, int, int]:
+def bounds(shape: str | bytes) -> Box:
     """West, east, south and north of a shape, in steps of 0.0001 degree."""
     points = [point for polygon in polygons(shape) for point in polygon[0]]
     across, up = zip(*points, strict=True)
     return min(across), max(across), min(up), max(up)
 
 
-def _geojson(shape: bytes) -> dict:
+def _geojson(shape: bytes) -> Geometry:
     coordinates = [[[(x / STEPS, y / STEPS) for x, y in ring] for ring in polygon] for polygon in polygons(shape)]
     return {"type": "MultiPolygon", "coordinates": coordinates}
 
@@ -235,7 +264,7 @@ def read(obtained: Obtained, code: str) -> dict[str, bytes]:
     return found
 
 
-def _features(obtained: Obtained) -> Iterator[dict]:
+def _features(obtained: Obtained) -> Iterator[Record]:
     """The features of a file: one a line, as it is mostly written (so that little memory is needed), or all at once."""
     with obtained.open() as file:
         lines = 0
@@ -252,7 +281,7 @@ def _features(obtained: Obtained) -> Iterator[dict]:
 # What the layers carry
 
 
-def editions(connection: sqlite3.Connection, layer: str) -> list[dict]:
+def editions(connection: sqlite3.Connection, layer: str) -> list[ShownIndex]:
     """The indices that a layer shows, one a nation; none of local authorities.
 
     Each has `id`, `nation`, `year`, `geography`, `areas` and `title` as in `indices`, and whether its deciles are
@@ -268,16 +297,24 @@ def editions(connection: sqlite3.Connection, layer: str) -> list[dict]:
         where loaded order by year
         """
     )
-    names = [column[0] for column in cursor.description]
-    found: dict[str, dict] = {}
-    for row in cursor:
-        index = dict(zip(names, row, strict=True))
+    found: dict[str, ShownIndex] = {}
+    for id_, nation, year, geography, areas, title, decile_basis, domain_decile_basis in cursor:
+        index: ShownIndex = {
+            "id": id_,
+            "nation": nation,
+            "year": year,
+            "geography": geography,
+            "areas": areas,
+            "title": title,
+            "decile_basis": decile_basis,
+            "domain_decile_basis": domain_decile_basis,
+        }
         if layer == "uk_latest" or (layer == "uk_2011" and index["geography"] == "lsoa_2011"):
             found[index["nation"]] = index
     return [found[nation] for nation in ("England", "Wales", "Scotland", "Northern Ireland") if nation in found]
 
 
-def rows(connection: sqlite3.Connection, layer: str) -> Iterator[tuple[str, dict]]:
+def rows(connection: sqlite3.Connection, layer: str) -> Iterator[Placed]:
     """What the areas of a layer carry: (geography, properties) by index and code. Properties that are none are absent.
 
     `year` is that of the areas, `imd_year` that of the index; ranks are as published, deciles as in `deprivation`.
@@ -293,8 +330,8 @@ def rows(connection: sqlite3.Connection, layer: str) -> Iterator[tuple[str, dict
             order by own.code
             """
         ):
-            told = {"code": code, "area_name": name, "la_code": successor, "la_name": now, "nation": nation}
-            yield OUTLINES, {**told, "year": 2024}
+            own = {"code": code, "area_name": name, "la_code": successor, "la_name": now, "nation": nation}
+            yield OUTLINES, {**own, "year": 2024}
         return
     for index in editions(connection, layer):
         year = 2001 if index["nation"] == "Northern Ireland" else VINTAGES[index["geography"]]
@@ -330,7 +367,7 @@ def figures_digest(connection: sqlite3.Connection) -> str:
 # The build
 
 
-def build(database: Path, target: Path, library: Library | None, say=print) -> dict[str, int]:
+def build(database: Path, target: Path, library: Library | None, say: Say = print) -> dict[str, int]:
     """Writes `target` for the census.db `database`, in place of an older one; returns how many tiles each layer has.
 
     library: where the boundaries are found; None takes those of the extract. Raises SourceError where a boundary is
@@ -380,11 +417,11 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _of_publishers(found: dict[str, list], library: Library, say) -> tuple[Shapes, list[tuple]]:
+def _of_publishers(found: dict[str, list[Placed]], library: Library, say: Say) -> tuple[Shapes, list[Row]]:
     """The shapes of every publication with an area among those `found`, and the rows of `publications`."""
     needed = {(geography, properties["code"][0]) for layer in found.values() for geography, properties in layer}
     shapes: Shapes = {geography: {} for geography in (*AREAS_OF, OUTLINES)}
-    credited = []
+    credited: list[Row] = []
     for published in PUBLISHED:
         letters = {letter for letter in published.nations if (published.geography, letter) in needed}
         if not letters:
@@ -403,7 +440,7 @@ def _of_publishers(found: dict[str, list], library: Library, say) -> tuple[Shape
     return shapes, credited
 
 
-def _of_extract() -> tuple[Shapes, list[tuple]]:
+def _of_extract() -> tuple[Shapes, list[Row]]:
     """As `_of_publishers`, of the areas of the extract, from the repository."""
     try:
         data = EXTRACT.read_bytes()
@@ -417,7 +454,7 @@ def _of_extract() -> tuple[Shapes, list[tuple]]:
     of_vintage = {str(vintage): geography for geography, vintage in VINTAGES.items()}
     for vintage, code, shape in found[1:]:
         shapes[of_vintage[vintage]][code] = shape.encode()
-    credited = []
+    credited: list[Row] = []
     for p in PUBLISHED:
         count = sum(code[0] in p.nations for code in shapes[p.geography])
         credited.append(
@@ -427,7 +464,7 @@ def _of_extract() -> tuple[Shapes, list[tuple]]:
     return shapes, credited
 
 
-def _meet(found: dict[str, list], shapes: Shapes) -> None:
+def _meet(found: dict[str, list[Placed]], shapes: Shapes) -> None:
     """Raises SourceError where an area has no boundary, or a boundary no area; it says which."""
     wanted: dict[str, dict[str, None]] = {geography: {} for geography in shapes}
     for layer in found.values():
@@ -446,7 +483,7 @@ def _meet(found: dict[str, list], shapes: Shapes) -> None:
         raise SourceError("\n".join(problems))
 
 
-def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, say) -> list[Path]:
+def _tiles(program: str, layer: str, found: list[Placed], shapes: Shapes, work: Path, say: Say) -> list[Path]:
     """The tiles of a layer, by tippecanoe: MBTiles files, for low zooms and for high ones; none of an empty layer."""
     if not found:
         return []
@@ -456,7 +493,14 @@ def _tiles(program: str, layer: str, found: list, shapes: Shapes, work: Path, sa
 
 
 def _by_tippecanoe(
-    program: str, layer: str, features: Iterable[tuple[dict, dict]], work: Path, say, *, kept=(), lines=False
+    program: str,
+    layer: str,
+    features: Iterable[tuple[Record, Geometry]],
+    work: Path,
+    say: Say,
+    *,
+    kept: Iterable[str] = (),
+    lines: bool = False,
 ) -> list[Path]:
     """The tiles of `features` (properties and geometry), as `_tiles` gives them.
 
@@ -503,7 +547,7 @@ class _Made:
     lacks: str | None = None
 
 
-def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Shapes, work: Path, say) -> _Made:
+def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Shapes, work: Path, say: Say) -> _Made:
     """The tiles of the table `name`: as published, or dissolved where Shapely is there."""
     table = rcpch_tiles.TABLES[name]
     if program is None:
@@ -529,7 +573,7 @@ def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Sh
     edges = [boxes[feature.geography][code] for feature in shown for code in feature.codes]
     west, east, south, north = (outermost(side) / STEPS for outermost, side in _sides(edges))
 
-    def geometries() -> Iterator[tuple[dict, dict]]:
+    def geometries() -> Iterator[tuple[Record, Geometry]]:
         for feature in shown:
             own = shapes[feature.geography]
             if feature.dissolved:
@@ -542,11 +586,11 @@ def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Sh
     return _Made(files, (west, south, east, north), lacks)
 
 
-def _dissolved(codes: Iterable[str], shapes: dict[str, bytes], boxes: dict[str, tuple]) -> dict:
+def _dissolved(codes: Iterable[str], shapes: dict[str, bytes], boxes: dict[str, Box]) -> Geometry:
     """The GeoJSON of areas together. shapes, boxes: of every area of their geography, by code."""
     own = set(codes)
 
-    def within(west: float, south: float, east: float, north: float):
+    def within(west: float, south: float, east: float, north: float) -> Iterator[rcpch_tiles.Polygons]:
         for code, box in boxes.items():
             if box[0] >= west and box[1] <= east and box[2] >= south and box[3] <= north and code not in own:
                 yield list(polygons(shapes[code]))
@@ -556,13 +600,18 @@ def _dissolved(codes: Iterable[str], shapes: dict[str, bytes], boxes: dict[str, 
     return {"type": "MultiPolygon", "coordinates": coordinates}
 
 
-def _sides(edges: list[tuple[int, int, int, int]]):
+def _sides(edges: list[Box]) -> Iterator[tuple[Callable[[Iterable[int]], int], tuple[int, ...]]]:
     """The sides of boxes, each with the function that finds the outermost: west, east, south, north."""
     return zip((min, max, min, max), zip(*edges, strict=True), strict=True)
 
 
 def _write(
-    path: Path, census: sqlite3.Connection, shapes: Shapes, credited: list, tiles: dict, made: dict[str, _Made]
+    path: Path,
+    census: sqlite3.Connection,
+    shapes: Shapes,
+    credited: list[Row],
+    tiles: dict[str, list[Path]],
+    made: dict[str, _Made],
 ) -> dict[str, int]:
     """Writes the file; returns how many tiles each layer and each table has."""
     with contextlib.closing(sqlite3.connect(path)) as maps:
@@ -642,7 +691,8 @@ def _gather(maps: sqlite3.Connection, layer: str, files: Iterable[Path]) -> int:
         maps.commit()
         maps.execute("detach made")
     maps.execute(f"create unique index tiles_{layer}_at on tiles_{layer} (zoom_level, tile_column, tile_row)")
-    return maps.execute(f"select count(*) from tiles_{layer}").fetchone()[0]
+    count: int = maps.execute(f"select count(*) from tiles_{layer}").fetchone()[0]
+    return count
 
 
 def _name_tiers(maps: sqlite3.Connection, table: str) -> None:

@@ -7,12 +7,14 @@ database.
 import sqlite3
 from dataclasses import dataclass
 from numbers import Number
+from typing import Any
 
 from sources import green_space, natural_green_space, uk_composite
 from sources.database import EDITION, NOT_LOADED, all_tables, digest
 from sources.deprivation import DEPRIVATION, PARENTS, band_sql, quantile_sql
 from sources.geography import LISTS, LSOA_CHANGES, LSOAS_2021
 from sources.publication import Index, Publication, Table
+from sources.rows import Record
 from sources.views import VIEWS, view_sql
 
 FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
@@ -71,7 +73,7 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
     return checks
 
 
-def undescribed(connection: sqlite3.Connection, metadata: dict, publications: list[Publication]) -> list[Check]:
+def undescribed(connection: sqlite3.Connection, metadata: Record, publications: list[Publication]) -> list[Check]:
     """That `metadata` (metadata.yml, read) describes each table and column there is, and no other."""
     described = metadata.get("databases", {}).get("census", {}).get("tables", {})
     built = [*all_tables(publications), *VIEWS]
@@ -91,7 +93,7 @@ def undescribed(connection: sqlite3.Connection, metadata: dict, publications: li
     return [Check("metadata.yml describes", "everything", found, "Describe it in metadata.yml, or take it out there.")]
 
 
-def _one(connection: sqlite3.Connection, sql: str, *parameters):
+def _one(connection: sqlite3.Connection, sql: str, *parameters: object) -> Any:
     return connection.execute(sql, parameters).fetchone()[0]
 
 
@@ -107,7 +109,9 @@ def list_of(index: Index) -> str:
     return LSOAS_2021.name if index.geography == "lsoa_2021" else LISTS[index.area_kind]
 
 
-def _counts(connection, indices: list[Index], complete: bool, left_out: set[str], absent: set[str]) -> list[Check]:
+def _counts(
+    connection: sqlite3.Connection, indices: list[Index], complete: bool, left_out: set[str], absent: set[str]
+) -> list[Check]:
     checks = []
     expected: dict[str, int] = {}
     by_list: dict[str, dict[str, int]] = {}
@@ -138,11 +142,11 @@ def _within(found: int, least: int, most: int) -> str:
     return f"{least:,} to {most:,}" if least <= found <= most else f"{found:,}"
 
 
-def _columns(connection, table: str) -> list[str]:
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [row[1] for row in connection.execute(f"pragma table_info({table})")]
 
 
-def _ranks(connection, index: Index, complete: bool) -> list[Check]:
+def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list[Check]:
     table, n = index.table, index.areas
     columns = _columns(connection, table)
     blank = [c for c in columns if c in index.may_be_blank and not _one(connection, f"select count({c}) from {table}")]
@@ -175,7 +179,7 @@ def _ranks(connection, index: Index, complete: bool) -> list[Check]:
     return checks
 
 
-def _scores(connection, index: Index) -> list[Check]:
+def _scores(connection: sqlite3.Connection, index: Index) -> list[Check]:
     """That no area has a higher score than one that ranks as more deprived: a score under another's label would."""
     columns = _columns(connection, index.table)
     scored = [c[:-6] for c in columns if c.endswith("_score") and f"{c[:-6]}_rank" in columns]
@@ -193,7 +197,9 @@ def _scores(connection, index: Index) -> list[Check]:
     return [_none(name, connection, wrong)]
 
 
-def _transformed(connection, index: Index, publications: list[Publication], missing: set[str]) -> list[Check]:
+def _transformed(
+    connection: sqlite3.Connection, index: Index, publications: list[Publication], missing: set[str]
+) -> list[Check]:
     """That exponentially transformed scores are there for every area and fall as the rank rises, or not there at all.
 
     missing: the publications that were left out or not loaded; the scores are a publication of their own.
@@ -217,7 +223,7 @@ def _transformed(connection, index: Index, publications: list[Publication], miss
     return [_none(f"{name} ({len(columns)} columns)", connection, wrong)]
 
 
-def _bands(connection, index: Index) -> list[Check]:
+def _bands(connection: sqlite3.Connection, index: Index) -> list[Check]:
     """That published bands follow the index's rule, or at least rise with the rank where none is known."""
     bands = {f"imd_{name}": ("imd", q) for name, q in index.bands.items()}
     columns = _columns(connection, index.table)
@@ -252,7 +258,7 @@ def _bands(connection, index: Index) -> list[Check]:
     return checks
 
 
-def _composite(connection, complete: bool) -> list[Check]:
+def _composite(connection: sqlite3.Connection, complete: bool) -> list[Check]:
     table = uk_composite.TABLE.name
     checks = [
         _none(
@@ -292,7 +298,7 @@ def _composite(connection, complete: bool) -> list[Check]:
     return checks
 
 
-def _natural_green_space(connection, complete: bool, missing: bool) -> list[Check]:
+def _natural_green_space(connection: sqlite3.Connection, complete: bool, missing: bool) -> list[Check]:
     """That the table has the rows that it may have, each of an LSOA of England, and none where it was not loaded."""
     table = natural_green_space.TABLE.name
     found = _one(connection, f"select count(*) from {table}")
@@ -308,7 +314,7 @@ def _natural_green_space(connection, complete: bool, missing: bool) -> list[Chec
     ]
 
 
-def _areas(connection, index: Index) -> list[Check]:
+def _areas(connection: sqlite3.Connection, index: Index) -> list[Check]:
     parent = PARENTS[index.geography]
     kind = f"and kind = '{index.area_kind}'" if parent == "small_areas" else ""
     return [
@@ -326,7 +332,7 @@ def _areas(connection, index: Index) -> list[Check]:
     ]
 
 
-def _joins(connection, indices: list[Index], complete: bool, left_out: set[str]) -> list[Check]:
+def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool, left_out: set[str]) -> list[Check]:
     checks = []
     if "postcode_directory" not in left_out:
         for geography, parent in PARENTS.items():
@@ -444,7 +450,7 @@ def _joins(connection, indices: list[Index], complete: bool, left_out: set[str])
     return checks
 
 
-def _answered(connection, indices: list[Index], whole: bool) -> list[Check]:
+def _answered(connection: sqlite3.Connection, indices: list[Index], whole: bool) -> list[Check]:
     """How many live postcodes with a small area have figures on the LSOAs of 2021; in a `whole` database, most."""
     counted = {}
     for index in (i for i in indices if i.geography == "lsoa_2021"):
@@ -469,7 +475,7 @@ def _answered(connection, indices: list[Index], whole: bool) -> list[Check]:
     return checks
 
 
-def _types(connection, tables: dict[str, Table]) -> Check:
+def _types(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
     queries = []
     for table in tables.values():
         wrong = " or ".join(
@@ -479,7 +485,7 @@ def _types(connection, tables: dict[str, Table]) -> Check:
     return _none("values of another type than their column's", connection, " union all ".join(queries))
 
 
-def _shares(connection, tables: dict[str, Table]) -> Check:
+def _shares(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
     shares = [(t, c) for t in tables.values() for c in t.columns if c.endswith("_share")]
     wrong = " union all ".join(
         f"select {t.key.split(', ')[0]}, '{c}', {c} from {t.name} where {c} not between 0 and 1" for t, c in shares
@@ -487,7 +493,7 @@ def _shares(connection, tables: dict[str, Table]) -> Check:
     return _none("shares that are not within 0 to 1", connection, wrong, "Are they percentages now?")
 
 
-def _findable(connection, tables: dict[str, Table]) -> Check:
+def _findable(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
     """That views are the declared ones, every index is there, and what can be searched is in the full-text index."""
     there = dict(connection.execute("select name, sql from sqlite_master"))
     problems = [f"view {name} is another" for name in VIEWS if there[name] != view_sql(name)]
@@ -503,7 +509,7 @@ def _findable(connection, tables: dict[str, Table]) -> Check:
     return Check("views, indexes and full-text search", "all there", "; ".join(problems) or "all there")
 
 
-def _sound(connection, tables: dict[str, Table]) -> list[Check]:
+def _sound(connection: sqlite3.Connection, tables: dict[str, Table]) -> list[Check]:
     integrity = "; ".join(row[0] for row in connection.execute("pragma integrity_check(3)"))
     broken = connection.execute("pragma foreign_key_check").fetchmany(3)
     found = "; ".join(f"{child} row {row} has no {parent}" for child, row, parent, _ in broken)

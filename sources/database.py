@@ -23,6 +23,7 @@ from sources import downloads, geography
 from sources.deprivation import DEPRIVATION, common_words_sql
 from sources.fetch import Library, NoAddress, NotInMirror, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.rows import Progress, Record, Row, Say
 from sources.unnamed import strays, unnamed
 from sources.views import VIEWS, view_sql
 from sources.workbook import Column
@@ -126,7 +127,14 @@ class Build:
     progress: as for `sources.fetch.Library`. say: prints a line.
     """
 
-    def __init__(self, output: Path, publications: list[Publication], library: Library | None, progress, say=print):
+    def __init__(
+        self,
+        output: Path,
+        publications: list[Publication],
+        library: Library | None,
+        progress: Progress,
+        say: Say = print,
+    ):
         self.output, self.publications, self.library = output, publications, library
         self.progress, self.say = progress, say
         self.tables = all_tables(publications)
@@ -181,12 +189,14 @@ class Build:
     def file(self, file: SourceFile) -> Obtained:
         """The file on this machine, fetched if it was not yet."""
         if file.id not in self._files:
+            if self.library is None:
+                raise SourceError(f"{file.id}: it is in no extract, and a build from one fetches no files.")
             self._files[file.id] = self.library.obtain(file)
         return self._files[file.id]
 
     def rows(
         self, file: SourceFile, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
-    ) -> Iterator[tuple]:
+    ) -> Iterator[Row]:
         """The rows of `columns` in `file`, as `sources.workbook.rows` gives them, counted."""
         obtained = self.file(file)
         found = list(read_rows(Path(obtained.name), obtained.read(), columns, sheet, header_rows))
@@ -205,7 +215,7 @@ class Build:
         """Notes the edition of a file whose publication has many."""
         self._editions[file.id] = edition
 
-    def insert(self, table: str, columns: list[str], rows: Iterable[tuple]) -> None:
+    def insert(self, table: str, columns: list[str], rows: Iterable[Row]) -> None:
         """Adds rows. Raises SourceError where a key is there twice or a required cell is blank."""
         marks = ", ".join("?" * len(columns))
         with self._refusing(table):
@@ -213,7 +223,7 @@ class Build:
             self.db.conn.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", rows)
             self.db.conn.execute("commit")
 
-    def update(self, table: str, columns: list[str], rows: Iterable[tuple]) -> None:
+    def update(self, table: str, columns: list[str], rows: Iterable[Row]) -> None:
         """Sets `columns[1:]` of the rows whose key is `columns[0]`. Raises SourceError for a key that is not there."""
         sql = f"update {table} set {', '.join(f'{c} = ?' for c in columns[1:])} where {columns[0]} = ?"
         self.db.conn.execute("begin")
@@ -222,7 +232,7 @@ class Build:
                 raise SourceError(f"{table}: {row[0]} is in one file of the publication but not in the other.")
         self.db.conn.execute("commit")
 
-    def merge(self, table: str, columns: list[str], rows: Iterable[tuple]) -> None:
+    def merge(self, table: str, columns: list[str], rows: Iterable[Row]) -> None:
         """Adds rows, or fills the blanks of those that are there (key: `columns[0]`).
 
         Raises SourceError for a key that is there twice in `rows`, and where two publications say different things of
@@ -251,7 +261,7 @@ class Build:
         self.db.conn.execute("drop table incoming")
         self.db.conn.execute("commit")
 
-    def areas(self, areas: Iterable[dict]) -> None:
+    def areas(self, areas: Iterable[Record]) -> None:
         """Adds small areas, or fills the blanks of those that are there.
 
         Each has `code`, `kind` and `nation`, and what the publication knows of `name`, `publisher_name` and
@@ -273,13 +283,13 @@ class Build:
         self.merge("local_authorities", ["code", "name", "nation"], unique)
         self._add_vintage("local_authorities", vintage, unique)
 
-    def health_geographies(self, vintage: str, places: Iterable[tuple[str, str, str, str, str | None]]) -> None:
+    def health_geographies(self, vintage: str, places: Iterable[tuple[str, str, str, str | None, str | None]]) -> None:
         """Adds health geographies (code, kind, nation, name, ODS code) that exist in `vintage`, a year."""
         unique = list(dict.fromkeys(places))
         self.merge("health_geographies", ["code", "kind", "nation", "name", "ods_code"], unique)
         self._add_vintage("health_geographies", vintage, unique)
 
-    def _add_vintage(self, table: str, vintage: str, rows: list[tuple]) -> None:
+    def _add_vintage(self, table: str, vintage: str, rows: Iterable[Row]) -> None:
         """Adds `vintage` to those of the rows of `table`, whose code comes first."""
         for code, *_ in rows:
             [(before,)] = self.db.conn.execute(f"select vintages from {table} where code = ?", (code,))
@@ -410,8 +420,8 @@ class Build:
         self.db.vacuum()
         for table in self.tables.values():  # after the VACUUM, which may number the rows anew
             if table.search:
-                self.db[table.name].enable_fts(list(table.search), tokenize="unicode61 remove_diacritics 2")
-                self.db[table.name].optimize()
+                self.db.table(table.name).enable_fts(list(table.search), tokenize="unicode61 remove_diacritics 2")
+                self.db.table(table.name).optimize()
 
     def publish(self) -> None:
         """Gives the finished database its name, in place of an older one.
@@ -465,7 +475,7 @@ class Build:
         self._file.close()
 
     @contextlib.contextmanager
-    def _refusing(self, table: str):
+    def _refusing(self, table: str) -> Iterator[None]:
         try:
             yield
         except sqlite3.IntegrityError as error:

@@ -14,13 +14,16 @@ import json
 import re
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO, TypedDict
 
 import orjson
 
 from sources.publication import Table
+from sources.rows import Row
 from sources.unnamed import unnamed
 
 FOLDER = "downloads"
@@ -31,19 +34,39 @@ BATCH = 20_000
 LEVEL = 6  # of gzip: 9 takes three times as long for one part in a hundred
 
 
+class DownloadFile(TypedDict):
+    """Size and SHA-256 of a file of a table."""
+
+    bytes: int
+    sha256: str
+
+
+class DownloadTable(TypedDict):
+    """A table in manifest.json: how many rows it has, and its files by name."""
+
+    rows: int
+    files: dict[str, DownloadFile]
+
+
+Manifest = dict[str, DownloadTable]
+
+
 def folder_of(database: Path, digest: str) -> Path:
     """Where the files of the build with this digest lie."""
     return database.parent / FOLDER / digest[:16]
 
 
 @contextlib.contextmanager
-def written(connection: sqlite3.Connection, tables: dict[str, Table], folder: Path, made_in: Path):
+def written(
+    connection: sqlite3.Connection, tables: dict[str, Table], folder: Path, made_in: Path
+) -> Iterator[Callable[[], None]]:
     """Writes every table of the database behind `connection`; gives a function that puts the files into `folder`.
 
     Until then they have no names: they are made in the file system of the folder `made_in`.
     """
     with contextlib.ExitStack() as stack:
-        manifest, naming = {}, []
+        manifest: Manifest = {}
+        naming = []
         for table in tables.values():
             out = {}
             for suffix in FORMATS:
@@ -73,15 +96,16 @@ def remove_others(folder: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def listed(database: Path, digest: str) -> dict:
+def listed(database: Path, digest: str) -> Manifest:
     """The manifest of the files made with the build of that digest: table to rows and files; empty where there is none.
 
     files: name to bytes and sha256.
     """
     try:
-        return json.loads((folder_of(database, digest) / MANIFEST).read_text())
+        manifest: Manifest = json.loads((folder_of(database, digest) / MANIFEST).read_text())
     except (OSError, ValueError):
         return {}
+    return manifest
 
 
 def _table(connection: sqlite3.Connection, table: Table, as_csv: "_Gzip", as_json: "_Gzip") -> int:
@@ -95,7 +119,7 @@ def _table(connection: sqlite3.Connection, table: Table, as_csv: "_Gzip", as_jso
         while batch := cursor.fetchmany(BATCH):
             before = b",\n" if rows else b"\n"
             rows += len(batch)
-            other = beside.submit(lambda b=batch: as_csv.write(_csv(b)))
+            other = beside.submit(_write_csv, as_csv, batch)
             as_json.write(before + _json(columns, batch))
             other.result()
     as_json.write(b"\n]\n")
@@ -104,15 +128,19 @@ def _table(connection: sqlite3.Connection, table: Table, as_csv: "_Gzip", as_jso
     return rows
 
 
+def _write_csv(out: "_Gzip", rows: list[Row]) -> None:
+    out.write(_csv(rows))
+
+
 class _Gzip(gzip.GzipFile):
     """A gzip file without name and time in it, so that the same rows give the same bytes; it knows size and hash."""
 
-    def __init__(self, name: str, file):
+    def __init__(self, name: str, file: BinaryIO):
         self._out, self._hash, self._bytes = file, hashlib.sha256(), 0
         super().__init__("", "wb", LEVEL, self._tee(), mtime=0)
         self.name = name
 
-    def _tee(self):
+    def _tee(self) -> SimpleNamespace:
         return SimpleNamespace(write=self._write, flush=self._out.flush)
 
     def _write(self, data: bytes) -> int:
@@ -124,18 +152,18 @@ class _Gzip(gzip.GzipFile):
         super().close()
         self._out.flush()
 
-    def described(self) -> dict:
+    def described(self) -> DownloadFile:
         """Size in bytes and SHA-256 of what was written."""
         return {"bytes": self._bytes, "sha256": self._hash.hexdigest()}
 
 
-def _csv(rows: list) -> bytes:
+def _csv(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)  # as RFC 4180 and Datasette have it
     return text.getvalue().encode()
 
 
-def _json(columns: list[str], rows: list[tuple]) -> bytes:
+def _json(columns: list[str], rows: list[Row]) -> bytes:
     """The rows as JSON objects, a line each, without brackets around them."""
     objects = [dict(zip(columns, row, strict=True)) for row in rows]
     together = orjson.dumps(objects)[1:-1]

@@ -3,9 +3,15 @@
 https://www.gov.uk/government/statistics/english-indices-of-deprivation-2019
 """
 
+from typing import TYPE_CHECKING
+
 from sources.deprivation import index_table
 from sources.publication import Index, Publication, SourceFile
-from sources.workbook import column
+from sources.workbook import Column, column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 FILE_7 = SourceFile(
     "england_2019",
@@ -55,7 +61,7 @@ COMMON = {  # common domain name: prefix
 }
 
 
-def figures() -> dict:
+def figures() -> dict[str, Column]:
     """The columns of scores, ranks and deciles, which have the same labels in File 7 of each edition."""
     columns = {}
     for name, title in PARTS.items():
@@ -112,7 +118,7 @@ INDEX = Index(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills imd_england_2019 and adds names, 2019 authorities and mid-2015 populations to the LSOAs of England."""
     file_7 = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
     scores, people = 1 + len(PLACE) + len(POPULATIONS), 1 + len(PLACE)
@@ -125,7 +131,7 @@ def load(build) -> None:
     build.merge("lsoas_2011", ["code", *POPULATIONS], (row[:1] + row[people:scores] for row in file_7))
 
 
-def load_transformed(build) -> None:
+def load_transformed(build: "Build") -> None:
     """Adds the exponentially transformed domain scores to imd_england_2019."""
     build.update(TABLE.name, ["area_code", *TRANSFORMED], build.rows(FILE_9, KEY | TRANSFORMED))
 

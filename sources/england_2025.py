@@ -5,10 +5,16 @@ On the LSOAs of 2021.
 https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025
 """
 
+from typing import TYPE_CHECKING
+
 from sources import england
 from sources.deprivation import index_table
 from sources.publication import Index, Publication, SourceFile
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 FILE_7 = SourceFile(
     "england_2025",
@@ -67,7 +73,7 @@ INDEX = Index(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills imd_england_2025 and adds 2024 authorities and mid-2022 populations to the LSOAs of England."""
     rows = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
     people, scores = 1 + len(PLACE), 1 + len(PLACE) + len(POPULATIONS)
@@ -80,7 +86,7 @@ def load(build) -> None:
     )
 
 
-def load_transformed(build) -> None:
+def load_transformed(build: "Build") -> None:
     """Adds the exponentially transformed domain scores to imd_england_2025."""
     build.update(TABLE.name, ["area_code", *TRANSFORMED], build.rows(FILE_9, KEY | TRANSFORMED))
 

@@ -14,20 +14,39 @@ import shutil
 import sqlite3
 from numbers import Number
 from pathlib import Path
+from typing import TypedDict
 
 from sources import boundaries
 from sources.database import EDITION, PROVENANCE, Build, all_tables
 from sources.postcodes import AUTHORITY
 from sources.publication import Publication, SourceError, Table
+from sources.rows import Row
 
 FOLDER = Path(__file__).parent / "extract"
 MANIFEST = "manifest.json"
 GZIP_ABOVE = 1_000_000  # bytes
 
 
+class ExtractTable(TypedDict):
+    """A file of the extract."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+class ExtractManifest(TypedDict):
+    """What manifest.json of the extract says: whose areas it has, and its files by table."""
+
+    codes: list[str]
+    directory: str | None
+    cut_from: str
+    tables: dict[str, ExtractTable]
+
+
 def cut(
     database: Path, codes: list[str], folder: Path, publications: list[Publication], maps: Path | None = None
-) -> dict:
+) -> ExtractManifest:
     """Writes the extract of the authorities `codes` from the full `database` into `folder`; returns its manifest.
 
     A code is a local authority's, of 2019 or of today; anything else is the beginning of postcodes that no index
@@ -44,7 +63,7 @@ def cut(
         raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
     _select(connection, codes)
     shapes = boundaries.cut(maps, connection) if maps else None
-    files = {}
+    files: dict[str, ExtractTable] = {}
     fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
@@ -63,7 +82,7 @@ def cut(
             "rows": rows,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
-    manifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
+    manifest: ExtractManifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
     (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     connection.close()
     if folder.exists():
@@ -151,7 +170,7 @@ def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, byte
 def load(build: Build, folder: Path = FOLDER) -> None:
     """Fills the tables from the extract in `folder`. Raises SourceError for a file that is not as the manifest says."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest: ExtractManifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
         raise SourceError(f"{folder / MANIFEST} cannot be read: {error}") from error
     tables = {name: table for name, table in build.tables.items() if not table.derived}
@@ -181,7 +200,7 @@ def _names(build: Build, codes: list[str]) -> list[str]:
     return [known.get(code) or f"{code}…" for code in codes]
 
 
-def _rows(folder: Path, described: dict, table: Table):
+def _rows(folder: Path, described: ExtractTable, table: Table) -> list[Row]:
     path = folder / described["file"]
     try:
         data = path.read_bytes()

@@ -13,20 +13,24 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from sources.publication import SourceError, SourceFile
+from sources.rows import Progress
 
 ATTEMPTS = 5
 FIRST_PAUSE = 1.0  # seconds, doubled after each failed attempt
 KEPT_S = 86_400  # the pages of a layer that broke off are taken up again so long: later it may be another edition
 TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 BLOCK = 1 << 20
+
+Result = TypeVar("Result")
 
 
 class NotInMirror(SourceError):
@@ -73,7 +77,7 @@ class Library:
     progress: called with (title, total bytes or None), gives a context manager whose value takes bytes as they come.
     """
 
-    def __init__(self, mirror: str | None, cache: Path, progress):
+    def __init__(self, mirror: str | None, cache: Path, progress: Progress):
         self.cache = cache
         self.progress = progress
         self.base = mirror.rstrip("/") + "/" if mirror and mirror.startswith(("http://", "https://")) else None
@@ -95,7 +99,7 @@ class Library:
         if self.folder:
             return self._from_folder(file)
         if self.base:
-            return self._from_base(file)
+            return self._from_base(file, self.base)
         for name in file.names:
             for path in (self.cache / name, self.cache / f"{name}.gz"):
                 if path.is_file() and not (file.geometry and _of_another(path, file.address)):
@@ -107,7 +111,7 @@ class Library:
             )
         name, address = file.served_as or file.names[0], file.address
         if file.page_size:
-            self._features(address, file, self.cache / name)
+            self._features(address, file, file.page_size, self.cache / name)
         else:
             self._download(address, self.cache / name)
         return self._described(self.cache / name, name)
@@ -121,17 +125,17 @@ class Library:
                 return _measured(found[0], name, None)
         raise NotInMirror(f"{file.id}: not in the mirror {self.folder}. Accepted names: {_listed(file.names)}.")
 
-    def _from_base(self, file: SourceFile) -> Obtained:
-        store = self.cache / ("mirror-" + hashlib.sha256(self.base.encode()).hexdigest()[:12])
+    def _from_base(self, file: SourceFile, base: str) -> Obtained:
+        store = self.cache / ("mirror-" + hashlib.sha256(base.encode()).hexdigest()[:12])
         for name in file.names:
             for served in (name, f"{name}.gz"):
                 if not (store / served).is_file():
                     try:
-                        self._download(self.base + quote(served), store / served)
+                        self._download(base + quote(served), store / served)
                     except FileNotFoundError:
                         continue
                 return _measured(store / served, name, None)
-        raise NotInMirror(f"{file.id}: not in the mirror {self.base}. Accepted names: {_listed(file.names)}.")
+        raise NotInMirror(f"{file.id}: not in the mirror {base}. Accepted names: {_listed(file.names)}.")
 
     def _described(self, path: Path, name: str) -> Obtained:
         obtained = _measured(path, name, None)
@@ -185,7 +189,7 @@ class Library:
         mark.unlink(missing_ok=True)
         self._keep(part, path, address)
 
-    def _features(self, address: str, file: SourceFile, path: Path) -> None:
+    def _features(self, address: str, file: SourceFile, page_size: int, path: Path) -> None:
         """The features of an ArcGIS layer as one GeoJSON file, a feature a line; without geometry if none is wanted.
 
         Pages lie beside it until all have come, so that a download goes on where it was broken off.
@@ -201,7 +205,7 @@ class Library:
             while True:
                 query = (
                     f"/query?where=1%3D1&outFields=*{wanted}&f=geojson"
-                    f"&resultOffset={count}&resultRecordCount={file.page_size}"
+                    f"&resultOffset={count}&resultRecordCount={page_size}"
                 )
                 kept_as = pages / f"{hashlib.sha256((address + query).encode()).hexdigest()[:12]}.json"
                 page = self._page(address, query, kept_as)
@@ -216,7 +220,7 @@ class Library:
                     out.write((b",\n" if count else b"\n") + json.dumps(feature, separators=(",", ":")).encode())
                     count += 1
                 advance(len(page))
-                if not some or (len(some) < file.page_size and not more):
+                if not some or (len(some) < page_size and not more):
                     break
             out.write(b"\n]}\n")
         self._keep(part, path, address)
@@ -238,7 +242,7 @@ class Library:
         os.replace(part, path)
         return page
 
-    def _attempts(self, address: str, attempt):
+    def _attempts(self, address: str, attempt: Callable[[httpx.Client], Result]) -> Result:
         pause = FIRST_PAUSE
         for left in reversed(range(ATTEMPTS)):
             try:
@@ -272,7 +276,7 @@ def _succeeded(response: httpx.Response, address: str) -> None:
         raise SourceError(f"{address} answered {response.status_code}.")
 
 
-def _of_another(path: Path, address: str) -> bool:
+def _of_another(path: Path, address: str | None) -> bool:
     """Whether a file of the cache came from another address, as that of a layer without its boundaries did."""
     return _note(path).is_file() and json.loads(_note(path).read_text()).get("address") != address
 

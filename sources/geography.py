@@ -6,10 +6,18 @@ indices since 2025, `lsoa_changes` leads from one to the other.
 """
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from sources.deprivation import PARENTS
 from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from sources.database import Build
+
 
 SERVICES = "https://services1.arcgis.com/ESMARspQHYMw9BZ9/arcgis/rest/services/"
 ONS = "Office for National Statistics"
@@ -108,7 +116,11 @@ HEALTH_GEOGRAPHIES = Table(
 
 
 def _list_table(
-    name: str, own: dict[str, type], search=("name",), geography="lsoa_2011", joins: dict[str, str] | None = None
+    name: str,
+    own: dict[str, type],
+    search: tuple[str, ...] = ("name",),
+    geography: str = "lsoa_2011",
+    joins: dict[str, str] | None = None,
 ) -> Table:
     """The list of one kind of area, that can be read alone: names, authorities, and `own`, what only this kind has.
 
@@ -211,7 +223,7 @@ NATION_OF_CODE = {"E": "England", "W": "Wales", "S": "Scotland", "N": "Northern 
 KIND_OF_CODE = {"E": "LSOA", "W": "LSOA", "S": "data zone", "9": "SOA"}
 
 
-def load_lsoas(build) -> None:
+def load_lsoas(build: "Build") -> None:
     """Adds the LSOAs of England and Wales with ONS's names, their wards and authorities of 2019."""
     wanted = ("LSOA11CD", "LSOA11NM", "WD19CD", "WD19NM", "LAD19CD", "LAD19NM")
     rows = list(build.rows(WARDS, {name: column(str, name) for name in wanted}))
@@ -229,7 +241,7 @@ def load_lsoas(build) -> None:
     build.merge(LSOAS.name, ["code", "ward_2019", "ward_2019_name"], ((r[0], r[2], r[3]) for r in rows))
 
 
-def load_changes(build) -> None:
+def load_changes(build: "Build") -> None:
     """Adds the LSOAs of 2021 and how they follow from those of 2011: U unchanged, M merged, S split, X irregular."""
     wanted = ("LSOA11CD", "LSOA21CD", "LSOA21NM", "CHGIND", "LAD22CD", "LAD22NM")
     rows = list(build.rows(CHANGES, {name: column(str, name) for name in wanted}))
@@ -242,7 +254,7 @@ def load_changes(build) -> None:
     build.insert(LSOA_CHANGES.name, list(LSOA_CHANGES.columns), ((r[0], r[1], r[3], r[4]) for r in rows))
 
 
-def load_nhs(build, file: SourceFile, table: str, area: str, year: str) -> None:
+def load_nhs(build: "Build", file: SourceFile, table: str, area: str, year: str) -> None:
     """Adds the sub-ICB locations and integrated care boards of England, and which of them each LSOA lies in."""
     names = [area, *(f"{kind}{year[2:]}{part}" for kind in ("SICBL", "ICB") for part in ("CD", "CDH", "NM"))]
     rows = list(build.rows(file, {name: column(str, name) for name in names}))
@@ -251,7 +263,7 @@ def load_nhs(build, file: SourceFile, table: str, area: str, year: str) -> None:
     build.merge(table, ["code", f"sub_icb_{year}", f"icb_{year}"], ((r[0], r[1], r[4]) for r in rows))
 
 
-def load_data_zones(build) -> None:
+def load_data_zones(build: "Build") -> None:
     """Adds Scotland's data zones with their full names, intermediate zones, wards, health boards, urban-rural class."""
     place = {name: column(str, name) for name in ("DZ2011_Code", "DZ2011_Name", "LA_Code", "LA_Name", "HB_Name")}
     own = {
@@ -270,13 +282,13 @@ def load_data_zones(build) -> None:
     build.merge(DATA_ZONE_LIST.name, ["code", *own], (row[:1] + row[figures:] for row in rows))
 
 
-def load_authorities(build) -> None:
+def load_authorities(build: "Build") -> None:
     """Adds the authorities of May 2024."""
     rows = list(build.rows(AUTHORITIES, {name: column(str, name) for name in ("LAD24CD", "LAD24NM")}))
     build.authorities("2024", ((code, name, NATION_OF_CODE[code[0]]) for code, name in rows))
 
 
-def derive(db) -> None:
+def derive(db: "Database") -> None:
     """Fills what follows from the postcodes: current authorities, centroids and successors, all described as derived.
 
     Before that, a publisher's name that is no other than the area's own is taken out; after it, the lists of each kind
@@ -360,7 +372,7 @@ def derive(db) -> None:
         )
 
 
-def _place(db, geography: str) -> None:
+def _place(db: "Database", geography: str) -> None:
     """Gives the areas of a geography, a column of postcodes, the authority and the mean position of their postcodes.
 
     Leaves the counts behind it: temp.tally by area, authority and live or not; temp.counted, those of them that count.
@@ -404,7 +416,15 @@ def _place(db, geography: str) -> None:
     )
 
 
-def _lookup(id_: str, title: str, edition: str, file: SourceFile, load, rows: int, **other) -> Publication:
+def _lookup(
+    id_: str,
+    title: str,
+    edition: str,
+    file: SourceFile,
+    load: Callable[["Build"], None],
+    rows: int,
+    **other: Any,  # other fields of Publication
+) -> Publication:
     return Publication(
         id=id_,
         title=title,

@@ -4,8 +4,14 @@ https://www.ons.gov.uk/economy/environmentalaccounts/datasets/accesstogardensand
 The authorities are those of 2019. What the file calls a percentage is a share (0.97), and is stored as one.
 """
 
+from typing import TYPE_CHECKING
+
 from sources.publication import Publication, SourceFile, Table
-from sources.workbook import column
+from sources.workbook import Column, column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 GARDENS = SourceFile(
     "green_space",
@@ -20,14 +26,14 @@ WITH = "with private outdoor space"
 SPACE = "private outdoor space"
 
 
-def _addresses(type_: type, kind: str, text: str):
+def _addresses(type_: type, kind: str, text: str) -> Column:
     """A column whose label the publication misspells ("Adress"); the right spelling is accepted too."""
     return column(
         type_, f"Property type: {kind} | {text.replace('ddress', 'dress')}", f"Property type: {kind} | {text}"
     )
 
 
-def _of(kind: str) -> dict:
+def _of(kind: str) -> dict[str, Column]:
     """The columns that houses, flats and the total have in common, in the file's order."""
     prefix = kind.lower()
     return {
@@ -69,7 +75,7 @@ TABLE = Table(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills green_space and adds the 2019 authorities of Great Britain."""
     sheet = None if build.file(GARDENS).name.endswith(".csv") else SHEET
     rows = list(build.rows(GARDENS, KEY | PLACE | FIGURES, sheet=sheet, header_rows=2))
@@ -89,7 +95,7 @@ PARKS = SourceFile(
 PARKS_SHEET = "LAD Parks only"
 
 
-def _parks(text: str):
+def _parks(text: str) -> Column:
     return column(
         float,
         text.format(one="Park, Public Garden, or Playing Field", many="Parks, Public Gardens, or Playing Fields"),
@@ -114,7 +120,7 @@ PARKS_TABLE = Table(
 )
 
 
-def load_parks(build) -> None:
+def load_parks(build: "Build") -> None:
     """Fills green_space_parks and adds the 2019 authorities of Great Britain."""
     rows = list(build.rows(PARKS, KEY | PLACE | PARKS_FIGURES, sheet=PARKS_SHEET))
     build.insert(PARKS_TABLE.name, list(PARKS_TABLE.columns), (row[:1] + row[3:] for row in rows))

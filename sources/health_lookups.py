@@ -3,9 +3,15 @@
 A mirror may be without either file: the database then says that it was not loaded, and tiles go without those names.
 """
 
+from typing import TYPE_CHECKING
+
 from sources.geography import HEALTH_GEOGRAPHIES, LOCAL_AUTHORITIES, ONS, OPEN_GEOGRAPHY, SERVICES
 from sources.publication import Publication, SourceFile, Table
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 REGIONS_FILE = SourceFile(
     "nhs_regions_2021",
@@ -39,7 +45,7 @@ BOARDS = Table(
 )
 
 
-def load_regions(build) -> None:
+def load_regions(build: "Build") -> None:
     """Adds the NHS region of each integrated care board of 2022, with the board's code of 2024."""
     wanted = ("ICB22CD", "ICB22NM", "ICB24CD", "NHSER21CD", "NHSER21NM", "NHSER21CDH")
     rows = list(build.rows(REGIONS_FILE, {name: column(str, name) for name in wanted}))
@@ -49,7 +55,7 @@ def load_regions(build) -> None:
     build.insert(REGIONS.name, list(REGIONS.columns), ((row[0], *row[2:]) for row in rows))
 
 
-def load_boards(build) -> None:
+def load_boards(build: "Build") -> None:
     """Adds the health board of each local authority of Wales."""
     wanted = ("UA22CD", "UA22NM", "LHB22CD", "LHB22NM")
     rows = list(build.rows(BOARDS_FILE, {name: column(str, name) for name in wanted}))

@@ -11,9 +11,11 @@ import io
 import re
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import yaml
 
@@ -21,6 +23,11 @@ from sources.geography import AREA_CODE
 from sources.postcode import normalise
 from sources.postcodes import AUTHORITY
 from sources.publication import Licence, Publication, SourceError, SourceFile, Table
+from sources.rows import Record, Row
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 FOLDER = Path(__file__).parent / "hosted"
 MARK = "="
@@ -36,7 +43,7 @@ JOINS = {
     "postcodes": "postcode",
     "indices": "id",
 }
-FORMS = {
+FORMS: dict[str, tuple[str, Callable[[str], object]]] = {
     "small_areas": ("the code of an LSOA of 2011, data zone or SOA", AREA_CODE.fullmatch),
     "lsoas_2021": ("the code of an LSOA of 2021", AREA_CODE.fullmatch),
     "local_authorities": ("the code of a local authority, which a county (E10…) is not here", AUTHORITY.fullmatch),
@@ -45,6 +52,31 @@ FORMS = {
 }
 MOST_PROBLEMS = 20  # of a file, that are told at once
 MOST_IN_A_ROW = 10_000  # bytes: the server reads none above 16,384 (plugins/safe_sql.py)
+
+
+class HostedColumn(TypedDict):
+    """What a data set's YAML says of a column."""
+
+    type: str
+    description: str
+    joins: NotRequired[str]
+
+
+class DataSet(TypedDict):
+    """What a data set's YAML says."""
+
+    title: str
+    description: str
+    source: str
+    source_url: str
+    licence: str
+    licence_url: str
+    attribution: str
+    columns: dict[str, HostedColumn]
+    publisher: NotRequired[str]
+    edition: NotRequired[str]
+    conditions: NotRequired[str]
+    key: NotRequired[list[str]]
 
 
 def _date(text: str) -> str:
@@ -65,7 +97,12 @@ def _number(text: str) -> float:
     return float(text)
 
 
-TYPES = {"text": (str, str), "integer": (int, _whole), "number": (float, _number), "date": (str, _date)}
+TYPES: dict[str, tuple[type, Callable[[str], str | int | float]]] = {
+    "text": (str, str),
+    "integer": (int, _whole),
+    "number": (float, _number),
+    "date": (str, _date),
+}
 """Type to its type in the table and how a cell is read. An empty cell is null in every column."""
 HINTS = {
     "integer": "digits alone, as 17 or -4, no zero in front",
@@ -116,52 +153,65 @@ def _data_set(path: Path) -> Publication:
     )
 
 
-def described(path: Path) -> dict:
+def described(path: Path) -> DataSet:
     """What the YAML `path` says. Raises SourceError, naming the file and the entry, where it says too little."""
-
-    def refuse(problem: str):
-        raise SourceError(f"{path}: {problem}")
 
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        refuse(f"cannot be read (a text with a colon in it needs quotes): {error}")
+        raise SourceError(f"{path}: cannot be read (a text with a colon in it needs quotes): {error}") from error
+    problem = _problem(path.stem, told)
+    if problem:
+        raise SourceError(f"{path}: {problem}")
+    checked: DataSet = told
+    return checked
+
+
+def _problem(name: str, told: object) -> str | None:
+    """Return what is wrong with what the YAML of the data set `name` says, or None."""
     if not isinstance(told, dict):
-        refuse(f"expected entries such as title and licence, found {type(told).__name__}.")
-    if not usable(path.stem) or "_fts" in path.stem:
-        refuse(f"its name becomes a table's: {NAMING}.")
+        return f"expected entries such as title and licence, found {type(told).__name__}."
+    if not usable(name) or "_fts" in name:
+        return f"its name becomes a table's: {NAMING}."
     if unknown := sorted(set(told) - {*REQUIRED, *OPTIONAL}):
-        refuse(f"unknown entry {', '.join(unknown)}. There are {', '.join((*REQUIRED, *OPTIONAL))}.")
+        return f"unknown entry {', '.join(unknown)}. There are {', '.join((*REQUIRED, *OPTIONAL))}."
     for entry in REQUIRED:
         if not told.get(entry) or not str(told[entry]).strip():
-            refuse(f"{entry} is missing.")
+            return f"{entry} is missing."
     for entry in set(told) - {"columns", "key"}:
         if not isinstance(told[entry], str):
-            refuse(f"{entry} must be a text: put it between quotes ({entry}: '…').")
+            return f"{entry} must be a text: put it between quotes ({entry}: '…')."
     for entry in ("source_url", "licence_url"):
         if not re.fullmatch(r"https?://\S+", told[entry]):
-            refuse(f"{entry} must be an address (https://…), found {told[entry]!r}.")
+            return f"{entry} must be an address (https://…), found {told[entry]!r}."
     if not isinstance(told["columns"], dict):
-        refuse("columns must be entries of column name to type and description.")
+        return "columns must be entries of column name to type and description."
     for column, says in told["columns"].items():
-        if not usable(str(column)):
-            refuse(f"column {column!r}: a name has {NAMING}.")
-        if not isinstance(says, dict) or not says.get("description"):
-            refuse(f"column {column} has no description.")
-        if str(says.get("type")) not in TYPES:
-            refuse(f"column {column}: type must be one of {', '.join(TYPES)}, found {says.get('type')!r}.")
-        if unknown := sorted(set(says) - {"type", "description", "joins"}):
-            refuse(f"column {column}: unknown entry {', '.join(unknown)}.")
-        if str(says.get("joins")) not in ("None", *JOINS):
-            refuse(f"column {column}: joins must be one of {', '.join(JOINS)}, found {says['joins']!r}.")
-        if says.get("joins") and says["type"] != "text":
-            refuse(f"column {column}: a column that joins is of type text.")
+        if problem := _column_problem(column, says):
+            return f"column {column}{problem}" if usable(str(column)) else f"column {column!r}{problem}"
     key = told.get("key") or []
     if not isinstance(key, list):
-        refuse(f"key must be a list of columns ([{next(iter(told['columns']))}]), found {key!r}.")
+        return f"key must be a list of columns ([{next(iter(told['columns']))}]), found {key!r}."
     if unknown := [str(column) for column in key if str(column) not in told["columns"]]:
-        refuse(f"key names {', '.join(unknown)}, which is not among the columns.")
-    return told
+        return f"key names {', '.join(unknown)}, which is not among the columns."
+    return None
+
+
+def _column_problem(column: object, says: object) -> str | None:
+    """Return what is wrong with what a YAML says of a column, or None."""
+    if not usable(str(column)):
+        return f": a name has {NAMING}."
+    if not isinstance(says, dict) or not says.get("description"):
+        return " has no description."
+    if str(says.get("type")) not in TYPES:
+        return f": type must be one of {', '.join(TYPES)}, found {says.get('type')!r}."
+    if unknown := sorted(set(says) - {"type", "description", "joins"}):
+        return f": unknown entry {', '.join(unknown)}."
+    if str(says.get("joins")) not in ("None", *JOINS):
+        return f": joins must be one of {', '.join(JOINS)}, found {says['joins']!r}."
+    if says.get("joins") and says["type"] != "text":
+        return ": a column that joins is of type text."
+    return None
 
 
 def usable(name: str) -> bool:
@@ -176,7 +226,7 @@ def usable(name: str) -> bool:
     return True
 
 
-def describe(metadata: dict, folder: Path = FOLDER) -> dict:
+def describe(metadata: Record, folder: Path = FOLDER) -> Record:
     """Adds the descriptions of the data sets of `folder` to `metadata` (metadata.yml, read), and returns it."""
     tables = metadata["databases"]["census"]["tables"]
     for publication in data_sets(folder):
@@ -197,7 +247,7 @@ def describe(metadata: dict, folder: Path = FOLDER) -> dict:
     return metadata
 
 
-def load(build, path: Path, told: dict) -> int:
+def load(build: "Build", path: Path, told: DataSet) -> int:
     """Fills the table of the data set whose YAML is `path` and says `told`; returns the number of rows read.
 
     Rows that join an area or a postcode which an extract does not hold are left out, as in every table, and so are rows
@@ -209,7 +259,8 @@ def load(build, path: Path, told: dict) -> int:
     lines, cells = read(file, list(columns))
     _compare(file, list(columns), cells, through_csvs_to_sqlite(file.stem, list(columns), cells))
     [part] = build.db.conn.execute("select scope = 'extract' from edition").fetchone()
-    kept, seen, problems, unheld = [], {}, [], []
+    seen: dict[Row, int] = {}
+    kept, problems, unheld = [], [], []
     for line, row in zip(lines, cells, strict=True):
         values, wrong, missing = _values(build, told, row, bool(part))
         named = tuple(row[list(columns).index(column)] for column in told.get("key") or ())
@@ -234,7 +285,7 @@ def load(build, path: Path, told: dict) -> int:
     return len(cells)
 
 
-def _values(build, told: dict, row: list[str], part: bool) -> tuple[tuple, list[str], str]:
+def _values(build: "Build", told: DataSet, row: list[str], part: bool) -> tuple[Row, list[str], str]:
     """The values of a row, what is wrong with it, and which cell joins what this database, a `part`, does not hold."""
     values, wrong, missing = [], [], ""
     if (size := sum(len(cell.encode()) for cell in row)) > MOST_IN_A_ROW:
@@ -255,7 +306,7 @@ def _values(build, told: dict, row: list[str], part: bool) -> tuple[tuple, list[
     return tuple(values), wrong, missing
 
 
-def _joined(build, table: str, cell: str, part: bool) -> bool:
+def _joined(build: "Build", table: str, cell: str, part: bool) -> bool:
     """Whether what `cell` joins is in the database; False only where the database is a part. Raises SourceError."""
     form, fits = FORMS[table]
     if not fits(cell):

@@ -4,7 +4,7 @@
 write the protocol buffers themselves: a server needs no library for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 MARGIN = 64  # a tile reaches a 64th of its side beyond its edges, so that an outline there is not cut
 _MOVE, _LINE, _CLOSE = 9, 2, 15  # commands: MoveTo once, LineTo (its id), ClosePath once
@@ -15,7 +15,7 @@ Ring = list[tuple[int, int]]
 
 def renamed(tile: bytes, name: str) -> bytes:
     """Return `tile` with its layer called `name`."""
-    [layer] = [value for field, value in _fields(tile) if field == 3]
+    [layer] = _parts(_fields(tile), 3)
     kept = b"".join(_field(field, value) for field, value in _fields(layer) if field != 1)
     return _field(3, _field(1, name.encode()) + kept)
 
@@ -26,18 +26,21 @@ def overzoomed(tile: bytes, name: str, levels: int, column: int, row: int) -> by
     Positions are multiplied by 2 ** levels, so nothing moves; what lies beyond the tile and its margin is cut off.
     Properties stay as they are, those that nothing uses any more are left out.
     """
-    [layer] = [list(_fields(value)) for field, value in _fields(tile) if field == 3]
-    extent = next((value for field, value in layer if field == 5), 4096)
-    names, values = ([value for field, value in layer if field == wanted] for wanted in (3, 4))
+    [layer] = [list(_fields(value)) for value in _parts(_fields(tile), 3)]
+    extent = next((value for field, value in layer if field == 5 and isinstance(value, int)), 4096)
+    names, values = _parts(layer, 3), _parts(layer, 4)
     edge = extent // MARGIN
-    kept_names, kept_values, features = {}, {}, []
-    for feature in (dict(_fields(value)) for field, value in layer if field == 2):
+    kept_names: dict[bytes, int] = {}
+    kept_values: dict[bytes, int] = {}
+    features = []
+    for told in _parts(layer, 2):
+        feature = dict(_fields(told))
         if feature.get(3) != _POLYGON:
             continue
-        geometry = _cut(_varints(feature[4]), levels, column * extent, row * extent, -edge, extent + edge)
+        geometry = _cut(_varints(_packed_in(feature[4])), levels, column * extent, row * extent, -edge, extent + edge)
         if not geometry:
             continue
-        tags = _varints(feature.get(2, b""))
+        tags = _varints(_packed_in(feature.get(2, b"")))
         for at in range(0, len(tags), 2):
             tags[at] = kept_names.setdefault(names[tags[at]], len(kept_names))
             tags[at + 1] = kept_values.setdefault(values[tags[at + 1]], len(kept_values))
@@ -99,7 +102,8 @@ def _clipped(ring: Ring, least: int, most: int) -> Ring:
             cut: Ring = []
             for number, point in enumerate(ring):
                 if inside[number] != inside[number - 1]:
-                    cut.append(_crossing(*sorted((ring[number - 1], point)), axis, bound))
+                    start, end = sorted((ring[number - 1], point))
+                    cut.append(_crossing(start, end, axis, bound))
                 if inside[number]:
                     cut.append(point)
             ring = [point for number, point in enumerate(cut) if point != cut[number - 1]]
@@ -118,10 +122,23 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
-        value, at = _varint(data, at)
+        number, at = _varint(data, at)
         if key & 7 == 2:
-            at, value = at + value, data[at : at + value]
-        yield key >> 3, value
+            yield key >> 3, data[at : at + number]
+            at += number
+        else:
+            yield key >> 3, number
+
+
+def _parts(fields: Iterable[tuple[int, bytes | int]], wanted: int) -> list[bytes]:
+    """Return the fields with the number `wanted`, which is one of bytes."""
+    return [value for field, value in fields if field == wanted and isinstance(value, bytes)]
+
+
+def _packed_in(value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        raise ValueError("A feature of a tile has a whole number where packed ones should be.")
+    return value
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -5,8 +5,14 @@ Only the first rows of the file were seen, in a public copy of an ArcGIS layer s
 its licence line and its edition were not: see `CONDITIONS`. So a mirror may be without it.
 """
 
+from typing import TYPE_CHECKING
+
 from sources.publication import Licence, Publication, SourceFile, Table
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 LAYER = SourceFile(
     "natural_green_space",
@@ -76,7 +82,7 @@ TABLE = Table(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills natural_green_space_inequalities and adds its areas to the small areas."""
     rows = list(build.rows(LAYER, KEY | FIGURES))
     build.insert(TABLE.name, list(TABLE.columns), rows)

@@ -3,9 +3,15 @@
 https://www.nisra.gov.uk/statistics/deprivation/northern-ireland-multiple-deprivation-measure-2017-nimdm2017
 """
 
+from typing import TYPE_CHECKING
+
 from sources.deprivation import index_table
 from sources.publication import Index, Publication, SourceError, SourceFile
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 WORKBOOK = SourceFile(
     "northern_ireland_2017",
@@ -105,7 +111,7 @@ INDEX = Index(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills imd_northern_ireland_2017 and soas_2001, and adds the SOAs to the small areas."""
     rows = list(build.rows(WORKBOOK, KEY | PLACE | MEASURE, sheet="MDM"))
     measure = 1 + len(PLACE)

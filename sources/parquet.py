@@ -11,11 +11,12 @@ from pathlib import Path
 
 from sources.database import ATTRIBUTIONS
 from sources.publication import SourceError, Table
+from sources.rows import Record
 
 BATCH = 100_000
 
 
-def write(connection: sqlite3.Connection, tables: dict[str, Table], described: dict, folder: Path) -> dict[str, int]:
+def write(connection: sqlite3.Connection, tables: dict[str, Table], described: Record, folder: Path) -> dict[str, int]:
     """Writes every table of a database to `folder`/<table>.parquet; gives the rows of each.
 
     described: the database's entry of metadata.yml. The folder takes its place when all files are whole; one that is

@@ -79,7 +79,7 @@ def _packed(text: str | None) -> str:
     return "" if text is None else _SPACES.sub("", str(text))
 
 
-def _match(text: str | None) -> re.Match | None:
+def _match(text: str | None) -> re.Match[str] | None:
     packed = _packed(text)
     return FORM.fullmatch(packed.upper()) if packed.isascii() else None
 

@@ -11,12 +11,20 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, Generic, TypeVar
 
 from sources.geography import AREA_CODE, KIND_OF_CODE, NATION_OF_CODE
 from sources.postcode import FORM
 from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.rows import Advance, Row
 from sources.workbook import decode, label
+
+if TYPE_CHECKING:
+    import _csv
+
+    from sources.database import Build
+
 
 MONTHS = {name[:3].upper(): name for name in calendar.month_name if name}
 EDITIONS = [(month, year) for year in range(2027, 2022, -1) for month in ("NOV", "AUG", "MAY", "FEB")]
@@ -85,17 +93,21 @@ BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplemen
 BATCH = 20_000  # rows between two reports of progress
 
 
-class _Codes(dict):
+Code = TypeVar("Code", str, int)
+
+
+class _Codes(dict[str, Code | None], Generic[Code]):
     """Raw cell to code, remembered; blank and pseudo-codes are None. Raises ValueError for what looks like neither.
 
     Where the pattern has a group, only what it catches is kept: other nations' codes of that column are None.
     """
 
-    def __init__(self, pattern: re.Pattern, convert=str):
+    def __init__(self, pattern: re.Pattern[str], convert: Callable[[str], Code]):
         super().__init__({"": None})
-        self.pattern, self.convert = pattern, convert
+        self.pattern = pattern
+        self.convert = convert
 
-    def __missing__(self, raw: str):
+    def __missing__(self, raw: str) -> Code | None:
         code = raw.strip()
         match = self.pattern.fullmatch(code)
         if match:
@@ -109,7 +121,7 @@ class _Codes(dict):
         return value
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills postcodes, the middle layer of the LSOAs, and the authorities of the directory's edition."""
     obtained = build.file(DIRECTORY)
     try:
@@ -156,7 +168,7 @@ class _Rows:
     middle: LSOA to its MSOA.
     """
 
-    def __init__(self, build, raw, member: zipfile.ZipInfo, name: str):
+    def __init__(self, build: "Build", raw: IO[bytes], member: zipfile.ZipInfo, name: str):
         self.build, self.raw, self.member, self.where = build, raw, member, f"{name}, {member.filename}"
         self.count = 0
         self.middle: dict[str, str] = {}
@@ -164,7 +176,7 @@ class _Rows:
         self.newer: set[str | None] = set()
         self.authorities: set[str | None] = set()
 
-    def __iter__(self) -> Iterator[tuple]:
+    def __iter__(self) -> Iterator[Row]:
         text = io.TextIOWrapper(self.raw, "utf-8-sig", newline="")
         reader = csv.reader(text, strict=True)
         with self.build.progress(self.member.filename, self.member.file_size) as advance:
@@ -173,12 +185,12 @@ class _Rows:
             except (csv.Error, UnicodeDecodeError) as error:
                 raise SourceError(f"{self.where}, line {reader.line_num}: {error}") from error
 
-    def _parsed(self, reader, advance) -> Iterator[tuple]:
+    def _parsed(self, reader: "_csv.Reader", advance: Advance) -> Iterator[Row]:
         places = _places(next(reader, []), self.where)
         width = max(places.values()) + 1
         i_postcode, i_in, i_out, i_lad, i_11, i_msoa, i_21, i_lat, i_long = (places[name] for name in FIELDS)
-        area, area_2021, middle = _Codes(AREA_CODE), _Codes(AREA_2021), _Codes(MIDDLE)
-        authority, month = _Codes(AUTHORITY), _Codes(MONTH, int)
+        area, area_2021, middle = _Codes(AREA_CODE, str), _Codes(AREA_2021, str), _Codes(MIDDLE, str)
+        authority, month = _Codes(AUTHORITY, str), _Codes(MONTH, int)
         form, middles, seen = FORM.fullmatch, self.middle, 0
         for row in reader:
             try:

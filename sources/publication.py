@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sources.database import Build
 
 
 class SourceError(Exception):
@@ -136,7 +140,7 @@ class Publication:
     edition: str
     page: str
     files: tuple[SourceFile, ...]
-    load: Callable
+    load: Callable[["Build"], None]
     fills: tuple[str, ...]
     attribution: str
     licence: Licence = OGL

@@ -8,8 +8,15 @@ health boards are dissolved from their small areas, and say so.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
+
+if TYPE_CHECKING:
+    import shapely
+    from numpy import object_
+    from numpy.typing import NDArray
+
 
 TIERS = {"z0_4": (0, 4), "z5_7": (5, 7), "z8_10": (8, 10), "z11_14": (11, 14)}
 """Suffix of a table's name to the zooms at which the map component asks for it."""
@@ -270,10 +277,11 @@ def dissolve(polygons: Polygons, within: Callable[[float, float, float, float], 
     """
     import shapely
 
-    def of_rings(parts: Polygons):
-        return shapely.make_valid([shapely.Polygon(outer, holes) for outer, *holes in parts])
+    def of_rings(parts: Polygons) -> "NDArray[object_]":
+        valid: NDArray[object_] = shapely.make_valid([shapely.Polygon(outer, holes) for outer, *holes in parts])
+        return valid
 
-    def is_kept(hole) -> bool:
+    def is_kept(hole: "shapely.LinearRing") -> bool:
         ground = shapely.Polygon(hole)
         return any(
             ground.contains(shapely.union_all(of_rings(other)).point_on_surface()) for other in within(*hole.bounds)

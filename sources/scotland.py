@@ -4,10 +4,15 @@ https://www.gov.scot/collections/scottish-index-of-multiple-deprivation-2020/
 """
 
 from numbers import Number
+from typing import TYPE_CHECKING
 
 from sources.deprivation import index_table
 from sources.publication import Index, Publication, SourceFile
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 LOOKUP = SourceFile(
     "scotland_2020",
@@ -72,7 +77,7 @@ INDEX = Index(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills imd_scotland_2020 and adds names, authorities, intermediate zones and populations to the data zones."""
     sheet = None if build.file(LOOKUP).name.endswith(".csv") else SHEET
     rows = list(build.rows(LOOKUP, KEY | PLACE | FIGURES, sheet=sheet))

@@ -7,10 +7,15 @@ scale by their income and employment scores. Not an official statistic, and unde
 """
 
 from numbers import Number
+from typing import TYPE_CHECKING
 
 from sources.geography import KIND_OF_CODE, NATION_OF_CODE
 from sources.publication import CC_BY, Publication, SourceFile, Table
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 INDEX_FILE = SourceFile(
     "uk_composite",
@@ -43,7 +48,7 @@ TABLE = Table(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills imd_uk_composite and adds its areas to the small areas."""
     rows = list(build.rows(INDEX_FILE, FIGURES))
     build.insert(TABLE.name, list(FIGURES), rows)

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def unnamed(path: Path, made_in: Path | None = None):
+def unnamed(path: Path, made_in: Path | None = None) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
     """A file without a name until the function given with it names it `path`, replacing what was there.
 
     made_in: a folder of the same file system that exists already; `path`'s own where it is None. Where the system has
@@ -15,20 +17,17 @@ def unnamed(path: Path, made_in: Path | None = None):
     """
     made_in = made_in or path.parent
     beside = made_in / f".{path.name}.{os.getpid()}"
+    nameless = True
     try:
         handle = os.open(made_in, os.O_TMPFILE | os.O_RDWR, 0o644)
     except (AttributeError, OSError):
         handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-        link = None
-    else:
-
-        def link():
-            # Naming a directory descriptor makes Python call linkat(2), which follows the link of an open file.
-            os.link(f"/proc/self/fd/{handle}", beside, src_dir_fd=handle, follow_symlinks=True)
+        nameless = False
 
     def name_it() -> None:
-        if link:
-            link()
+        if nameless:
+            # Naming a directory descriptor makes Python call linkat(2), which follows the link of an open file.
+            os.link(f"/proc/self/fd/{handle}", beside, src_dir_fd=handle, follow_symlinks=True)
         os.replace(beside, path)
 
     try:

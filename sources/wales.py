@@ -3,9 +3,16 @@
 https://www.gov.wales/welsh-index-multiple-deprivation-full-index-update-ranks-2019
 """
 
+from typing import TYPE_CHECKING
+
 from sources.deprivation import index_table
 from sources.publication import Index, Publication, SourceError, SourceFile
-from sources.workbook import column
+from sources.rows import Row
+from sources.workbook import Column, column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 FILES = "https://gov.wales/sites/default/files/statistics-and-research/2019-12/"
 RANKS = SourceFile(
@@ -67,7 +74,9 @@ INDEX = Index(
 )
 
 
-def bands_of(build, file: SourceFile, bands: dict, overall: dict[str, int], year: int) -> list[tuple]:
+def bands_of(
+    build: "Build", file: SourceFile, bands: dict[str, Column], overall: dict[str, int], year: int
+) -> list[Row]:
     """The rows of code and published bands in a workbook's sheet of them.
 
     overall: each area's rank in the main sheet. Raises SourceError where the two sheets give an area different ranks.
@@ -82,7 +91,7 @@ def bands_of(build, file: SourceFile, bands: dict, overall: dict[str, int], year
     return [row[:-1] for row in rows]
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills imd_wales_2019 and adds the index's own names to the LSOAs of Wales."""
     ranks = list(build.rows(RANKS, KEY | NAME | RANK, sheet="WIMD_2019_ranks"))
     build.insert(TABLE.name, ["area_code", *RANK], (row[:1] + row[2:] for row in ranks))

@@ -7,11 +7,16 @@ ranks that the workbook's guidance gives (`DECILES`); the build compares them wi
 """
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
 
 from sources import wales
 from sources.deprivation import index_table
 from sources.publication import Index, Publication, SourceFile
 from sources.workbook import column
+
+if TYPE_CHECKING:
+    from sources.database import Build
+
 
 RANKS = SourceFile(
     "wales_2025",
@@ -57,7 +62,7 @@ INDEX = Index(
 )
 
 
-def load(build) -> None:
+def load(build: "Build") -> None:
     """Fills imd_wales_2025 and adds the index's own names and the authorities to the LSOAs of Wales."""
     is_csv = build.file(RANKS).name.endswith(".csv")
     rows = list(build.rows(RANKS, wales.KEY | PLACE | RANK, sheet=None if is_csv else "WIMD_2025_ranks"))

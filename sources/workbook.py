@@ -9,7 +9,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from pathlib import Path
@@ -17,8 +17,12 @@ from pathlib import Path
 import python_calamine
 
 from sources.publication import SourceError
+from sources.rows import Row
 
 HEADER_SEARCH_ROWS = 30
+
+Grid = Sequence[Sequence[object]]
+"""The cells of a sheet, row by row."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,14 @@ def column(type_: type, *labels: str) -> Column:
     return Column(type_, labels)
 
 
-def label(text) -> str:
+def label(text: object) -> str:
     """A label as it is compared: one space between words, no case, no byte-order mark."""
     return " ".join(str(text).replace("\ufeff", " ").split()).casefold()
 
 
 def rows(
     path: Path, data: bytes, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
-) -> Iterator[tuple]:
+) -> Iterator[Row]:
     """The rows of `columns`, in their order and typed; blank cells are None, blank rows and footnotes are passed over.
 
     path: the file's name says what it is (.csv, .xls, .xlsx, .ods, .geojson). data: its bytes.
@@ -65,7 +69,7 @@ def rows(
     return _typed(*found[0])
 
 
-def _sheets(path: Path, data: bytes, sheet: str | None):
+def _sheets(path: Path, data: bytes, sheet: str | None) -> Iterator[tuple[str | None, Grid]]:
     suffix = path.suffix.lower()
     if suffix == ".csv":
         yield None, _csv_grid(path, data)
@@ -94,14 +98,14 @@ def decode(data: bytes) -> str:
         return data.decode("cp1252")
 
 
-def _csv_grid(path: Path, data: bytes) -> list[list]:
+def _csv_grid(path: Path, data: bytes) -> Grid:
     try:
         return list(csv.reader(io.StringIO(decode(data), newline=""), strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
         raise SourceError(f"{path.name} is not a readable CSV file: {error}") from error
 
 
-def _feature_grid(path: Path, data: bytes) -> list[list]:
+def _feature_grid(path: Path, data: bytes) -> Grid:
     try:
         properties = [feature["properties"] for feature in json.loads(data)["features"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -110,7 +114,7 @@ def _feature_grid(path: Path, data: bytes) -> list[list]:
     return [keys] + [["" if p.get(key) is None else p[key] for key in keys] for p in properties]
 
 
-def _header(grid: list[list], columns: dict[str, Column], header_rows: int) -> tuple[int, list[int], str | None]:
+def _header(grid: Grid, columns: dict[str, Column], header_rows: int) -> tuple[int, list[int], str | None]:
     """The first row of data, the place of each column that was found, and what is wrong with the header, or None."""
     best: tuple[int, list[int], str | None] = (0, [], "the file is empty")
     for top in range(min(HEADER_SEARCH_ROWS, len(grid) - header_rows + 1)):
@@ -130,7 +134,7 @@ def _header(grid: list[list], columns: dict[str, Column], header_rows: int) -> t
     return best
 
 
-def _labels(header: list[list]) -> list[str]:
+def _labels(header: Grid) -> list[str]:
     if len(header) == 1:
         return [label(cell) for cell in header[0]]
     upper, lower = header
@@ -143,7 +147,7 @@ def _labels(header: list[list]) -> list[str]:
     return labels
 
 
-def _typed(grid, first: int, places: list[int], columns: dict[str, Column], where: str) -> Iterator[tuple]:
+def _typed(grid: Grid, first: int, places: list[int], columns: dict[str, Column], where: str) -> Iterator[Row]:
     names = list(columns)
     converters = [_CONVERT[c.type] for c in columns.values()]
     for number, row in enumerate(grid[first:], first + 1):
@@ -161,11 +165,11 @@ def _typed(grid, first: int, places: list[int], columns: dict[str, Column], wher
         yield tuple(values)
 
 
-def _blank(cell) -> bool:
+def _blank(cell: object) -> bool:
     return cell is None or cell == "" or (isinstance(cell, str) and cell.isspace())
 
 
-def text(cell) -> str | None:
+def text(cell: object) -> str | None:
     """A cell's text with one space between words, None where blank."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
@@ -176,7 +180,7 @@ _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def real(cell) -> float | None:
+def real(cell: object) -> float | None:
     """A cell's number, None where blank. Raises ValueError for anything else, infinities and percentages included."""
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return float(cell)
@@ -193,7 +197,7 @@ def real(cell) -> float | None:
     return value
 
 
-def integer(cell) -> int | None:
+def integer(cell: object) -> int | None:
     """A cell's whole number, None where blank. Raises ValueError for anything else."""
     if isinstance(cell, str) and len(cell) < 16 and cell.isascii() and cell.isdigit():
         return int(cell)
@@ -205,4 +209,9 @@ def integer(cell) -> int | None:
     return int(value)
 
 
-_CONVERT = {str: text, int: integer, float: real, Number: real}
+_CONVERT: dict[type, Callable[[object], str | int | float | None]] = {
+    str: text,
+    int: integer,
+    float: real,
+    Number: real,
+}
