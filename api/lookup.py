@@ -16,12 +16,14 @@ from contextlib import closing
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
+from typing import TypedDict, cast
 
 import orjson
 import yaml
 
 import sources
 from sources import deprivation, postcode
+from sources.rows import Record, Row
 
 METADATA = Path(__file__).resolve().parent.parent / "metadata.yml"
 QUANTILES = {10: "decile", 5: "quintile", 4: "quartile", 20: "vigintile"}  # those that a publisher may give
@@ -74,6 +76,68 @@ _GREEN_SPACE = """
     left join green_space_parks as parks on parks.local_authority = green_space.local_authority
 """
 
+Counted = tuple[str, str | None, str | None]
+"""By what answers are counted: status, nation and index."""
+
+Counts = Counter[Counted]
+KnownByArea = dict[str | bool, tuple[Counted, Row]]
+
+
+class IndexRow(TypedDict):
+    """A row of the table `indices`."""
+
+    id: str
+    nation: str
+    year: int
+    title: str
+    publisher: str
+    areas: int
+    area_kind: str
+    geography: str
+    band_rule: str
+    published_bands: str | None
+    table_name: str
+    loaded: int
+    publication: str
+
+
+class Source(TypedDict):
+    """A publication whose figures an answer has."""
+
+    id: str
+    title: str
+    publisher: str
+    edition: str | None
+    page: str
+    licence: str
+    licence_url: str
+    attribution: str
+    conditions: str | None
+
+
+class PublicationRow(Source):
+    """A row of the table `publications`."""
+
+    publication: str
+    status: str
+    address: str | None
+    file: str | None
+    bytes: int | None
+    sha256: str | None
+    rows: int | None
+    retrieved: str | None
+    tables: str
+
+
+class Summary(TypedDict):
+    """How many answers of a list there are of each kind."""
+
+    postcodes: int
+    statuses: dict[str, int]
+    nations: dict[str, int]
+    older_edition: int
+    without_figures: int
+
 
 class AskedError(ValueError):
     """What was asked for cannot be answered. `reason` is a word for machines, the message a sentence for people."""
@@ -123,10 +187,11 @@ class Lookup:
         self.edition, self.digest = edition["edition"], edition["digest"]
         self.directory, self.extract = edition["directory"], edition["scope"] == "extract"
         self._whole = edition["left_out"] is None and edition["directory"] is not None
-        self.indices = self.rows("select * from indices order by year desc, id")
+        self.indices = cast(list[IndexRow], self.rows("select * from indices order by year desc, id"))
         known = ["", "latest", *(index["id"] for index in self.indices), *(str(row["year"]) for row in self.indices)]
         self.meant_by = {wanted: self._meaning(wanted) for wanted in known}
-        self.publications = {row["id"]: row for row in self.rows("select * from publications")}
+        publications = cast(list[PublicationRow], self.rows("select * from publications"))
+        self.publications = {row["id"]: row for row in publications}
         self.green_space = {
             row.pop("local_authority"): row for row in self.rows(_GREEN_SPACE + " order by green_space.local_authority")
         }
@@ -135,13 +200,14 @@ class Lookup:
     def close(self) -> None:
         self.connection.close()
 
-    def rows(self, sql: str, parameters: Sequence | dict = ()) -> list[dict]:
+    def rows(self, sql: str, parameters: Sequence[object] | Record = ()) -> list[Record]:
         """The rows that `sql` gives, each as a dict."""
         with closing(self.connection.cursor()) as cursor:
             cursor.row_factory = _as_dict
-            return cursor.execute(sql, parameters).fetchall()
+            found: list[Record] = cursor.execute(sql, parameters).fetchall()
+        return found
 
-    def canned(self, name: str, **parameters) -> list[dict]:
+    def canned(self, name: str, **parameters: object) -> list[Record]:
         """The rows of the canned query `name`."""
         return self.rows(self.queries[name], parameters)
 
@@ -157,7 +223,7 @@ class Lookup:
         """For each nation the id of the index that `wanted` (as `wanted` gives it) means there, or None."""
         return dict(zip(NATIONS, self.meant_by[wanted], strict=True))
 
-    def one(self, text: str | None, wanted: str = "", q: int | None = None) -> dict:
+    def one(self, text: str | None, wanted: str = "", q: int | None = None) -> Record:
         """The whole answer for one postcode, in the words of `imd_by_postcode`, with position and authority of 2019.
 
         text: the postcode as it was given. wanted: as `wanted` gives it. q: a number of bands from 2 to 100, of which
@@ -176,7 +242,7 @@ class Lookup:
         q: int | None,
         columns: tuple[str, ...] = FIELDS,
         older: bool = False,
-    ) -> dict | None:
+    ) -> Record | None:
         """Return the answer for a postcode that has figures of the index meant for its nation, otherwise None.
 
         meant: an index for each of NATIONS. columns: those of FIELDS to read; with `q` the bands of the rank must be
@@ -194,7 +260,7 @@ class Lookup:
 
     def many(
         self, texts: Sequence[object], wanted: str, fields: Sequence[str], q: int | None = None
-    ) -> tuple[list[dict], Counter]:
+    ) -> tuple[list[Record], Counts]:
         """Answers for `texts`, in their order, each with `fields` (of FIELDS and QUANTILE_FIELDS).
 
         The counter says how many there are for each (status, nation, index_id); without figures the last is None.
@@ -205,7 +271,7 @@ class Lookup:
 
     def table(
         self, texts: Sequence[object], wanted: str, fields: tuple[str, ...], q: int | None = None
-    ) -> tuple[list[tuple], Counter]:
+    ) -> tuple[list[Row], Counts]:
         """As `many`, each answer as a tuple of the values of `fields`."""
         quantiles = [field for field in fields if field in QUANTILE_FIELDS]
         read = ("status", "nation", "index_id", *(field for field in fields if field not in QUANTILE_FIELDS))
@@ -213,8 +279,8 @@ class Lookup:
             read += ("rank", *(f"{name}{more}" for name in ("decile", "quintile") for more in ("", "_basis")))
             read += ("quartile", "vigintile")
         found = self._found(texts, wanted, read) if self._whole else []
-        answers: list[tuple | None] = [None] * len(texts)
-        counts: Counter = Counter(map(itemgetter(1, 2, 3), found))
+        answers: list[Row | None] = [None] * len(texts)
+        counts: Counts = Counter(map(itemgetter(1, 2, 3), found))
         for row in found:
             answers[row[0]] = row[4:]
         if quantiles:
@@ -223,7 +289,7 @@ class Lookup:
                 told |= self.banded(told, q)
                 answers[row[0]] = tuple(told[field] for field in fields)
         if len(found) < len(texts):
-            known: dict[str | None, dict] = {}
+            known: dict[str | None, Record] = {}
             whole = q is not None or not _IN_THE_QUERY.issuperset(fields)
             worded = not _WORDED.isdisjoint(fields)
             for place, answer in enumerate(answers):
@@ -233,33 +299,35 @@ class Lookup:
                     told = known.get(alike) or known.setdefault(alike, self._why(text, wanted, q, whole))
                     counts[_counted(*(told[name] for name in _COUNTED))] += 1
                     answers[place] = tuple(told[field] for field in fields)
-        return answers, counts
+        return [answer for answer in answers if answer is not None], counts
 
     def by_areas(
-        self, texts: Sequence[str], wanted: str, fields: tuple[str, ...], q: int | None, known: dict
-    ) -> tuple[list[tuple], Counter]:
+        self, texts: Sequence[str], wanted: str, fields: tuple[str, ...], q: int | None, known: KnownByArea
+    ) -> tuple[list[Row], Counts]:
         """As `table`, for `fields` that postcodes of the same areas share (none of OWN), each looked up once.
 
         known: the answers so far, by areas, authority and whether the postcode is live, or by the postcode where it has
         no area; empty at first. It is for these `wanted`, `fields` and `q`.
         """
         asked = orjson.dumps([postcode.key(text) for text in texts]).decode()
-        places: list[str | bool | None] = [None] * len(texts)
+        found: list[str | None] = [None] * len(texts)
         for n, place in self.connection.execute(_PLACES, (asked,)):
-            places[n] = place
+            found[n] = place
+        places = [
+            postcode.normalise(text) is None if place is None else place
+            for text, place in zip(texts, found, strict=True)
+        ]
         new: dict[str | bool, str] = {}
-        for n, place in enumerate(places):
-            if place is None:
-                place = places[n] = postcode.normalise(texts[n]) is None
+        for text, place in zip(texts, places, strict=True):
             if place not in known:
-                new[place] = texts[n]
+                new[place] = text
         if new:
             cells, _ = self.table(list(new.values()), wanted, (*_COUNTED, *fields), q)
             known.update(zip(new, ((_counted(*row[:4]), row[4:]) for row in cells), strict=True))
         answers = [known[place] for place in places]
         return [answer[1] for answer in answers], Counter(map(itemgetter(0), answers))
 
-    def _found(self, texts: Sequence[object], wanted: str, read: tuple[str, ...]) -> list[tuple]:
+    def _found(self, texts: Sequence[object], wanted: str, read: tuple[str, ...]) -> list[Row]:
         """For those of `texts` that have figures their place among them and the columns `read`."""
         key, meant = postcode.key, self.meant_by[wanted]
         asked = [key(text) if isinstance(text, str) else None for text in texts]
@@ -267,9 +335,9 @@ class Lookup:
         if wanted in ("", "latest") and len(found) < len(texts):
             there = {row[0] for row in found}
             left = [place for place in range(len(texts)) if place not in there]
-            asked = orjson.dumps([asked[place] for place in left]).decode()
+            asked_again = orjson.dumps([asked[place] for place in left]).decode()
             # The last of a postcode's is the newest.
-            older = {row[0]: row for row in self.connection.execute(_older_batch(read), (asked, *meant))}
+            older = {row[0]: row for row in self.connection.execute(_older_batch(read), (asked_again, *meant))}
             found += [(left[n], *row[1:]) for n, row in older.items()]
         return found
 
@@ -281,18 +349,20 @@ class Lookup:
         here = self.connection.execute("select 1 from postcodes where postcode = ?", (asked,)).fetchone()
         return asked if here else ""
 
-    def summary(self, counts: Counter, wanted: str) -> dict[str, int | dict[str, int]]:
+    def summary(self, counts: Counts, wanted: str) -> Summary:
         """What the counter of `many` says of the answers: statuses, nations, how many fell back to an older index.
 
         without_figures: how many of those found or terminated have no figure of the index that was asked for.
         """
         newest = self.newest("latest")
-        statuses, nations, older, without = Counter(), Counter(), 0, 0
+        statuses: Counter[str] = Counter()
+        nations: Counter[str] = Counter()
+        older = without = 0
         for (status, nation, index), n in counts.items():
             statuses[status] += n
             if nation:
                 nations[nation] += n
-            if wanted in ("", "latest") and index is not None and index != newest[nation]:
+            if wanted in ("", "latest") and nation is not None and index is not None and index != newest[nation]:
                 older += n
             if index is None and status in ("found", "terminated"):
                 without += n
@@ -304,16 +374,17 @@ class Lookup:
             "without_figures": without,
         }
 
-    def banded(self, figures: dict, q: int | None) -> dict:
+    def banded(self, figures: Record, q: int | None) -> Record:
         """The band of `figures` among `q`, as QUANTILE_FIELDS: published where there is one, otherwise computed."""
-        name, rank, band, basis = QUANTILES.get(q), figures["rank"], None, None
+        rank, band, basis = figures["rank"], None, None
         if rank is not None and q is not None:
-            band, basis = figures.get(name), figures.get(f"{name}_basis", "published")
+            if name := QUANTILES.get(q):
+                band, basis = figures.get(name), figures.get(f"{name}_basis", "published")
             if band is None:
                 band, basis = deprivation.quantile(self._bands[figures["index_id"]], rank, q), "computed"
         return dict(zip(QUANTILE_FIELDS, (q, band, basis), strict=True))
 
-    def sources(self, indices: Iterable[str | None], northern_ireland: bool, more: Iterable[str]) -> list[dict]:
+    def sources(self, indices: Iterable[str | None], northern_ireland: bool, more: Iterable[str]) -> list[Source]:
         """Whose the figures of an answer are: title, edition, licence, attribution and conditions of each publication.
 
         indices: of the figures. northern_ireland: whether a postcode of Northern Ireland (BT) is among them, which has
@@ -321,18 +392,29 @@ class Lookup:
         """
         of_index = {index["id"]: index["publication"] for index in self.indices}
         used = ["postcode_directory", *sorted({of_index[index] for index in indices if index}), *more]
-        told = []
+        told: list[Source] = []
         for source in used:
             if row := self.publications.get(source):
-                told.append({name: row[name] for name in _OF_A_SOURCE})
-                if source == "postcode_directory" and not northern_ireland:
-                    told[-1]["conditions"] = None
+                has_conditions = northern_ireland or source != "postcode_directory"
+                told.append(
+                    Source(
+                        id=row["id"],
+                        title=row["title"],
+                        publisher=row["publisher"],
+                        edition=row["edition"],
+                        page=row["page"],
+                        licence=row["licence"],
+                        licence_url=row["licence_url"],
+                        attribution=row["attribution"],
+                        conditions=row["conditions"] if has_conditions else None,
+                    )
+                )
         return told
 
-    def _why(self, text: str | None, wanted: str, q: int | None, whole: bool = True) -> dict:
+    def _why(self, text: str | None, wanted: str, q: int | None, whole: bool = True) -> Record:
         [row] = self.canned("imd_by_postcode", postcode=text, index=wanted)
-        places = self.rows(_ELSEWHERE, (row["area_code"], row["index_id"], row["postcode"])) if whole else ()
-        told = dict.fromkeys(FIELDS) | {name: row[name] for name in FIELDS if name in row}
+        places = self.rows(_ELSEWHERE, (row["area_code"], row["index_id"], row["postcode"])) if whole else []
+        told: Record = dict.fromkeys(FIELDS) | {name: row[name] for name in FIELDS if name in row}
         for place in places:
             told |= {name: place[name] for name in FIELDS if name in place}
         if q is not None:
@@ -401,12 +483,6 @@ def _older_batch(columns: Iterable[str]) -> str:
     """
 
 
-_OF_A_SOURCE = (
-    *("id", "title", "publisher", "edition", "page"),
-    *("licence", "licence_url", "attribution", "conditions"),
-)
-
-
 def _as_text(value: object) -> str | None:
     """What stands for a JSON value that may be no text. Of lists and objects, which may be deep, only the kind."""
     if value is None or isinstance(value, str):
@@ -414,10 +490,10 @@ def _as_text(value: object) -> str | None:
     return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else json.dumps(value)
 
 
-def _counted(status: str, nation: str | None, index: str | None, rank: float | None) -> tuple:
+def _counted(status: str, nation: str | None, index: str | None, rank: float | None) -> Counted:
     """By what answers are counted."""
     return status, nation, None if rank is None else index
 
 
-def _as_dict(cursor: sqlite3.Cursor, row: tuple) -> dict:
+def _as_dict(cursor: sqlite3.Cursor, row: Row) -> Record:
     return dict(zip([told[0] for told in cursor.description], row, strict=True))

@@ -8,10 +8,18 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from api.lookup import Source
 from sources import boundaries, rcpch_tiles
+from sources.boundaries import ShownIndex
+from sources.rows import Record
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
 
 ABSENT = "There is no map here: python build_db.py --maps makes it from the boundaries."
 OTHER = "The map is of other figures than the database: build it anew, python build_db.py --maps."
@@ -28,7 +36,7 @@ class Shape:
     """An area's boundary: its code, and polygons as `sources.boundaries.polygons` gives them."""
 
     code: str
-    polygons: list
+    polygons: list[list[list[tuple[int, int]]]]
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,17 @@ class TableOfTiles:
     lacks: what of it could not be made, and why. Without tiles it has no bounds.
     """
 
-    indices: list[dict]
+    indices: list[ShownIndex]
     bounds: list[float] | None
     lacks: str | None
+
+
+class MapPublication(Source):
+    """A publication of boundaries, as the map has it."""
+
+    file: str
+    sha256: str
+    rows: int
 
 
 class NoMap(Exception):
@@ -56,6 +72,10 @@ class Maps:
     have tiles; none where the map was made without tippecanoe. tables: those that the RCPCH platform has, by name.
     authorities: of an extract, which it has; None for a complete database.
     """
+
+    indices: dict[str, list[ShownIndex]]
+    tables: dict[str, TableOfTiles]
+    authorities: str | None
 
     def __init__(self, database: Path, like: "Maps | None" = None):
         path = boundaries.map_of(database)
@@ -80,12 +100,13 @@ class Maps:
 
     def _read(self) -> None:
         self.connection.execute(f"pragma mmap_size = {1 << 31}")
-        self.metadata = dict(self.connection.execute("select name, value from metadata"))
+        self.metadata: dict[str, str] = dict(self.connection.execute("select name, value from metadata"))
         self.version, self.attribution = self.metadata["version"], self.metadata["attribution"]
         self.bounds = [float(edge) for edge in self.metadata["bounds"].split(",")]
         cursor = self.connection.execute("select *, null as conditions from publications")
         names = [column[0] for column in cursor.description]
-        self.credited = {row[0]: dict(zip(names, row, strict=True)) for row in cursor}
+        credited = [cast(MapPublication, dict(zip(names, row, strict=True))) for row in cursor]
+        self.credited = {publication["id"]: publication for publication in credited}
         self.layers = tuple(
             layer
             for layer in boundaries.LAYERS
@@ -103,8 +124,9 @@ class Maps:
                 self.indices = {layer: boundaries.editions(census, layer) for layer in boundaries.LAYERS}
                 digest, self.authorities = census.execute("select digest, authorities from edition").fetchone()
                 self.tables = self._tables(census)
-                ours = digest == self.metadata["digest"]
-                return ours or boundaries.figures_digest(census) == self.metadata["figures"]
+                if digest == self.metadata["digest"]:
+                    return True
+                return boundaries.figures_digest(census) == self.metadata["figures"]
             except (sqlite3.Error, TypeError):  # a database of another kind, which others complain of
                 return False
 
@@ -123,9 +145,10 @@ class Maps:
     def tile(self, layer: str, zoom: int, column: int, row: int) -> bytes | None:
         """A tile of a layer or table as stored, gzipped; row from the north. None where it is empty."""
         found = self.connection.execute(self._tile[layer], (zoom, column, (1 << zoom) - 1 - row)).fetchone()
-        return found and found[0]
+        data: bytes | None = found and found[0]
+        return data
 
-    def publications(self, geography: str, nation: str) -> list[dict]:
+    def publications(self, geography: str, nation: str) -> list[MapPublication]:
         """Whose the boundaries of a nation's areas are, as `api.lookup.Lookup.sources` says it of figures."""
         return [
             self.credited[published.file.id]
@@ -135,7 +158,7 @@ class Maps:
             and published.file.id in self.credited
         ]
 
-    def tilejson(self, layer: str, base: str, attribution: str) -> dict:
+    def tilejson(self, layer: str, base: str, attribution: str) -> Record:
         """What TileJSON 3.0 says of a layer. base: the address that `/tiles` has. attribution: of the figures."""
         return {
             "tilejson": "3.0.0",
@@ -177,23 +200,25 @@ class Maps:
     def count_around(self, geography: str, west: int, east: int, south: int, north: int) -> int:
         """How many `around` gives."""
         asked = west, east, south, north, boundaries.VINTAGES[geography]
-        return self.connection.execute(f"select count(*) {_AROUND}", asked).fetchone()[0]
+        count: int = self.connection.execute(f"select count(*) {_AROUND}", asked).fetchone()[0]
+        return count
 
 
-def opened(datasette) -> tuple[Maps | None, str]:
+def opened(datasette: "Datasette") -> tuple[Maps | None, str]:
     """The map beside the census.db of `datasette`, for the server's own thread, opened once; or None, and why."""
     if not hasattr(datasette, "_census_maps"):
         datasette._census_maps = _open(datasette)
-    return datasette._census_maps
+    found: tuple[Maps | None, str] = datasette._census_maps
+    return found
 
 
-def another(datasette) -> Maps | None:
+def another(datasette: "Datasette") -> Maps | None:
     """The same map on a connection of its own, for another thread; None where it was replaced meanwhile."""
     first, _ = opened(datasette)
     return _open(datasette, first)[0] if first else None
 
 
-def _open(datasette, like: Maps | None = None) -> tuple[Maps | None, str]:
+def _open(datasette: "Datasette", like: Maps | None = None) -> tuple[Maps | None, str]:
     census = datasette.databases.get("census")
     if census is None or census.path is None:
         return None, ABSENT

@@ -3,13 +3,14 @@
 Members are described by metadata.yml, where every column is; their types are the database's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
 
 from api import rcpch, rcpch_rows
-from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES
+from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES, PublicationRow
 from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
+from sources.rows import Record
 
 _TYPES = {"INTEGER": "integer", "REAL": "number", "NUMERIC": "number"}
 _CACHED = {
@@ -21,7 +22,7 @@ _EXAMPLES = {"postcode": "SW1A 1AA", "index": "england_2025", "area": "E01004736
 _POSTCODES = ["SW1A 1AA", "cf143lx", "ZZ99 3VZ"]
 
 
-def document(tables: dict, v1: V1, base: str, rcpch_documents: Iterable[dict]) -> dict:
+def document(tables: Record, v1: V1, base: str, rcpch_documents: Iterable[Record]) -> Record:
     """Make the document.
 
     tables: those of metadata.yml. v1: gives the examples. base: where its routes are. rcpch_documents: those of the
@@ -57,37 +58,37 @@ def document(tables: dict, v1: V1, base: str, rcpch_documents: Iterable[dict]) -
 
 def _parameter(
     name: str, description: str, example: object = None, place: str = "query", needed: bool = False, **schema: object
-) -> dict:
-    told = {"name": name, "in": place, "description": description, "schema": {"type": "string", **schema}}
+) -> Record:
+    told: Record = {"name": name, "in": place, "description": description, "schema": {"type": "string", **schema}}
     if needed or place == "path":
         told["required"] = True
     return told if example is None else told | {"example": example}
 
 
-def _strict(properties: dict, **more: object) -> dict:
+def _strict(properties: Record, **more: object) -> Record:
     return {"type": "object", "properties": properties, "additionalProperties": False, **more}
 
 
-def _ref(name: str) -> dict:
+def _ref(name: str) -> Record:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _answer(v1: V1, schema: str, description: str, path: str, query: bytes = b"") -> dict:
-    content: dict = {"schema": _ref(schema)}
+def _answer(v1: V1, schema: str, description: str, path: str, query: bytes = b"") -> Record:
+    content: Record = {"schema": _ref(schema)}
     example = v1.get(path, query)
     if example.status == 200:
         content["example"] = orjson.loads(example.body)
     return {"description": description, "headers": _CACHED, "content": {"application/json": content}}
 
 
-def _problem(description: str, v1: V1 | None = None, path: str = "", query: bytes = b"") -> dict:
-    content: dict = {"schema": _ref("Problem")}
+def _problem(description: str, v1: V1 | None = None, path: str = "", query: bytes = b"") -> Record:
+    content: Record = {"schema": _ref("Problem")}
     if v1:
         content["example"] = orjson.loads(v1.get(path, query).body)
     return {"description": description, "content": {"application/problem+json": content}}
 
 
-def _paths(v1: V1) -> dict[str, dict]:
+def _paths(v1: V1) -> dict[str, Record]:
     known = sorted(row["id"] for row in v1.lookup.indices)
     index = _parameter(
         "index", f"{', '.join(known)}, a year, latest or empty. A named one is never answered by another.", known[0]
@@ -95,12 +96,14 @@ def _paths(v1: V1) -> dict[str, dict]:
     quantile = _parameter("quantile", "Of so many equal groups, data_quantile is one.", 5, type="integer")
     quantile["schema"] |= {"minimum": 2, "maximum": 100}
 
-    def fields(names: tuple[str, ...]) -> dict:
+    def fields(names: tuple[str, ...]) -> Record:
         told = _parameter("fields", f"Only these members, separated by commas: {', '.join(names)}.", "status,decile")
         told["schema"] = {"type": "array", "items": {"type": "string", "enum": list(names)}}
         return told | {"style": "form", "explode": False, "example": ["status", "index_id", "decile"]}
 
-    def read(summary: str, parameters: list, schema: str, path: str, query: bytes = b"", missing: str = "") -> dict:
+    def read(
+        summary: str, parameters: list[Record], schema: str, path: str, query: bytes = b"", missing: str = ""
+    ) -> Record:
         responses = {
             "200": _answer(v1, schema, summary, path, query),
             "304": _UNCHANGED,
@@ -162,7 +165,7 @@ def _paths(v1: V1) -> dict[str, dict]:
     }
 
 
-def _bulk(v1: V1, parameters: list) -> dict:
+def _bulk(v1: V1, parameters: list[Record]) -> Record:
     listed = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_POSTCODES}
     fields = ["status", "postcode", "index_id", "rank", "of", "decile", "quintile"]
     example = orjson.loads(b"".join(v1.pieces(_POSTCODES, "", None, fields)))
@@ -193,8 +196,8 @@ def _bulk(v1: V1, parameters: list) -> dict:
     }
 
 
-def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
-    def members(table: str, names: tuple[str, ...] | None = None) -> dict:
+def _schemas(tables: Record, v1: V1) -> dict[str, Record]:
+    def members(table: str, names: tuple[str, ...] | None = None) -> Record:
         types = {row["name"]: row["type"] for row in v1.lookup.rows(f"pragma table_xinfo({table})")}
         told = tables[table]["columns"]
         return {
@@ -202,7 +205,7 @@ def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
             for name in names or types
         }
 
-    def many(of: dict, description: str = "") -> dict:
+    def many(of: Record, description: str = "") -> Record:
         return {"type": "array", "items": of, **({"description": description} if description else {})}
 
     text, number = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
@@ -325,7 +328,7 @@ def _schemas(tables: dict, v1: V1) -> dict[str, dict]:
 # The routes of the RCPCH Census Platform
 
 
-def _whole(properties: dict) -> dict:
+def _whole(properties: Record) -> Record:
     """An object that has each of `properties` and no other member."""
     return _strict(properties, required=list(properties))
 
@@ -355,7 +358,7 @@ _TERMINATED = _whole(
 )
 
 
-def rcpch_document(version: rcpch.Version, base: str, publications: dict[str, dict]) -> dict:
+def rcpch_document(version: rcpch.Version, base: str, publications: Mapping[str, PublicationRow]) -> Record:
     """Make the OpenAPI document of a version of the RCPCH Census Platform's routes.
 
     base: where they are. publications: those of the database by id; a route whose publication is absent is left out.
@@ -372,7 +375,7 @@ def rcpch_document(version: rcpch.Version, base: str, publications: dict[str, di
     }
 
 
-def rcpch_paths(version: rcpch.Version, publications: dict[str, dict] | None = None) -> dict[str, dict]:
+def rcpch_paths(version: rcpch.Version, publications: Mapping[str, PublicationRow] | None = None) -> dict[str, Record]:
     """Return the routes of a version as path items, by path; the other spellings (`rcpch.SPELLINGS`) are left out.
 
     publications: as in `rcpch_document`; None describes every route.
@@ -380,7 +383,7 @@ def rcpch_paths(version: rcpch.Version, publications: dict[str, dict] | None = N
     address = {"type": "string", "format": "uri-reference"}
     root = _whole(dict.fromkeys(version.root, address))
     headers = _REVISION if version.name == "v2" else {}
-    paths = _rcpch_by_postcode(version) | {"/": _operation("The routes", [], root, refused=None, **headers)}
+    paths = _rcpch_by_postcode(version) | {"/": _operation("The routes", [], root, refused=None, headers=headers)}
     if version.name == "v2":
         health = _operation("Whether it runs", [], _whole({"status": {"const": "ok"}}), refused=None)
         del health["get"]["responses"]["304"], health["get"]["responses"]["200"]["headers"]
@@ -402,11 +405,11 @@ def rcpch_paths(version: rcpch.Version, publications: dict[str, dict] | None = N
     return paths
 
 
-def _resource(resource: rcpch_rows.Resource) -> dict:
+def _resource(resource: rcpch_rows.Resource) -> Record:
     return _whole({name: f.schema() for name, f in resource.fields.items()})
 
 
-def _edition(route: rcpch.Route) -> list[dict]:
+def _edition(route: rcpch.Route) -> list[Record]:
     """Return the parameters that choose an edition, or name the only one."""
     parameters = []
     years = sorted(route.editions) if route.chooses else list(route.resource.years)
@@ -418,7 +421,7 @@ def _edition(route: rcpch.Route) -> list[dict]:
     return parameters
 
 
-def _list(route: rcpch.Route) -> dict:
+def _list(route: rcpch.Route) -> Record:
     resource = route.resource
     link = {"type": ["string", "null"], "format": "uri-reference"}
     page = {"count": {"type": "integer"}, "next": link, "previous": link}
@@ -437,12 +440,17 @@ def _list(route: rcpch.Route) -> dict:
 
 
 def _operation(
-    summary: str, parameters: list, schema: dict, missing: str = "", refused: dict | None = _DETAIL, **headers: dict
-) -> dict:
-    def response(description: str, of: dict) -> dict:
+    summary: str,
+    parameters: list[Record],
+    schema: Record,
+    missing: str = "",
+    refused: Record | None = _DETAIL,
+    headers: Record | None = None,
+) -> Record:
+    def response(description: str, of: Record) -> Record:
         return {"description": description, "content": {"application/json": {"schema": of}}}
 
-    responses = {"200": response(summary, schema) | {"headers": _CACHED | headers}, "304": _UNCHANGED}
+    responses = {"200": response(summary, schema) | {"headers": _CACHED | (headers or {})}, "304": _UNCHANGED}
     if refused:
         responses["400"] = response("A parameter is missing or cannot be read; `detail` says which and why.", refused)
     if missing:
@@ -450,7 +458,7 @@ def _operation(
     return {"get": {"tags": ["RCPCH"], "summary": summary, "parameters": parameters, "responses": responses}}
 
 
-def _rcpch_by_postcode(version: rcpch.Version) -> dict[str, dict]:
+def _rcpch_by_postcode(version: rcpch.Version) -> dict[str, Record]:
     text, whole, number = ({"type": [of, "null"]} for of in ("string", "integer", "number"))
     oldest = list(rcpch_rows.OLDEST.values())
     postcode = _parameter("postcode", "In any case, with or without its space.", _EXAMPLES["postcode"], needed=True)
@@ -475,21 +483,21 @@ def _rcpch_by_postcode(version: rcpch.Version) -> dict[str, dict]:
             [postcode, year, index],
             {"anyOf": [_resource(rcpch_rows.BY_INDEX[index]) for index in oldest]},
             missing,
-            **_POSTCODE_STATUS,
+            headers=_POSTCODE_STATUS,
         ),
         "/index_of_multiple_deprivation_quantile": _operation(
             "Which of a number of groups a postcode is in; 1 is the most deprived",
             [postcode, quantile, year, index],
             _whole({"result": _whole(result | {"error": text})}),
             missing,
-            **_POSTCODE_STATUS,
+            headers=_POSTCODE_STATUS,
         ),
         "/boundaries": _operation(
             "Where a postcode is",
             [postcode],
             _whole({"status": {"const": 200}, "result": place}) if version.wrapped else place,
             "" if version.wrapped else "There is no such postcode here.",
-            **_POSTCODE_STATUS,
+            headers=_POSTCODE_STATUS,
         ),
     }
     if version.gone:

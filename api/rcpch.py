@@ -6,16 +6,17 @@ honoured, or refused with 400 in its words. `index` is ours, and may name any in
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from api import rcpch_rows as rows
 from api.lookup import NATIONS as lookup_nations
-from api.lookup import AskedError, Lookup
-from api.rcpch_rows import BY_INDEX, NATIONS, OLDEST, Field, Link, Refused, Resource, check_year, whole_number
+from api.lookup import AskedError, Lookup, PublicationRow
+from api.rcpch_rows import BY_INDEX, NATIONS, OLDEST, Field, Link, Page, Refused, Resource, check_year, whole_number
 from api.web import Answer, Malformed, answered, pairs
 from sources import postcode
+from sources.rows import Record
 
 SPELLINGS = {"scotland_datazones": "scotland_data_zones", "greenspace": "green_space"}
 _NAMES = "median tertile quartile quintile sextile septile octile decile duodecile hexadecile vigintile"
@@ -55,9 +56,10 @@ class Route:
         """Whether `year` chooses an edition; otherwise it is a filter."""
         return 0 not in self.editions
 
-    def is_absent(self, publications: dict[str, dict]) -> bool:
+    def is_absent(self, publications: Mapping[str, PublicationRow]) -> bool:
         """Return whether the publication that it needs is not in a database. publications: that database's, by id."""
-        return bool(self.publication) and publications.get(self.publication, {}).get("status") in ABSENT
+        publication = publications.get(self.publication) if self.publication else None
+        return publication is not None and publication["status"] in ABSENT
 
     def chosen(self, lookup: Lookup, params: dict[str, str]) -> list[Resource]:
         """Return the resources that `year` and `index` ask for, in the order in which to look. Raises Refused."""
@@ -139,7 +141,7 @@ def _year(params: dict[str, str]) -> int | None:
     return year
 
 
-def _check_known(version: Version, answer: dict) -> None:
+def _check_known(version: Version, answer: Record) -> None:
     """Check that an answer of `Lookup.one` is of a postcode that is known. Raises Refused."""
     if answer["status"] in ("invalid", "unknown"):
         raise Refused(400, {"detail": version.unknown, "reason": answer["message"]})
@@ -150,7 +152,7 @@ def _check_known(version: Version, answer: dict) -> None:
         raise Refused(410, {"postcode": answer["postcode"], **terminated, **place})
 
 
-def _figures(version: Version, lookup: Lookup, params: dict[str, str], q: int | None = None) -> dict:
+def _figures(version: Version, lookup: Lookup, params: dict[str, str], q: int | None = None) -> Record:
     """Return the figures of the postcode that was asked for. Raises Refused.
 
     They are those of `year` or `index`; where neither is named, of the oldest index.
@@ -179,13 +181,16 @@ def _figures(version: Version, lookup: Lookup, params: dict[str, str], q: int | 
     return answer
 
 
-def _indices(version: Version, lookup: Lookup, params: dict[str, str], link: Link) -> tuple[dict, dict]:
+def _indices(version: Version, lookup: Lookup, params: dict[str, str], link: Link) -> tuple[Record, Record]:
     """Answer `indices_of_multiple_deprivation`: every figure of the index for the postcode's area."""
     answer = _figures(version, lookup, params)
-    return BY_INDEX[answer["index_id"]].detail(lookup, answer["area_code"], link), answer
+    content = BY_INDEX[answer["index_id"]].detail(lookup, answer["area_code"], link)
+    if content is None:
+        raise Refused(404, {"detail": "Not found."})
+    return content, answer
 
 
-def _quantile(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[dict, dict]:
+def _quantile(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[Record, Record]:
     """Answer `index_of_multiple_deprivation_quantile`: which of a number of groups the postcode's area is in."""
     text = params.get("quantile", "")
     q = whole_number(text)
@@ -232,14 +237,14 @@ _BOUNDARIES = """
 """
 
 
-def _boundaries(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[dict, dict]:
+def _boundaries(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[Record, Record]:
     """Answer `boundaries`: where the postcode is, as postcodes.io has it; what this database does not hold is null.
 
     A postcode that no index covers (Jersey) is somewhere too, so it is answered.
     """
-    text = params.get("postcode")
-    if not (text or "").strip():
-        absent = text is None and not version.wrapped
+    text = params.get("postcode", "")
+    if not text.strip():
+        absent = "postcode" not in params and not version.wrapped
         raise Refused(400, {"detail": "Postcode not supplied." if absent else "Postcode cannot be blank"})
     answer = lookup.one(text)
     if answer["status"] == "unknown" and not version.wrapped:
@@ -248,10 +253,12 @@ def _boundaries(version: Version, lookup: Lookup, params: dict[str, str], _: Lin
     found = lookup.rows(_BOUNDARIES, (answer["lsoa_2011"],))
     place = found[0] if found else dict.fromkeys(("lsoa", "msoa", "msoa_code", "region"))
     outcode, incode = answer["postcode"].split(" ")
-    values = (answer["postcode"], answer["nation"], answer["longitude"], answer["latitude"], incode, outcode)
-    values += (answer["local_authority_name"], place["lsoa"], place["msoa"], place["region"])
+    values = (
+        *(answer["postcode"], answer["nation"], answer["longitude"], answer["latitude"], incode, outcode),
+        *(answer["local_authority_name"], place["lsoa"], place["msoa"], place["region"]),
+    )
     codes = (answer["local_authority_code"], answer["lsoa_2011"], place["msoa_code"])
-    content = {
+    content: Record = {
         **dict(zip(HELD, values, strict=True)),
         **dict.fromkeys(NOT_HELD),
         "codes": dict(zip(CODES_HELD, codes, strict=True)) | dict.fromkeys(CODES_NOT_HELD),
@@ -342,7 +349,7 @@ BASES = {  # setting: default
 TERMINATED = ("figures", "gone")
 
 
-def base_paths(config: dict) -> dict[str, Version]:
+def base_paths(config: Record) -> dict[str, Version]:
     """Return the base paths that the settings of the plugin `api` give, each with its version.
 
     Raises ValueError, naming the setting, for one that is no path of its own.
@@ -385,10 +392,13 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str, version
             if figures["terminated"]:
                 response.headers = ((b"postcode-status", b"terminated"),)
             return response
-        content = (_one if code else _page)(version, lookup, route, code, params, link, address)
-        if content is None:
+        if code:
+            found: Record | Page | None = _one(version, lookup, route, code, params, link)
+        else:
+            found = _page(version, lookup, route, params, link, address)
+        if found is None:
             raise Refused(404, {"detail": "Not found."})
-        return answered(content)
+        return answered(found)
     except Refused as refused:
         return refused.answer
     except (Malformed, AskedError) as error:
@@ -399,7 +409,7 @@ def _address(version: Version, address: str, relation: Field, code: str) -> str:
     return f"{address}/{version.link(relation, code)}"
 
 
-def _page(version: Version, lookup: Lookup, name: str, _: str, params: dict, link: Link, address: str) -> dict | None:
+def _page(version: Version, lookup: Lookup, name: str, params: dict[str, str], link: Link, address: str) -> Page | None:
     """Answer a list, or None where the version has none."""
     route = version.lists.get(SPELLINGS.get(name, name))
     if route is None:
@@ -409,7 +419,7 @@ def _page(version: Version, lookup: Lookup, name: str, _: str, params: dict, lin
     return resource.page(lookup, params, link, f"{address}/{name}", kept)
 
 
-def _one(version: Version, lookup: Lookup, name: str, code: str, params: dict, link: Link, _: str) -> dict | None:
+def _one(version: Version, lookup: Lookup, name: str, code: str, params: dict[str, str], link: Link) -> Record | None:
     """Answer a detail, or None where there is none and the version has no words of its own for that."""
     route = version.details.get(SPELLINGS.get(name, name))
     if route is None:

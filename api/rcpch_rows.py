@@ -9,10 +9,11 @@ Names are the platform's even where they are wrong: `older_population_over_16_mi
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
+from typing import TypedDict
 from urllib.parse import urlencode
 
 import sources
@@ -21,6 +22,7 @@ from api.web import answered
 from sources import natural_green_space
 from sources.deprivation import BANDS, PARENTS, band_sql, quantile_sql
 from sources.publication import Index, Publication
+from sources.rows import Record
 
 PAGE = 10
 
@@ -36,7 +38,7 @@ def whole_number(text: str) -> int | None:
 class Refused(Exception):
     """Refuse a request: an answer that is an error, with its status and content."""
 
-    def __init__(self, status: int, content: dict):
+    def __init__(self, status: int, content: Mapping[str, object]):
         super().__init__(status)
         self.answer = answered(content, status)
 
@@ -73,21 +75,30 @@ class Field:
             return f"{whole}.{places.ljust(self.places, '0')}"
         return link(self, str(value)) if self.is_relation else value
 
-    def schema(self) -> dict:
+    def schema(self) -> Record:
         """Return its JSON Schema."""
-        schema = {"type": "string", "format": "uri-reference"} if self.is_relation else _SCHEMAS[self.kind]
+        schema: Record = {"type": "string", "format": "uri-reference"} if self.is_relation else _SCHEMAS[self.kind]
         return schema if self.always else schema | {"type": [schema["type"], "null"]}
 
 
 Link = Callable[[Field, str], str]
 """Make the address to which a relation with a code leads."""
 
-_SCHEMAS = {
+_SCHEMAS: dict[str, Record] = {
     "integer": {"type": "integer"},
     "number": {"type": "number"},
     "decimal": {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]+$"},
     "text": {"type": "string"},
 }
+
+
+class Page(TypedDict):
+    """A page of a list, as the platform has it."""
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[Record]
 
 
 @dataclass(frozen=True)
@@ -126,12 +137,12 @@ class Resource:
         """The fields, as SQL."""
         return ", ".join(f"{f.sql} as {name}" for name, f in self.fields.items())
 
-    def detail(self, lookup: Lookup, code: str, link: Link) -> dict | None:
+    def detail(self, lookup: Lookup, code: str, link: Link) -> Record | None:
         """Return the one row with the id `code`, or None."""
         rows = self._read(lookup, link, f"where {self.key} = ?", [code])
         return rows[0] if rows else None
 
-    def page(self, lookup: Lookup, params: dict[str, str], link: Link, address: str, kept: dict[str, str]) -> dict:
+    def page(self, lookup: Lookup, params: dict[str, str], link: Link, address: str, kept: dict[str, str]) -> Page:
         """Return a page of the list. Raises Refused.
 
         params: those of the request; any that is no filter is let be. address: of the list. kept: parameters that the
@@ -175,8 +186,10 @@ class Resource:
             raise Refused(400, {"detail": "Year must be an integer."})
         check_year(params["year"], self.years)
 
-    def _where(self, given: dict[str, str]) -> tuple[str, list]:
-        conditions, values, wrong = [], [], {}
+    def _where(self, given: dict[str, str]) -> tuple[str, list[str | float]]:
+        conditions: list[str] = []
+        values: list[str | float] = []
+        wrong: dict[str, list[str]] = {}
         for name, value in given.items():
             by = self.filters.get(name)
             if by is None:
@@ -191,7 +204,7 @@ class Resource:
             raise Refused(400, wrong)
         return f"where {' and '.join(conditions)}" if conditions else "", values
 
-    def _read(self, lookup: Lookup, link: Link, rest: str, values: list) -> list[dict]:
+    def _read(self, lookup: Lookup, link: Link, rest: str, values: Sequence[object]) -> list[Record]:
         rows = lookup.rows(f"select {self.columns} from {self.table} {rest}", values)
         return [{name: f.json(row[name], link) for name, f in self.fields.items()} for row in rows]
 
@@ -486,8 +499,7 @@ def _figure(index: Index, columns: dict[str, type], part: str, figure: str) -> s
     return f"coalesce({published}, {computed})"
 
 
-def _of_an_index(nation: Nation, publication: Publication) -> Resource:
-    index = publication.index
+def _of_an_index(nation: Nation, publication: Publication, index: Index) -> Resource:
     [columns] = [table.columns for table in publication.tables if table.name == index.table]
     fields = {name: Field(sql) for name, sql in nation.more(index).items()}
     for part, figure in nation.names():
@@ -520,10 +532,13 @@ def _of_an_index(nation: Nation, publication: Publication) -> Resource:
     )
 
 
-_PUBLISHED = sorted((p for p in sources.publications() if p.index), key=lambda p: p.index.year)
+_PUBLISHED = sorted(((p, p.index) for p in sources.publications() if p.index), key=lambda published: published[1].year)
 BY_INDEX = {
-    p.index.id: _of_an_index(nation, p) for nation in NATIONS for p in _PUBLISHED if p.index.nation == nation.name
+    index.id: _of_an_index(nation, publication, index)
+    for nation in NATIONS
+    for publication, index in _PUBLISHED
+    if index.nation == nation.name
 }
-INDEX_OF = {(p.index.nation, p.index.year): p.index.id for p in _PUBLISHED}
-OLDEST = {nation.name: next(p.index.id for p in _PUBLISHED if p.index.nation == nation.name) for nation in NATIONS}
+INDEX_OF = {(index.nation, index.year): index.id for _, index in _PUBLISHED}
+OLDEST = {nation.name: next(index.id for _, index in _PUBLISHED if index.nation == nation.name) for nation in NATIONS}
 """The index that the platform answers with where no year is named, by nation."""

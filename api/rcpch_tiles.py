@@ -14,6 +14,7 @@ from functools import lru_cache
 from api.maps import Maps
 from sources import boundaries, mvt
 from sources.rcpch_tiles import ABSENT, TABLES, TIERS, ZOOMS, TileTable
+from sources.rows import Record
 
 SCHEMA = "public"
 INDEX = "index.json"
@@ -70,7 +71,7 @@ def _changed(stored: bytes, name: str, levels: int, column: int, row: int) -> by
     return gzip.compress(data, 5, mtime=0) if data else b""
 
 
-def index(found: Maps, base: str) -> dict:
+def index(found: Maps, base: str) -> dict[str, Record]:
     """Return what pg_tileserv lists in index.json. base: the address of the tiles."""
     return {
         f"{SCHEMA}.{name}": {
@@ -86,13 +87,15 @@ def index(found: Maps, base: str) -> dict:
     }
 
 
-def detail(found: Maps, name: str, base: str, attribution: str) -> dict:
+def detail(found: Maps, name: str, base: str, attribution: str) -> Record:
     """Return what pg_tileserv says of a table, and where its figures and shapes are from.
 
     base: the address of the tiles. attribution: of the figures.
     """
     table, _ = NAMES[name]
     made = found.tables[table.name]
+    if made.bounds is None:
+        raise ValueError(f"{name} has no tiles here: `unknown` says so.")
     west, south, east, north = made.bounds
     return {
         "id": f"{SCHEMA}.{name}",

@@ -8,13 +8,15 @@ import asyncio
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from api import web
-from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES, AskedError, Lookup, as_quantile
+from api.asgi import Receive, Scope
+from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES, AskedError, Counts, Lookup, as_quantile
 from api.web import Answer, Malformed, answered, problem
+from sources.rows import Record
 
 HTTP = dict(zip(STATUSES, (200, 200, 404, 404, 400), strict=True))
 MOST_POSTCODES = 10_000
@@ -37,10 +39,13 @@ class Problem(Exception):
         self.answer = problem(status, reason, detail, **more)
 
 
+Asked = tuple[str, int | None, list[str] | None]
+"""The index as `Lookup.wanted` gives it, the number of bands, and the members wanted."""
+
 REFUSALS = (Problem, Malformed, AskedError)
 
 
-def refused(error: Exception) -> Answer:
+def refused(error: Problem | Malformed | AskedError) -> Answer:
     """The answer to a request that was refused with `error`, one of REFUSALS."""
     if isinstance(error, Problem):
         return error.answer
@@ -53,8 +58,8 @@ class V1:
     def __init__(self, lookup: Lookup):
         self.lookup = lookup
         self.green_space = {code: orjson.Fragment(orjson.dumps(row)) for code, row in lookup.green_space.items()}
-        self._sources: dict[tuple, orjson.Fragment] = {}
-        self._known: dict[bytes, tuple] = {}
+        self._sources: dict[tuple[str, bool, bool, bool], orjson.Fragment] = {}
+        self._known: dict[bytes, Asked] = {}
 
     def get(self, path: str, query_string: bytes) -> Answer:
         """The answer to GET: `path` is what follows /api/v1/, percent-decoded."""
@@ -113,7 +118,8 @@ class V1:
             [told] = lookup.canned("deprivation_by_small_area", code=code, index=wanted)
             message = told["message"]
         if not eras:
-            raise Problem(404, "unknown", message, edition=lookup.edition)
+            detail = message or f"'{code[:40]}' is not the code of a small area here."
+            raise Problem(404, "unknown", detail, edition=lookup.edition)
         area = parents[eras[0]][0]
         if message and lookup.newest(wanted)[area["nation"]] is None:
             raise Problem(404, "index_of_another_nation", message, edition=lookup.edition)
@@ -222,7 +228,7 @@ class V1:
             }
         )
 
-    async def post(self, scope: dict, receive) -> Answer | Iterable[bytes]:
+    async def post(self, scope: Scope, receive: Receive) -> Answer | Iterable[bytes]:
         """The answer to a list of postcodes, in its order, a long one in pieces; nothing of it is kept.
 
         Reasons: too_large, too_many, malformed, bad_content_type; and
@@ -242,11 +248,11 @@ class V1:
         pieces = self.pieces(texts, wanted, q, fields)
         return Answer(b"".join(pieces), cached=False) if len(texts) <= AT_ONCE else pieces
 
-    def pieces(self, texts: list, wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
+    def pieces(self, texts: Sequence[object], wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
         """The answer to a list, in pieces that together are one JSON object."""
         green = "green_space" in fields
         read = [_INSIDE if name == "green_space" else name for name in fields]
-        counts: Counter = Counter()
+        counts: Counts = Counter()
         before = b'{"edition":%s,"answers":[' % orjson.dumps(self.lookup.edition)
         for start in range(0, len(texts), AT_ONCE):
             answers, counted = self.lookup.many(texts[start : start + AT_ONCE], wanted, read, q)
@@ -261,7 +267,7 @@ class V1:
         used = self.lookup.sources({index for _, _, index in counts}, "Northern Ireland" in summary["nations"], more)
         yield (before if before != b"," else b"") + b"]," + orjson.dumps({"summary": summary, "sources": used})[1:]
 
-    def _asked_in(self, query_string: bytes) -> tuple:
+    def _asked_in(self, query_string: bytes) -> Asked:
         """What a query string asks of one postcode; kept, since clients ask the same of every postcode."""
         asked = self._known.get(query_string)
         if asked is None:
@@ -270,9 +276,11 @@ class V1:
                 self._known[query_string] = asked
         return asked
 
-    def _asked(self, given: dict, known: tuple[str, ...] = ()) -> tuple:
+    def _asked(self, given: dict[str, str], known: tuple[str, ...] = ()) -> Asked:
         """What the parameters ask for: the index as `Lookup.wanted` gives it, the number of bands, the fields."""
-        wanted, q, fields = self.lookup.wanted(given.get("index")), None, None
+        wanted = self.lookup.wanted(given.get("index"))
+        q: int | None = None
+        fields: list[str] | None = None
         if "quantile" in given:
             q = as_quantile(given["quantile"])
         if "fields" in given:
@@ -311,10 +319,10 @@ def _code(text: str) -> str:
     return text.strip(" ").upper()
 
 
-def _distribution(rows: list[dict]) -> dict:
+def _distribution(rows: list[Record]) -> Record:
     """The rows of `deprivation_in_local_authority` for one index, as one object."""
 
-    def listed(part: str, *names: str) -> list[dict]:
+    def listed(part: str, *names: str) -> list[Record]:
         return [{name: row[name] for name in names} for row in rows if row["part"] == part]
 
     return {
@@ -325,7 +333,7 @@ def _distribution(rows: list[dict]) -> dict:
     }
 
 
-async def _body(scope: dict, receive) -> bytes:
+async def _body(scope: Scope, receive: Receive) -> bytes:
     if web.header(scope, b"content-encoding") not in (b"", b"identity"):
         raise Problem(415, "bad_content_type", "The list must not be compressed.")
     too_large = Problem(413, "too_large", f"The list is too large: {MOST_BYTES:,} bytes are allowed.")
@@ -345,24 +353,29 @@ async def _body(scope: dict, receive) -> bytes:
     return b"".join(parts)
 
 
-def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list:
+def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list[object]:
     """The postcodes of a list as it was sent. What is no text stays what it is, and is answered as invalid."""
     media = content_type.partition(b";")[0].strip().lower()
     try:
         if media == b"application/json":
-            texts = orjson.loads(body)
-            if not isinstance(texts, list):
+            listed = orjson.loads(body)
+            if not isinstance(listed, list):
                 raise Problem(400, "malformed", 'The JSON must be a list of postcodes: ["SW1A 1AA", "CF14 3LX"].')
+            texts: list[object] = listed
         elif media in (b"application/x-ndjson", b"application/ndjson", b"application/jsonl"):
             texts = [orjson.loads(line) for line in body.splitlines() if line.strip()]
         elif media == b"text/csv":
-            texts = _column(body.decode("utf-8-sig"), column)
+            texts = [*_column(body.decode("utf-8-sig"), column)]
         else:
             raise Problem(
                 415, "bad_content_type", "Content-Type must be application/json, application/x-ndjson or text/csv."
             )
     except (ValueError, csv.Error) as error:
-        where = f" ({error.msg}, line {error.lineno}, column {error.colno})" if hasattr(error, "lineno") else ""
+        where = (
+            f" ({error.msg}, line {error.lineno}, column {error.colno})"
+            if isinstance(error, orjson.JSONDecodeError)
+            else ""
+        )
         raise Problem(400, "malformed", f"The list cannot be read as {media.decode('latin-1')}{where}.") from None
     if column is not None and media != b"text/csv":
         raise Problem(400, "bad_parameter", "'column' is for CSV.")

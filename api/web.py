@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from api.asgi import Scope, Send
+
 JSON = b"application/json; charset=utf-8"
 PROBLEM = b"application/problem+json"
 GZIP_FROM = 16_384  # bytes; below it compressing costs more than it spares
@@ -135,15 +137,15 @@ def undeclared(given: Mapping[str, str], what: str, declared: Collection[str]) -
     return f"'{name[:40]}' is not a parameter of {what}, {takes}{use}."
 
 
-def header(scope: dict, wanted: bytes) -> bytes:
+def header(scope: Scope, wanted: bytes) -> bytes:
     """The header `wanted` (lower case) of the request, empty where it has none."""
     for name, value in scope["headers"]:
         if name == wanted:
-            return value
+            return bytes(value)
     return b""
 
 
-def origin(scope: dict, https: bool) -> str:
+def origin(scope: Scope, https: bool) -> str:
     """Scheme and host by which a request came, for addresses in its answer; empty where it names no host.
 
     https: a proxy in front speaks it, whatever the request came by.
@@ -154,7 +156,7 @@ def origin(scope: dict, https: bool) -> str:
     return f"{'https' if https else scope.get('scheme', 'http')}://{host.decode('ascii')}"
 
 
-def takes_gzip(scope: dict) -> bool:
+def takes_gzip(scope: Scope) -> bool:
     """Whether the client accepts gzip."""
     for coding in header(scope, b"accept-encoding").lower().split(b","):
         name, _, weight = coding.partition(b";")
@@ -163,7 +165,7 @@ def takes_gzip(scope: dict) -> bool:
     return False
 
 
-async def send_answer(scope: dict, send, answer: Answer, etag: bytes) -> None:
+async def send_answer(scope: Scope, send: Send, answer: Answer, etag: bytes) -> None:
     """Sends `answer`; `etag` is that of everything that this database and this code answer."""
     body, status = answer.body, answer.status
     headers = [*(_KEPT if answer.cached else _NOT_KEPT), *answer.headers]
@@ -184,7 +186,7 @@ async def send_answer(scope: dict, send, answer: Answer, etag: bytes) -> None:
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-async def send_pieces(scope: dict, send, pieces: Iterable[bytes]) -> None:
+async def send_pieces(scope: Scope, send: Send, pieces: Iterable[bytes]) -> None:
     """Sends a long JSON answer piece by piece, so that other requests get their turn between them."""
     headers = [*_NOT_KEPT, (b"content-type", JSON), (b"vary", b"accept-encoding")]
     packer = zlib.compressobj(5, wbits=31) if takes_gzip(scope) else None

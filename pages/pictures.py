@@ -6,15 +6,17 @@ says in words what it shows. Every point is rounded to the same grid, so that ne
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from markupsafe import Markup, escape
 
+from api.lookup import IndexRow
 from api.maps import Maps, Shape
 from pages import charts
 from sources.boundaries import OUTLINES, STEPS
+from sources.rows import Record
 
 SIZE = 900  # the longer side of a picture, in units of the drawing
 NEAR = 420  # and of one of an area's surroundings
@@ -141,7 +143,7 @@ def groups(drawn: Iterable[tuple[str, str, str]]) -> str:
     return "".join(f'<g class="{class_}">{"".join(paths)}</g>' for class_, paths in sorted(by_class.items()))
 
 
-def of_areas(maps: Maps, index: dict, areas: Sequence[dict], place: str) -> Markup | None:
+def of_areas(maps: Maps, index: IndexRow, areas: Sequence[Record], place: str) -> Markup | None:
     """The areas of a place (rows with code, name and decile) by decile. None where no boundary of them is known."""
     rows = {row["code"]: row for row in areas}
     shapes = maps.shapes(index["geography"], rows)
@@ -160,7 +162,7 @@ def of_areas(maps: Maps, index: dict, areas: Sequence[dict], place: str) -> Mark
     )
 
 
-def of_authorities(maps: Maps, rows: Sequence[dict], now: dict[str, str]) -> Markup | None:
+def of_authorities(maps: Maps, rows: Sequence[Record], now: dict[str, str]) -> Markup | None:
     """The local authorities by the share of their areas that are in the most deprived tenth of their nation.
 
     rows: code, name, nation, areas, most, share. now: the code that an authority's boundary has to today's.
@@ -185,13 +187,18 @@ def of_authorities(maps: Maps, rows: Sequence[dict], now: dict[str, str]) -> Mar
     )
 
 
-def called(row: dict) -> str:
+def called(row: Record) -> str:
     """What is said of an area that is pointed at."""
     return f"{row['name'] or row['code']}: decile {row['decile']}"
 
 
 def around(
-    maps: Maps, index: dict, code: str, decile_of, point: tuple[float, float] | None, place: str
+    maps: Maps,
+    index: IndexRow,
+    code: str,
+    decile_of: Callable[[list[str]], list[Record]],
+    point: tuple[float, float] | None,
+    place: str,
 ) -> Markup | None:
     """An area of `index`, outlined, and those around it, by decile. None where its boundary is not known.
 

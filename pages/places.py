@@ -8,18 +8,22 @@ of an authority or board lie in each decile of a domain.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypedDict
 from urllib.parse import quote, quote_plus
 
 import orjson
 from markupsafe import Markup
 
+from api.lookup import IndexRow, Source
 from api.maps import Maps
 from api.v1 import HTTP, V1
 from pages import charts, pictures
 from sources import boundaries, deprivation, postcode
+from sources.boundaries import ShownIndex
+from sources.rows import Record
 
 HOMES = {
     "total": "All homes",
@@ -145,6 +149,9 @@ _POSITIONS = {
         )
     """,
 }
+Credits = dict[str, Source]
+"""The publications whose figures or boundaries a page shows, by id."""
+
 _REACH = (0.02, 0.1, 0.5)  # degrees of latitude in which neighbours are looked for: 2, 11 and 55 km
 NEIGHBOURS = 60
 _PARENTS = {"lsoa_2011": ("small_areas", _IN_2011), "lsoa_2021": ("lsoas_2021", _IN_2021)}
@@ -159,7 +166,7 @@ class Page:
     """A page: its template, what the template shows, and its HTTP status; or, with `moved`, the address it has."""
 
     template: str = ""
-    shown: dict = field(default_factory=dict)
+    shown: Record = field(default_factory=dict)
     status: int = 200
     moved: str | None = None
 
@@ -175,6 +182,16 @@ class Position:
     area: str | None
 
 
+class AreaList(TypedDict):
+    """The areas of a place in one index, each with COLUMNS, and the terms of their figures."""
+
+    index: IndexRow
+    licence: str
+    attribution: str
+    edition: str
+    areas: list[Record]
+
+
 class Unknown(LookupError):
     """There is no such place, or no such index of it. The message says so."""
 
@@ -185,7 +202,7 @@ class Places:
     def __init__(self, v1: V1, maps: Maps | None = None):
         self.v1, self.lookup, self.maps = v1, v1.lookup, maps
         self.indices = {row["id"]: row for row in self.lookup.indices}
-        self.weights = defaultdict(dict)
+        self.weights: dict[str, dict[str, Record]] = defaultdict(dict)
         for row in self.lookup.rows("select * from domain_weights"):
             self.weights[row["index_id"]][row["domain"]] = row
         self.authorities = {row["code"]: row for row in self.lookup.rows("select * from local_authorities")}
@@ -213,7 +230,9 @@ class Places:
                 "extract": self.lookup.extract,
             }
             return Page("no_postcode.html", shown, HTTP[told["status"]])
-        editions, sources = [], {}
+        normal = told["postcode"]
+        editions: list[Record] = []
+        sources: Credits = {}
         for index in self.of_nation(told["nation"]):
             answer = self.lookup.one(text, index["id"])
             if answer["rank"] is None:
@@ -223,7 +242,9 @@ class Places:
             self.credit(sources, told["nation"], index["id"])
         green = self.gardens.of(told["local_authority_2019_code"])
         composite = self.composite(told)
-        self.credit(sources, told["nation"], None, composite and "uk_composite", green and "green_space")
+        self.credit(
+            sources, told["nation"], None, "uk_composite" if composite else None, "green_space" if green else None
+        )
         drawn = [edition for edition in editions if "figures" in edition]
         picture = None
         if drawn:
@@ -248,11 +269,11 @@ class Places:
         }
         return Page("postcode.html", shown)
 
-    def of_nation(self, nation: str | None) -> list[dict]:
+    def of_nation(self, nation: str | None) -> list[IndexRow]:
         """The indices of `nation`, newest first."""
         return [index for index in self.lookup.indices if index["nation"] == nation]
 
-    def edition(self, index: dict, row: dict) -> dict:
+    def edition(self, index: IndexRow, row: Record) -> Record:
         """The figures of one area in one index, drawn. row: rank, of, decile and the domains, as an answer has them."""
         of, weights = index["areas"], self.weights[index["id"]]
         domains = []
@@ -274,7 +295,7 @@ class Places:
             "domain_basis": row["domain_decile_basis"],
         }
 
-    def composite(self, row: dict) -> dict | None:
+    def composite(self, row: Record) -> Record | None:
         """The composite UK index of an answer, drawn."""
         if row["uk_composite_rank"] is None:
             return None
@@ -289,7 +310,7 @@ class Places:
             ),
         }
 
-    def credit(self, sources: dict, nation: str, index: str | None, *more: str | None) -> None:
+    def credit(self, sources: Credits, nation: str, index: str | None, *more: str | None) -> None:
         """Adds to `sources` whose the figures are, by publication: of an index, of the publications `more`."""
         for source in self.lookup.sources([index], nation == "Northern Ireland", filter(None, more)):
             sources.setdefault(source["id"], source)
@@ -310,7 +331,7 @@ class Places:
             for row in area["deprivation"]
         ]
         table = next(iter(area["lists"]), None)
-        sources = {source["id"]: source for source in area["sources"]}
+        sources: Credits = {source["id"]: source for source in area["sources"]}
         picture = None
         if editions:
             name = area["name"] or area["publisher_name"] or code
@@ -341,7 +362,8 @@ class Places:
         found = self.lookup.rows(sql, {"code": code})
         if not found:
             raise Unknown(f"'{code[:40]}' is not the code of a small area here.")
-        return found[0]["nation"]
+        nation: str = found[0]["nation"]
+        return nation
 
     # A local authority, a health geography
 
@@ -352,7 +374,8 @@ class Places:
         if code not in self.authorities:
             raise Unknown(f"'{code[:40]}' is not the code of a local authority here.")
         told = orjson.loads(self.v1.local_authority(code, b"").body)
-        editions, sources = [], {source["id"]: source for source in told["sources"]}
+        editions: list[Record] = []
+        sources: Credits = {source["id"]: source for source in told["sources"]}
         for given in told["deprivation"]:
             index = self.indices[given["index_id"]]
             if given["message"]:
@@ -379,21 +402,23 @@ class Places:
             },
         )
 
-    def picture(self, code: str, index: dict, name: str, sources: dict) -> Markup | None:
+    def picture(self, code: str, index: IndexRow, name: str, sources: Credits) -> Markup | None:
         """The areas of a local authority in an index, drawn; None without a map. Adds its publishers to `sources`."""
         if self.maps is None:
             return None
         sources |= {source["id"]: source for source in self.maps.publications(index["geography"], index["nation"])}
         return pictures.of_areas(self.maps, index, self.areas(self.kind_of(code), code, index), name)
 
-    def surroundings(self, index: dict, code: str, at: tuple | None, name: str, sources: dict) -> Markup | None:
+    def surroundings(
+        self, index: IndexRow, code: str, at: tuple[float, float] | None, name: str, sources: Credits
+    ) -> Markup | None:
         """An area and those around it in an index, drawn; None without a map. Adds its publishers to `sources`."""
         if self.maps is None:
             return None
         sources |= {source["id"]: source for source in self.maps.publications(index["geography"], index["nation"])}
         sql = _NAMED.format(parent=_PARENTS[index["geography"]][0])
 
-        def deciles_of(codes: list[str]) -> list[dict]:
+        def deciles_of(codes: list[str]) -> list[Record]:
             return self.lookup.rows(sql, {"codes": orjson.dumps(codes).decode(), "index": index["id"]})
 
         return pictures.around(self.maps, index, code, deciles_of, at, name)
@@ -406,7 +431,7 @@ class Places:
 
     def _overview(self, layer: str) -> Page:
         indices = boundaries.editions(self.lookup.connection, layer)
-        rows: list[dict] = []
+        rows: list[Record] = []
         for index in indices:
             sql = _MOST_DEPRIVED.format(parent=_PARENTS[index["geography"]][0])
             rows += [
@@ -414,13 +439,15 @@ class Places:
                 for row in self.lookup.rows(sql, {"index": index["id"]})
                 if not self.lookup.extract or self.whole(row["code"], index)
             ]
-        outlines, sources = {}, {}
+        outlines: dict[str, str] = {}
+        sources: Credits = {}
         for row in self.lookup.rows("select code, successor from local_authorities"):
             outlines[row["code"]] = row["successor"] or row["code"]
         for index in indices:
             self.credit(sources, index["nation"], index["id"])
-            for geography in (index["geography"], boundaries.OUTLINES) if self.maps else ():
-                sources |= {source["id"]: source for source in self.maps.publications(geography, index["nation"])}
+            if self.maps:
+                for geography in (index["geography"], boundaries.OUTLINES):
+                    sources |= {source["id"]: source for source in self.maps.publications(geography, index["nation"])}
         return Page(
             "map.html",
             {
@@ -436,7 +463,7 @@ class Places:
             },
         )
 
-    def whole(self, code: str, index: dict) -> bool:
+    def whole(self, code: str, index: ShownIndex) -> bool:
         """Whether the database has every area of a local authority: an extract has some of many."""
         asked = {"authority": code, "index": index["id"]}
         return self.lookup.canned("deprivation_in_local_authority", **asked)[0]["message"] is None
@@ -472,7 +499,8 @@ class Places:
         place = self.health_place(code)
         if place["code"] != code:
             return Page(moved=f"/health-geography/{place['code']}", status=301)
-        code, editions, sources = place["code"], [], {}
+        editions: list[Record] = []
+        sources: Credits = {}
         for index in self.of_nation(place["nation"]):
             given = self.lookup.canned("deprivation_in_health_geography", code=code, index=index["id"])
             if given[0]["message"]:
@@ -484,8 +512,7 @@ class Places:
                 | {"embed": addresses("deprivation_in_health_geography", code=code, index=index["id"])}
             )
             self.credit(sources, place["nation"], index["id"], LOOKUPS[place["nation"], index["geography"]])
-        greens = [self.gardens.of(code) for code in self.within(place)]
-        greens = [green for green in greens if green]
+        greens = [green for code in self.within(place) if (green := self.gardens.of(code))]
         self.credit(sources, place["nation"], None, "green_space" if greens else None)
         return Page(
             "health_geography.html",
@@ -498,7 +525,7 @@ class Places:
             },
         )
 
-    def health_place(self, code: str) -> dict:
+    def health_place(self, code: str) -> Record:
         """The row of health_geographies with ONS's code or the NHS's own. Raises Unknown."""
         asked = code.strip(" ").upper()
         found = self.lookup.rows(
@@ -511,7 +538,7 @@ class Places:
             )
         return next((row for row in found if row["code"] == asked), found[0])
 
-    def within(self, place: dict) -> list[str]:
+    def within(self, place: Record) -> list[str]:
         """The codes of the local authorities of 2019 in which the areas of a health geography are, by name."""
         areas = AREAS[place["kind"]]["lsoa_2011"]
         found = self.lookup.rows(
@@ -521,17 +548,17 @@ class Places:
         codes = {row["code"] for row in found} & self.authorities.keys()
         return sorted(codes, key=lambda code: self.authorities[code]["name"] or code)
 
-    def areas(self, kind: str, code: str, index: dict) -> list[dict]:
+    def areas(self, kind: str, code: str, index: IndexRow) -> list[Record]:
         """The areas of a place (of a kind of AREAS) with their rows of `deprivation`, most deprived first."""
         areas = AREAS[kind][index["geography"]]
         return self.lookup.rows(_RANKED.format(areas=areas), {"code": code, "index": index["id"]})
 
-    def spread(self, kind: str, code: str, index: dict) -> dict:
+    def spread(self, kind: str, code: str, index: IndexRow) -> Record:
         """How the areas of a place (of a kind of AREAS) spread over the deciles of `index`, drawn."""
         areas, asked = AREAS[kind][index["geography"]], {"code": code, "index": index["id"]}
         [told] = self.lookup.rows(_SPREAD.format(areas=areas), asked)
         names = {"": "Overall", "idaci": "IDACI, children", "idaopi": "IDAOPI, older people"}
-        domains = []
+        domains: list[Record] = []
         for name in _COUNTED:
             counts = [told[f"{name}_{n}"] for n in charts.DECILES]
             if None not in counts and sum(counts) == told["areas"]:
@@ -553,14 +580,14 @@ class Places:
             "basis": told["basis"],
         }
 
-    def label(self, index: dict, domain: str) -> str:
+    def label(self, index: IndexRow, domain: str) -> str:
         """The name of a domain of `index`: its publisher's where the weights were hosted, otherwise the common one."""
         told = self.weights[index["id"]].get(domain)
         return told["publisher_domain"] if told else domain.replace("_", " ").capitalize()
 
     # Lists of areas, for a map and to download
 
-    def list_of(self, room: str, code: str, wanted: str) -> dict:
+    def list_of(self, room: str, code: str, wanted: str) -> AreaList:
         """The areas of a place, or those around one, in the index `wanted`, by default the newest that has figures.
 
         room: the first part of the page's address. Gives `areas` (each with COLUMNS), `index` (its row), and licence,
@@ -585,7 +612,7 @@ class Places:
             }
         raise Unknown(problem or f"'{wanted[:40]}' is not the id of an index of {nation}.")
 
-    def room_of(self, room: str, code: str) -> tuple[str, Callable[[dict], list[dict]], str, dict]:
+    def room_of(self, room: str, code: str) -> tuple[str, Callable[[IndexRow], list[Record]], str, dict[str, str]]:
         """What a list of areas is made of: nation, what reads it for an index, and the canned query that has the same.
 
         Raises Unknown where there is no such place.
@@ -601,11 +628,11 @@ class Places:
         read = partial(self.areas, place["kind"], place["code"])
         return place["nation"], read, "deprivation_in_health_geography", {"code": place["code"]}
 
-    def around(self, code: str, index: dict) -> list[dict]:
+    def around(self, code: str, index: IndexRow) -> list[Record]:
         """The NEIGHBOURS areas whose centroids are nearest to that of the area `code`, itself the first."""
         parent, columns = _PARENTS[index["geography"]]
         [area] = self.lookup.rows(f"select latitude, longitude from {parent} where code = ?", (code,))
-        rows: list[dict] = []
+        rows: list[Record] = []
         for reach in _REACH if area["latitude"] is not None else ():
             sql = _AROUND.format(columns=columns, parent=parent)
             rows = self.lookup.rows(sql, area | {"reach": reach, "index": index["id"]})
@@ -617,14 +644,14 @@ class Places:
 class Gardens:
     """Green space of the authorities of 2019: their nations' figures, computed, and each one's place in its nation."""
 
-    def __init__(self, rows, authorities: dict[str, dict]):
+    def __init__(self, rows: Iterable[Record], authorities: dict[str, Record]):
         self.rows = {row["local_authority_2019_code"]: row for row in rows}
         self.nation_of = {code: authorities[code]["nation"] for code in self.rows}
         self.ranked = defaultdict(list)
         for code in sorted(self.rows, key=lambda code: (-self.rows[code][f"total{_SHARE}"], code)):
             self.ranked[self.nation_of[code]].append(code)
         self.nations = {nation: self._sums(codes) for nation, codes in self.ranked.items()}
-        self._drawn: dict[str, dict] = {}
+        self._drawn: dict[str, Record] = {}
 
     def _sums(self, codes: list[str]) -> dict[str, float]:
         """The share of a nation's homes with private outdoor space: of all its authorities' addresses."""
@@ -635,15 +662,15 @@ class Gardens:
             for homes in HOMES
         }
 
-    def of(self, code: str | None) -> dict | None:
+    def of(self, code: str | None) -> Record | None:
         """The panel of the authority of 2019 with `code`, drawn once; None where there are no figures."""
-        if code not in self.rows:
+        if code is None or code not in self.rows:
             return None
         if code not in self._drawn:
             self._drawn[code] = self._panel(code)
         return self._drawn[code]
 
-    def _panel(self, code: str) -> dict:
+    def _panel(self, code: str) -> Record:
         row = self.rows[code]
         nation = self.nation_of[code]
         order = self.ranked[nation]
@@ -689,10 +716,11 @@ class Gardens:
     def place(self, code: str) -> int:
         """How many authorities of its nation have a higher share, and 1: those with the same share have one place."""
         share = self.rows[code][f"total{_SHARE}"]
-        return 1 + sum(self.rows[other][f"total{_SHARE}"] > share for other in self.ranked[self.nation_of[code]])
+        ahead = sum(self.rows[other][f"total{_SHARE}"] > share for other in self.ranked[self.nation_of[code]])
+        return 1 + int(ahead)
 
 
-def figure(label: str, row: dict, name: str, of: int, large: bool = False) -> dict:
+def figure(label: str, row: Record, name: str, of: int, large: bool = False) -> Record:
     """A rank and a decile of `row`, whose names begin with `name`, drawn as a strip."""
     prefix = f"{name}_" if name else ""
     rank, decile = row[f"{prefix}rank"], row[f"{prefix}decile"]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from api.lookup import Lookup
 from sources import postcode
+from sources.rows import Record
 
 LONGEST = 100  # characters of what is asked
 SUGGESTED = 8
@@ -110,7 +111,7 @@ def suggested(lookup: Lookup, text: str) -> list[Hit]:
     return found[:SUGGESTED]
 
 
-def as_json(hits: list[Hit]) -> list[dict]:
+def as_json(hits: list[Hit]) -> list[Record]:
     """`hits` as they are sent."""
     return [asdict(hit) for hit in hits]
 
@@ -125,7 +126,7 @@ def _begin(lookup: Lookup, packed: str) -> list[str]:
     return sorted({row["postcode"] for row in rows})[:SUGGESTED]
 
 
-def _hit(row: dict) -> Hit:
+def _hit(row: Record) -> Hit:
     name = row["name"] or row["code"]
     also = row.get("also")
     if also and also != name:

@@ -105,7 +105,7 @@ class _Codes(dict[str, Code | None], Generic[Code]):
     def __init__(self, pattern: re.Pattern[str], convert: Callable[[str], Code]):
         super().__init__({"": None})
         self.pattern = pattern
-        self.convert = convert
+        self.convert: Callable[[str], Code] = convert
 
     def __missing__(self, raw: str) -> Code | None:
         code = raw.strip()
