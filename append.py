@@ -27,13 +27,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import python_calamine
 import rich.console
 import rich.progress
 
-from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Lookup, as_quantile, canned_sql
+from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from sources import postcode
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 
 ROOT = Path(__file__).resolve().parent
 COLUMNS = ("status", "nation", "area_code", "index_id", "rank", "of", "decile", "quintile")
@@ -47,6 +52,10 @@ _GREEN_SPACE_OF = "local_authority_2019_code"
 
 class RefusedError(Exception):
     """What cannot be done; the message says what and where, and holds nothing of a row."""
+
+
+Row = tuple[Any, ...]
+Adder = Callable[[list[str]], tuple[list[Row], Counts]]
 
 
 @dataclass
@@ -96,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1
 
 
-def run(options, name: str) -> None:
+def run(options: argparse.Namespace, name: str) -> None:
     """Reads, looks up and writes, as the options say. Raises RefusedError and what reading and writing raise."""
     started = time.monotonic()
     with contextlib.ExitStack() as opened:
@@ -113,7 +122,7 @@ def run(options, name: str) -> None:
         text = io.TextIOWrapper(output, table.encoding, newline="")
         writer = csv.writer(text, delimiter=table.delimiter, lineterminator=table.end)
         writer.writerow(table.header + names)
-        counts: Counter = Counter()
+        counts: Counts = Counter()
         added = adder(lookup, wanted, columns, q)
         with progress(table) as advance:
             for rows in blocks(table, name):
@@ -142,7 +151,7 @@ def database(path: Path) -> Iterator[Lookup]:
         lookup.close()
 
 
-def asked(lookup: Lookup, options) -> tuple[str, list[str], int | None]:
+def asked(lookup: Lookup, options: argparse.Namespace) -> tuple[str, list[str], int | None]:
     """The index, the columns and the quantile that options name; status and the quantile are among the columns."""
     try:
         wanted = lookup.wanted(options.index)
@@ -163,12 +172,12 @@ def asked(lookup: Lookup, options) -> tuple[str, list[str], int | None]:
     return wanted, columns, q
 
 
-def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Callable[[list[str]], tuple]:
+def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Adder:
     """Gives what gives, for a list of postcodes, the cells of `columns` and the counter of `Lookup.table`."""
     read = tuple(column for column in columns if column in FIELDS or column in QUANTILE_FIELDS)
-    known: dict = {}
+    known: KnownByArea = {}
 
-    def plain(texts: list[str]) -> tuple[list[tuple], Counter]:
+    def plain(texts: list[str]) -> tuple[list[Row], Counts]:
         if OWN.isdisjoint(columns):
             return lookup.by_areas(texts, wanted, read, q, known)
         return lookup.table(texts, wanted, read, q)
@@ -177,7 +186,7 @@ def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Cal
         return plain
     read = tuple(dict.fromkeys((*read, _GREEN_SPACE_OF)))
 
-    def with_more(texts: list[str]) -> tuple[list[tuple], Counter]:
+    def with_more(texts: list[str]) -> tuple[list[Row], Counts]:
         answers, counts = plain(texts)
         cells = []
         for answer in answers:
@@ -189,7 +198,7 @@ def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Cal
     return with_more
 
 
-def summary(lookup: Lookup, counts: Counter, wanted: str, columns: list[str], prefix: str) -> Iterator[str]:
+def summary(lookup: Lookup, counts: Counts, wanted: str, columns: list[str], prefix: str) -> Iterator[str]:
     """What was found, from which edition, and whose the figures are, in lines."""
     told = lookup.summary(counts, wanted)
     yield ", ".join(f"{status} {n:,}" for status, n in told["statuses"].items())
@@ -222,7 +231,7 @@ def _green_space_columns(lookup: Lookup) -> list[str]:
 # Reading
 
 
-def table_of(source, name: str, options) -> Table:
+def table_of(source: BinaryIO, name: str, options: argparse.Namespace) -> Table:
     """The table in `source`, a binary file. `options` name what is not to be detected."""
     head = source.read(_HEAD)
     if not head:
@@ -247,7 +256,7 @@ def blocks(table: Table, name: str) -> Iterator[list[list[str]]]:
         yield block
 
 
-def _delimited(source, head: bytes, name: str, options) -> Table:
+def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Namespace) -> Table:
     seekable = source.seekable() and source is not sys.stdin.buffer
     encoding = options.encoding or _encoding(head, source if seekable else None, name)
     if encoding == "utf-8" and head.startswith(codecs.BOM_UTF8):
@@ -285,7 +294,7 @@ def _delimited(source, head: bytes, name: str, options) -> Table:
     )
 
 
-def _encoding(head: bytes, rest, name: str) -> str:
+def _encoding(head: bytes, rest: BinaryIO | None, name: str) -> str:
     """The encoding by its mark, UTF-8 where everything is, otherwise that of Windows in Western Europe."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
@@ -314,7 +323,7 @@ def _delimiter(text: str, wanted: str) -> str:
     return max(DELIMITERS, key=by)
 
 
-def _workbook(data: bytes, name: str, options) -> Table:
+def _workbook(data: bytes, name: str, options: argparse.Namespace) -> Table:
     try:
         book = python_calamine.load_workbook(io.BytesIO(data))
         if options.sheet is not None and options.sheet not in book.sheet_names:
@@ -348,17 +357,18 @@ def _cell(value: object) -> str:
 class _Again(io.RawIOBase):
     """What was read of a stream that cannot be rewound, and then the rest of it."""
 
-    def __init__(self, head: bytes, rest):
+    def __init__(self, head: bytes, rest: BinaryIO):
         super().__init__()
         self._head, self._rest = head, rest
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
-        block = self._head[: len(buffer)] or self._rest.read(len(buffer))
-        self._head = self._head[len(buffer) :]
-        buffer[: len(block)] = block
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        block = self._head[: len(view)] or self._rest.read(len(view))
+        self._head = self._head[len(view) :]
+        view[: len(block)] = block
         return len(block)
 
 
@@ -383,7 +393,7 @@ def place_of(header: list[str], wanted: str) -> int:
 
 
 @contextlib.contextmanager
-def beside(options) -> Iterator[io.BufferedWriter]:
+def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
     """A file beside the output, which takes its place when all of it is written."""
     output = Path(options.output).resolve()
 
@@ -422,7 +432,7 @@ def progress(table: Table) -> Iterator[Callable[[], None]]:
         yield lambda: bar.update(task, completed=table.read())
 
 
-def _options(arguments: list[str] | None):
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

@@ -16,6 +16,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import rich.console
@@ -27,6 +28,7 @@ from sources import boundaries, checks, extracts, hosting, parquet
 from sources.database import Build, all_tables
 from sources.fetch import Library
 from sources.publication import SourceError
+from sources.rows import Advance
 
 ROOT = Path(__file__).resolve().parent
 console = rich.console.Console(highlight=False, soft_wrap=True)
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1
 
 
-def build(options) -> int:
+def build(options: argparse.Namespace) -> int:
     """Builds, checks and publishes a database."""
     started = time.monotonic()
     publications = sources.publications() + hosting.data_sets()
@@ -118,7 +120,7 @@ def as_parquet(path: Path, folder: Path) -> int:
     return 0
 
 
-def maps(options) -> int:
+def maps(options: argparse.Namespace) -> int:
     """Builds the map of the database at `options.output`: of an extract from the repository, otherwise as --full."""
     started = time.monotonic()
     with _opened(options.output) as connection:
@@ -170,7 +172,7 @@ def holdings(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def progress(title: str, total: int | None):
+def progress(title: str, total: int | None) -> Iterator[Advance]:
     """A progress bar in a terminal, otherwise a line; gives a function that takes bytes as they come."""
     if not console.is_terminal:
         console.print(f"reading {title}" + (f" ({total:,} bytes)" if total else ""))
@@ -190,7 +192,7 @@ def progress(title: str, total: int | None):
 
 
 @contextlib.contextmanager
-def _opened(path: Path):
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise SourceError(f"{path}: there is no such file.")
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -207,7 +209,7 @@ def _old(output: Path) -> str:
     return f"the old {output.name} is as it was." if output.exists() else f"there is no {output.name}."
 
 
-def _options(arguments: list[str] | None):
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [p.id for p in sources.publications()]
     parser.add_argument("--full", action="store_true", help="every publication instead of the extract")

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import sqlite3
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from api.lookup import Lookup
 from api.openapi import document
 from api.v1 import V1
 from sources import hosting
+from sources.rows import Record
 
 ROOT = Path(__file__).resolve().parent
 ASKED = re.compile(r"^\*\[Filled in on the site: (\w+) ?(.*?)\]\*$", re.MULTILINE)
@@ -36,11 +38,12 @@ class House:
         self.metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
         self.census = self.metadata["databases"]["census"]
 
-    def rows(self, sql: str, *values) -> list[sqlite3.Row]:
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """The rows of a query of the database."""
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
             connection.row_factory = sqlite3.Row
-            return connection.execute(sql, values).fetchall()
+            found: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
+            return found
 
     def publication(self, *ids: str) -> str:
         """The provenance of files: what, whose, when, where from, under which terms, and the tables made of it."""
@@ -177,9 +180,10 @@ class House:
         return found[1].replace("](docs/", "](").strip()
 
     @cache  # noqa: B019 there is one house
-    def _openapi(self, base: str) -> dict:
+    def _openapi(self, base: str) -> Record:
         queries = {name: of["sql"] for name, of in self.census["queries"].items()}
-        return document(self.census["tables"], V1(Lookup(self.database, queries)), base, [])["paths"]
+        paths: Record = document(self.census["tables"], V1(Lookup(self.database, queries)), base, [])["paths"]
+        return paths
 
 
 NAMES = [
@@ -187,18 +191,18 @@ NAMES = [
 ]
 
 
-def table(head: str, *rows) -> str:
+def table(head: str, *rows: Iterable[Iterable[object]]) -> str:
     """A table in Markdown: names of columns with | between, and rows of cells.
 
     With an empty second argument, `head` stands over a table of two columns that have no names.
     """
     *middle, lines = rows
     title, names = (f"**{head}**\n\n", ["", ""]) if middle else ("", head.split("|"))
-    told = [names, ["---"] * len(names), *lines]
+    told: list[Iterable[object]] = [names, ["---"] * len(names), *lines]
     return title + "\n".join(f"| {' | '.join(map(cell, line))} |" for line in told)
 
 
-def cell(value) -> str:
+def cell(value: object) -> str:
     """A value as a cell."""
     text = str(value).replace("|", "\\|")
     return text if text.startswith(("`", "<http")) else text.replace("<", "&lt;")
@@ -210,19 +214,20 @@ def house() -> House:
     return House(Path(os.environ.get("CENSUS_DB") or ROOT / "census.db"))
 
 
-def on_post_page(output: str, **_) -> str:
+def on_post_page(output: str, **_: object) -> str:
     """MkDocs's hook: the page as HTML, with a name for the box of the search, which the theme gives none."""
     return output.replace(
         'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
     )
 
 
-def on_page_markdown(markdown: str, **_) -> str:
+def on_page_markdown(markdown: str, **_: object) -> str:
     """MkDocs's hook: the page with what it asks for."""
 
-    def told(asked: re.Match) -> str:
+    def told(asked: re.Match[str]) -> str:
         if asked[1] not in NAMES:
             raise PluginError(f"{asked[0]}: there is no {asked[1]!r}, but {', '.join(NAMES)}.")
-        return getattr(house(), asked[1])(*shlex.split(asked[2]))
+        text: str = getattr(house(), asked[1])(*shlex.split(asked[2]))
+        return text
 
     return ASKED.sub(told, markdown)

@@ -27,7 +27,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
 ROOT = Path(__file__).resolve().parent
 SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")
@@ -54,17 +56,18 @@ def digest_of(database: Path) -> str:
         raise Refused(f"There is no {database}: build one with build_db.py.")
     try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            return connection.execute("select digest from edition").fetchone()[0]
+            digest: str = connection.execute("select digest from edition").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
         raise Refused(f"{database} is not a census.db: {error}") from None
+    return digest
 
 
-def check(database: Path, called: Path, meanwhile=lambda: None) -> None:
+def check(database: Path, called: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
     """Verifies every row of the database with build_db.py. Raises Refused with what it says of what is `called` so.
 
     meanwhile: called a few times a second.
     """
-    command = [sys.executable, ROOT / "build_db.py", "--check", database]
+    command = [sys.executable, str(ROOT / "build_db.py"), "--check", str(database)]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
         while process.poll() is None:
@@ -77,7 +80,7 @@ def check(database: Path, called: Path, meanwhile=lambda: None) -> None:
             raise Refused(f"{called} was refused:\n{failed.replace(str(database), str(called))}")
 
 
-def check_what_is_not_as_built(database: Path, called: Path, meanwhile=lambda: None) -> None:
+def check_what_is_not_as_built(database: Path, called: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
     """As `check`, but for a file that the inspect-data.json beside it says to be, byte by byte, what was checked."""
     try:
         described = json.loads(database.with_name("inspect-data.json").read_text())["census"]
@@ -88,13 +91,33 @@ def check_what_is_not_as_built(database: Path, called: Path, meanwhile=lambda: N
             check(database, called, meanwhile)
 
 
+class WorkerState(TypedDict):
+    """What state.json says of a worker."""
+
+    name: str
+    pid: int
+    port: int
+
+
+class State(TypedDict, total=False):
+    """What state.json says: the processes, the port of Caddy, the database, and how the last take-over went."""
+
+    reloads: int
+    problem: str | None
+    pid: int
+    port: int
+    digest: str
+    caddy: int
+    workers: list[WorkerState]
+
+
 class Worker:
     """One Datasette process on a port of its own."""
 
     def __init__(self, name: str, open_to_sql: bool):
         self.name, self.open_to_sql = name, open_to_sql
         self.port = free_port()
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.folder: Path | None = None
         self.started = 0.0
 
@@ -114,8 +137,9 @@ class Worker:
         address = f"http://127.0.0.1:{self.port}/-/ready?digest={digest}"
         end, told = time.monotonic() + START_S, "no answer"
         while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise Refused(f"{self.name} ended with status {self.process.returncode}")
+            process = running(self.process, self.name)
+            if process.poll() is not None:
+                raise Refused(f"{self.name} ended with status {process.returncode}")
             try:
                 urllib.request.urlopen(address, timeout=5).close()
                 return
@@ -141,11 +165,19 @@ class Worker:
             self.process.wait()
 
 
+def running(process: subprocess.Popen[bytes] | None, name: str) -> subprocess.Popen[bytes]:
+    """Return the process. Raises Refused where `name` was not started yet."""
+    if process is None:
+        raise Refused(f"{name} was not started yet")
+    return process
+
+
 def free_port() -> int:
     """A port of the loopback address that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
 
 
 def taken(port: int) -> bool:
@@ -177,7 +209,7 @@ def site_address(told: str) -> str:
     return f"{told}, http://{named[1] or ':80'}" if named else told
 
 
-def link_or_copy(source: str, target: str) -> None:
+def link_or_copy(source: str | Path, target: str | Path) -> None:
     """The file under another name, or a copy where there are no links. A build replaces files, it writes in none."""
     try:
         os.link(source, target)
@@ -191,10 +223,10 @@ class Stack:
     def __init__(self, database: Path, home: Path, workers: int, port: int):
         self.database, self.home, self.port = database, home, port
         self.workers = [Worker(f"worker {n + 1}", False) for n in range(workers)] + [Worker("the open worker", True)]
-        self.caddy: subprocess.Popen | None = None
+        self.caddy: subprocess.Popen[bytes] | None = None
         self.digest = ""
         self.asked_to_end = self.asked_to_reload = False
-        self.state: dict = {"reloads": 0, "problem": None}
+        self.state: State = {"reloads": 0, "problem": None}
 
     def run(self) -> None:
         """Serves until a signal ends it."""
@@ -279,7 +311,7 @@ class Stack:
 
     def start_caddy(self) -> None:
         """Starts Caddy in front of the workers."""
-        upstreams = {True: [], False: []}
+        upstreams: dict[bool, list[str]] = {True: [], False: []}
         for worker in self.workers:
             upstreams[worker.open_to_sql].append(f"127.0.0.1:{worker.port}")
         usual = {"GUIDE": str(ROOT / "site"), "BUFFERING": buffering()}
@@ -295,23 +327,26 @@ class Stack:
     def wait_until_caddy_is_ready(self) -> None:
         """Returns when Caddy takes connections, or all of it is to end. Raises Refused where Caddy ends instead."""
         while not self.asked_to_end:
-            if self.caddy.poll() is not None:
-                raise Refused(f"Caddy ended with status {self.caddy.returncode}")
+            caddy = running(self.caddy, "Caddy")
+            if caddy.poll() is not None:
+                raise Refused(f"Caddy ended with status {caddy.returncode}")
             if taken(self.port) or "SITE_ADDRESS" in os.environ:
                 return
             time.sleep(0.05)
 
     def revive(self) -> None:
         """Starts again what has ended, a second at the earliest after it was started."""
-        changed = self.caddy.poll() is not None
+        caddy = running(self.caddy, "Caddy")
+        changed = caddy.poll() is not None
         if changed:
-            say(f"Caddy ended with status {self.caddy.returncode}; it is started again")
+            say(f"Caddy ended with status {caddy.returncode}; it is started again")
             time.sleep(0.2)
             self.start_caddy()
         for worker in self.workers:
-            if worker.process.poll() is not None and time.monotonic() > worker.started + 1:
-                say(f"{worker.name} ended with status {worker.process.returncode}; it is started again")
-                worker.start(worker.folder)
+            process = running(worker.process, worker.name)
+            if process.poll() is not None and time.monotonic() > worker.started + 1:
+                say(f"{worker.name} ended with status {process.returncode}; it is started again")
+                worker.start(worker.folder or self.folder(self.digest))
                 changed = True
         if changed:
             self.tell()
@@ -361,9 +396,11 @@ class Stack:
         pointing.unlink(missing_ok=True)
         pointing.symlink_to(self.folder(self.digest).resolve())
         pointing.replace(self.home / "current")
-        self.state |= {"pid": os.getpid(), "port": self.port, "digest": self.digest, "caddy": self.caddy.pid}
+        self.state |= {"pid": os.getpid(), "port": self.port, "digest": self.digest}
+        self.state["caddy"] = running(self.caddy, "Caddy").pid
         self.state["workers"] = [
-            {"name": worker.name, "pid": worker.process.pid, "port": worker.port} for worker in self.workers
+            {"name": worker.name, "pid": running(worker.process, worker.name).pid, "port": worker.port}
+            for worker in self.workers
         ]
         writing = self.home / "state.part"
         writing.write_text(json.dumps(self.state, indent=1))

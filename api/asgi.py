@@ -9,3 +9,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Wrapper = Callable[[App], App]
+
+# Of Datasette's hooks
+Routes = list[tuple[str, Callable[..., object]]]
+Links = list[dict[str, str]]
+WhenStarted = Callable[[], Awaitable[None]]

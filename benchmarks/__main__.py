@@ -15,8 +15,11 @@ import random
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import sqlite_utils
 import yaml
@@ -30,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "30"))
 
 
-def each(share: float, *actions) -> list[float]:
+def each(share: float, *actions: Callable[[], object]) -> list[float]:
     """The median seconds of each action, run in turn (A B A B …) for `share` of the time there is, twice at least."""
     times: list[list[float]] = [[] for _ in actions]
     end = time.monotonic() + share * SECONDS
@@ -48,10 +51,10 @@ def loading(folder: Path) -> None:
     header, *rows = csv.reader(io.StringIO(text))
     names = itertools.count()
 
-    def read():
+    def read() -> int:
         return sum(1 for _ in csv.reader(io.StringIO(text)))
 
-    def executemany():
+    def executemany() -> None:
         connection = sqlite3.connect(folder / f"{next(names)}.db", isolation_level=None)
         connection.execute("pragma synchronous = off")
         connection.execute(f"create table postcodes ({', '.join(header)}, primary key (postcode)) without rowid")
@@ -60,9 +63,9 @@ def loading(folder: Path) -> None:
         connection.execute("commit")
         connection.close()
 
-    def insert_all():
+    def insert_all() -> None:
         db = sqlite_utils.Database(folder / f"{next(names)}.db")
-        db["postcodes"].insert_all((dict(zip(header, row, strict=True)) for row in rows), pk="postcode")
+        db.table("postcodes").insert_all((dict(zip(header, row, strict=True)) for row in rows), pk="postcode")
         db.close()
 
     csv_alone, ours, theirs = each(0.2, read, executemany, insert_all)
@@ -80,7 +83,7 @@ def answering(database: Path) -> None:
     queries = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]
     random.seed(1)
 
-    def some(sql: str, n: int = 200) -> list:
+    def some(sql: str, n: int = 200) -> list[Any]:
         rows = connection.execute(sql).fetchall()
         return [row[0] if len(row) == 1 else row for row in random.sample(rows, min(n, len(rows)))]
 
@@ -105,23 +108,27 @@ def answering(database: Path) -> None:
     }
     slowest = dict.fromkeys(asked, 0.0)
 
-    def key():
+    def key() -> None:
         for code in postcodes:
             connection.execute("select * from postcodes where postcode = ?", (code,)).fetchall()
 
-    def query(name: str):
+    def query(name: str) -> None:
         for parameters in asked[name]:
             started = time.perf_counter()
             connection.execute(queries[name]["sql"], parameters).fetchall()
             slowest[name] = max(slowest[name], time.perf_counter() - started)
 
-    async def through_datasette():
+    async def through_datasette() -> None:
         for code in postcodes:
             path = f"/census/imd_by_postcode.json?postcode={code.replace(' ', '+')}&_shape=array"
             answer = await site.client.get(path)
             assert answer.status_code == 200
 
-    actions = [key, lambda: asyncio.run(through_datasette()), *(lambda name=name: query(name) for name in asked)]
+    actions: list[Callable[[], object]] = [
+        key,
+        lambda: asyncio.run(through_datasette()),
+        *(partial(query, name) for name in asked),
+    ]
     bare, served, *times = each(0.3, *actions)
     bare, served = bare / len(postcodes), served / len(postcodes)
     print("answering, each, and the slowest seen (the machine's own pauses with it):")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -24,9 +25,20 @@ ROOT = Path(__file__).resolve().parent.parent
 THIN = "status,index_id,rank,decile,quintile"
 QUINTILE = "index=england_2025&quantile=5&fields=nation,rank,requested_quantile,data_quantile"
 
+Load = tuple[float, float, float]
+"""Requests a second, median and 99th percentile in ms."""
+
+
+def matched(pattern: str, text: str) -> re.Match[str]:
+    """Return the first match of `pattern` in `text`. Raises AssertionError where there is none."""
+    match = re.search(pattern, text)
+    if match is None:
+        raise AssertionError(f"no {pattern!r} in {text[:200]!r}")
+    return match
+
 
 @contextmanager
-def served(command: list, port: int, ready: str):
+def served(command: Sequence[object], port: int, ready: str) -> Iterator[subprocess.Popen[bytes]]:
     """Runs the server `command` until the block ends; gives its process."""
     process = subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
@@ -43,26 +55,26 @@ def served(command: list, port: int, ready: str):
         process.wait(10)
 
 
-def load(port: int, requests: Path, connections: int, seconds: int, *headers: str) -> tuple[float, float, float]:
+def load(port: int, requests: Path, connections: int, seconds: int, *headers: str) -> Load:
     """Requests a second, median and 99th percentile in ms of `seconds` with wrk. Any error ends the benchmark."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command += [*(word for header in headers for word in ("-H", header))]
-    command += ["-s", ROOT / "benchmarks" / "wrk.lua", f"http://127.0.0.1:{port}", "--", requests]
-    told = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
-    n, microseconds, p50, p99, wrong = map(float, re.search("measured (.*)", told)[1].split())
+    command += ["-s", str(ROOT / "benchmarks" / "wrk.lua"), f"http://127.0.0.1:{port}", "--", str(requests)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    n, microseconds, p50, p99, wrong = map(float, matched("measured (.*)", told)[1].split())
     assert wrong == 0, told
     return n / microseconds * 1e6, p50 / 1000, p99 / 1000
 
 
-def ratio(took: dict[str, list], of: str, to: str, figure: int) -> float:
+def ratio(took: dict[str, list[Load]], of: str, to: str, figure: int) -> float:
     """The median of the ratios of a figure of `of` to that of `to`, measured one after the other."""
     return median(one[figure] / other[figure] for one, other in zip(took[of], took[to], strict=True))
 
 
-def memory(process: subprocess.Popen) -> str:
+def memory(process: subprocess.Popen[bytes]) -> str:
     """What the process holds in memory of its own, without the pages of the mapped database."""
     told = Path(f"/proc/{process.pid}/status").read_text()
-    kilobytes = int(re.search(r"RssAnon:\s+(\d+)", told)[1])
+    kilobytes = int(matched(r"RssAnon:\s+(\d+)", told)[1])
     return f"{kilobytes / 1024:.0f} MiB"
 
 
@@ -113,7 +125,7 @@ def main(folder: Path, seconds: float) -> None:
         print(f"the API over HTTP, {len(all_of_them):,} postcodes, {len(asked):,} of them asked for, wrk:")
         print(f"  memory at rest: the bare callable {memory(least)}, Datasette with the API {memory(site)}")
         for connections in (1, 16):
-            took: dict[str, list] = {"a": [], "b": [], "c": []}
+            took: dict[str, list[Load]] = {"a": [], "b": [], "c": []}
             for _ in range(each):
                 for name, port, requests in (("a", theirs, route), ("b", ours, route), ("c", ours, query)):
                     took[name].append(load(port, requests, connections, 1))

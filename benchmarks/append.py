@@ -2,13 +2,14 @@
 
 import csv
 import random
-import re
 import sqlite3
 import string
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from benchmarks.api import matched
 
 ROOT = Path(__file__).resolve().parent.parent
 PEAK = """
@@ -29,7 +30,7 @@ def patients(path: Path, n: int) -> None:
     def postcode() -> str:
         of = chance.random()
         if of < 0.94:
-            text = chance.choice(live if of < 0.9 else retired)
+            text: str = chance.choice(live if of < 0.9 else retired)
             return text if of < 0.6 else text.replace(" ", "").lower()
         if of < 0.96:
             return "".join(chance.choices(string.ascii_uppercase, k=2)) + f"{chance.randint(10, 99)} 9ZZ"
@@ -58,7 +59,7 @@ def main(folder: Path, n: int) -> None:
         command = [sys.executable, "-c", PEAK, table, "--postcode", "POSTCODE", "-o", out, "--force", *options]
         done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True)
         took = time.perf_counter() - started
-        status, peak = map(int, re.fullmatch(r"(\d+) (\d+)\n", done.stdout).groups())
+        status, peak = map(int, matched(r"^(\d+) (\d+)\n$", done.stdout).groups())
         assert status == 0
         print(f"  {name}: {took:.1f} s, {took / copying:.1f} times the copying, ", end="")
         print(f"{n / took:,.0f} rows a second, {peak / 1024:.0f} MiB with what it touched of the mapped database")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import uvicorn
 
 from api import web
+from api.asgi import Receive, Scope, Send
 from api.lookup import FIELDS, Lookup, canned_sql, one_sql
 from api.v1 import V1
 
@@ -29,7 +30,7 @@ def main() -> None:
     execute, meant = lookup.connection.execute, lookup.meant_by["latest"]
     one, older = one_sql(FIELDS), one_sql(FIELDS, older=True)
 
-    async def bare(scope, receive, send):  # noqa: ARG001
+    async def bare(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         postcode, headers, body = ready[scope["raw_path"]]
         asked = (postcode, *meant)
         execute(one, asked).fetchone() or execute(older, asked).fetchone()

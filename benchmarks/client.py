@@ -17,10 +17,46 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 30
 EXAMPLES = 3
+
+
+class Request(TypedDict):
+    """A request to send, and what is right as an answer."""
+
+    path: str
+    method: NotRequired[str]
+    body: NotRequired[str]
+    statuses: NotRequired[list[int]]
+    bodies: NotRequired[list[str]]
+
+
+class Orders(TypedDict):
+    """What the client is to do."""
+
+    port: int
+    seconds: float
+    requests: list[Request]
+    connections: int
+    rate: float
+
+
+class Found(TypedDict):
+    """What the client found."""
+
+    sent: int
+    failed: int
+    wrong: int
+    statuses: dict[int, int]
+    problems: dict[str, int]
+    examples: list[dict[str, str]]
+    rate: float
+    p50: float
+    p99: float
+    most: float
 
 
 async def answer_of(reader: asyncio.StreamReader, method: str) -> tuple[int, bytes, bool]:
@@ -43,14 +79,17 @@ async def answer_of(reader: asyncio.StreamReader, method: str) -> tuple[int, byt
 class Client:
     """What to do, and what was found."""
 
-    def __init__(self, asked: dict):
+    def __init__(self, asked: Orders):
         self.port, self.seconds, self.rate = asked["port"], asked["seconds"], asked.get("rate", 0)
         self.connections = asked.get("connections", 1)
         self.requests = itertools.cycle([self.prepared(request) for request in asked["requests"]])
-        self.statuses, self.took, self.problems, self.examples = Counter(), [], Counter(), []
+        self.statuses: Counter[int] = Counter()
+        self.problems: Counter[str] = Counter()
+        self.took: list[float] = []
+        self.examples: list[dict[str, str]] = []
         self.sent = self.failed = self.wrong = 0
 
-    def prepared(self, request: dict) -> tuple[str, bytes, frozenset, frozenset]:
+    def prepared(self, request: Request) -> tuple[str, bytes, frozenset[int], frozenset[str]]:
         """A request as bytes, with what is right as an answer."""
         method, body = request.get("method", "GET"), request.get("body", "").encode()
         head = f"{method} {request['path']} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
@@ -59,7 +98,7 @@ class Client:
         right = frozenset(request.get("bodies", ()))
         return method, head.encode() + b"\r\n" + body, frozenset(request.get("statuses", [200])), right
 
-    async def run(self) -> dict:
+    async def run(self) -> Found:
         """Sends until the time is over."""
         gc.disable()
         self.start = time.perf_counter()
@@ -80,7 +119,7 @@ class Client:
 
     async def connection(self, number: int) -> None:
         """Sends one request after another on one connection, a new one where it breaks."""
-        reader = writer = None
+        opened: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         pause = self.connections / self.rate if self.rate else 0
         due = self.start + (number / self.rate if self.rate else 0)
         while due < self.start + self.seconds:
@@ -90,8 +129,9 @@ class Client:
             began = time.perf_counter()
             self.sent += 1
             try:
-                if writer is None:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+                if opened is None:
+                    opened = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+                reader, writer = opened
                 writer.write(request)
                 status, body, stays = await asyncio.wait_for(answer_of(reader, method), PATIENCE_S)
             except (OSError, ValueError, EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
@@ -109,22 +149,34 @@ class Client:
                     self.problems[f"wrong {body[:200]!r}"] += 1
                     if len(self.examples) < EXAMPLES:
                         self.examples.append({"request": request.decode(), "body": body.decode("utf-8", "replace")})
-            if not stays and writer is not None:
-                writer.close()
-                writer = None
+            if not stays and opened is not None:
+                opened[1].close()
+                opened = None
             due = max(due + pause, time.perf_counter() - 1)
-        if writer is not None:
-            writer.close()
+        if opened is not None:
+            opened[1].close()
 
 
 class Sending:
     """The client in a process of its own, so that what else a test does slows nothing down."""
 
     def __init__(
-        self, port: int, seconds: float, requests: list[dict], connections: int = 1, rate: float = 0, far: bool = False
+        self,
+        port: int,
+        seconds: float,
+        requests: list[Request],
+        connections: int = 1,
+        rate: float = 0,
+        far: bool = False,
     ):
         """far: it takes the processor last, as one that is not on this machine."""
-        told = {"port": port, "seconds": seconds, "requests": requests, "connections": connections, "rate": rate}
+        told: Orders = {
+            "port": port,
+            "seconds": seconds,
+            "requests": requests,
+            "connections": connections,
+            "rate": rate,
+        }
         self.process = subprocess.Popen(
             [*(("nice", "-n", "15") if far else ()), sys.executable, "-m", "benchmarks.client"],
             cwd=ROOT,
@@ -132,14 +184,18 @@ class Sending:
             stdout=subprocess.PIPE,
             text=True,
         )
+        if self.process.stdin is None or self.process.stdout is None:
+            raise AssertionError("the client has no pipes")
+        self._answer = self.process.stdout
         self.process.stdin.write(json.dumps(told))
         self.process.stdin.close()
 
-    def found(self) -> dict:
+    def found(self) -> Found:
         """What it found, when it has ended."""
-        told = self.process.stdout.read()
+        told = self._answer.read()
         assert self.process.wait() == 0
-        return json.loads(told)
+        found: Found = json.loads(told)
+        return found
 
 
 if __name__ == "__main__":

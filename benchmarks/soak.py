@@ -17,6 +17,7 @@ from statistics import median
 from urllib.parse import quote
 
 from benchmarks.api import ROOT
+from benchmarks.client import Request
 from benchmarks.stack import Stack, rss_anon
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "600"))
@@ -24,10 +25,11 @@ MOST_GROWTH = 24  # MiB, of Caddy and all workers together, from the first tenth
 PAIRS = 3
 
 
-def requests(stack: Stack, codes: list[str]) -> tuple[list[dict], list[dict]]:
+def requests(stack: Stack, codes: list[str]) -> tuple[list[Request], list[Request]]:
     """What is asked of the workers for lookups, and of the open one; each with the answer that is right."""
     random.seed(6)
-    lookups, listed = [], random.sample(codes, 100)
+    lookups: list[Request] = []
+    listed = random.sample(codes, 100)
     for code in random.sample(codes, 300):
         lookups.append({"path": f"/api/v1/postcodes/{quote(code)}?index=latest"})
     for code in random.sample(codes, 60):
@@ -40,7 +42,7 @@ def requests(stack: Stack, codes: list[str]) -> tuple[list[dict], list[dict]]:
     lookups += [{"path": "/api/v1/postcodes", "method": "POST", "body": json.dumps(listed)}] * 10
     lookups += [{"path": path} for path in ("/", "/api/v1", "/download.json", "/api/v1/indices", "/-/health")]
     sql = "select nation, count(*) from small_areas group by nation"
-    free = [
+    free: list[Request] = [
         {"path": f"/census.json?sql={quote(sql)}&_shape=array"},
         {"path": "/census/soas_2001.csv?_size=50"},
         {"path": "/census/data_zones_2011.json?_size=20&_shape=array&_sort=name"},
@@ -53,7 +55,7 @@ def requests(stack: Stack, codes: list[str]) -> tuple[list[dict], list[dict]]:
     return [stack.answered(one) | one for one in lookups], [stack.answered(one) | one for one in free]
 
 
-def scale_up(one: Stack, two: Stack, wanted: list[dict], seconds: float) -> tuple[float, float, float]:
+def scale_up(one: Stack, two: Stack, wanted: list[Request], seconds: float) -> tuple[float, float, float]:
     """Answers a second of one worker and of two, and the median of their ratios, measured in turn."""
     rates = [
         [stack.sending(seconds, wanted, connections=8).found()["rate"] for stack in (one, two)] for _ in range(PAIRS)
@@ -71,21 +73,24 @@ def main() -> int:
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     codes = [row[0] for row in connection.execute("select postcode from postcodes where lsoa_2011 is not null")]
     connection.close()
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         one = Stack(database, folder / "one", folder / "one.txt", 1, LOG="discard")
         two = Stack(database, folder / "two", folder / "two.txt", 2, LOG="discard")
+        stacks = [one, two]
         try:
             asked = random.Random(7).sample(codes, 200)
-            heavy = [{"path": f"/census/imd_by_postcode?postcode={quote(code)}&index=latest"} for code in asked]
-            light = [{"path": f"/api/v1/postcodes/{quote(code)}?index=latest"} for code in asked]
+            heavy: list[Request] = [
+                {"path": f"/census/imd_by_postcode?postcode={quote(code)}&index=latest"} for code in asked
+            ]
+            light: list[Request] = [{"path": f"/api/v1/postcodes/{quote(code)}?index=latest"} for code in asked]
             each = max(1.0, min(5.0, SECONDS / 20))
             print(f"the whole stack, {len(codes):,} postcodes; one worker and two behind Caddy, 8 connections:")
             for what, wanted in (("pages of imd_by_postcode", heavy), ("lookups of the API", light)):
                 a, b, ratio = scale_up(one, two, wanted, each)
                 print(f"  {what}: {a:,.0f} and {b:,.0f} a second, {ratio:.2f} times (median of {PAIRS} pairs)")
             one.end()
-            one = None
+            stacks.remove(one)
             lookups, free = requests(two, codes)
             bears = two.sending(max(3, SECONDS / 60), lookups, connections=16).found()
             assert bears["failed"] == bears["wrong"] == 0, bears
@@ -113,14 +118,14 @@ def main() -> int:
                 end="",
             )
             print(f"{late:.0f} in the last")
-            failed = [told for told in found if told["failed"] or told["wrong"] or not told["sent"]]
+            failed: list[object] = [told for told in found if told["failed"] or told["wrong"] or not told["sent"]]
             if late - early > MOST_GROWTH:
                 failed.append({"memory": memory[:: max(1, len(memory) // 20)]})
             for told in failed:
                 print(f"soak: {told}", file=sys.stderr)
             return 1 if failed else 0
         finally:
-            for stack in filter(None, (one, two)):
+            for stack in stacks:
                 stack.end()
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import signal
 import sqlite3
 import ssl
@@ -14,11 +13,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
-from benchmarks.api import ROOT
-from benchmarks.client import Sending
-from serve_many import free_port
+from benchmarks.api import ROOT, matched
+from benchmarks.client import Request, Sending
+from serve_many import State, free_port
 
 UNVERIFIED = ssl.create_default_context()
 UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE  # a certificate of Caddy's own authority
@@ -51,8 +51,9 @@ class Stack:
             self.status(path)
 
     @property
-    def state(self) -> dict:
-        return json.loads((self.home / "state.json").read_text())
+    def state(self) -> State:
+        state: State = json.loads((self.home / "state.json").read_text())
+        return state
 
     @property
     def pids(self) -> list[int]:
@@ -75,21 +76,22 @@ class Stack:
 
     def status(self, path: str) -> int:
         try:
-            return self.ask(path).status
+            status: int = self.ask(path).status
         except OSError:
             return 0
+        return status
 
     def sql(self, sql: str) -> SimpleNamespace:
         return self.ask(f"/census.json?sql={quote(sql)}&_shape=array")
 
-    def lookups(self, count: int = 50) -> list[dict]:
+    def lookups(self, count: int = 50) -> list[Request]:
         """Requests for postcodes by the API and the canned query, each with the answer that is right now."""
         codes = self.postcodes(count)
         paths = [f"/api/v1/postcodes/{quote(code)}?fields=postcode,status,index_id,decile,edition" for code in codes]
         paths += [f"/census/imd_by_postcode.json?postcode={quote(code)}&_shape=array" for code in codes[: count // 5]]
         return [self.answered({"path": path}) for path in paths]
 
-    def list_of_lookups(self) -> dict:
+    def list_of_lookups(self) -> Request:
         """The same of a list that is posted."""
         return self.answered({"path": "/api/v1/postcodes", "method": "POST", "body": json.dumps(self.postcodes(50))})
 
@@ -97,13 +99,13 @@ class Stack:
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
             return [row[0] for row in connection.execute("select postcode from postcodes limit ?", (count,))]
 
-    def answered(self, request: dict) -> dict:
+    def answered(self, request: Request) -> Request:
         """The request with the status and body that are right now."""
         body = request.get("body", "").encode() or None
         answer = self.ask(request["path"], request.get("method", "GET"), body, **{"Content-Type": "application/json"})
-        return request | {"statuses": [answer.status], "bodies": [hashlib.sha256(answer.body).hexdigest()]}
+        return {**request, "statuses": [answer.status], "bodies": [hashlib.sha256(answer.body).hexdigest()]}
 
-    def sending(self, seconds: float, requests: list[dict] | None = None, **more) -> Sending:
+    def sending(self, seconds: float, requests: list[Request] | None = None, **more: Any) -> Sending:
         return Sending(self.port, seconds, requests or self.lookups(), **more)
 
     def settled(self) -> None:
@@ -125,4 +127,4 @@ class Stack:
 
 
 def rss_anon(pid: int) -> float:
-    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+    return int(matched(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024

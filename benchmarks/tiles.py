@@ -10,9 +10,10 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import quote
 
-from benchmarks.api import ROOT, load, ratio, served
+from benchmarks.api import ROOT, Load, load, ratio, served
 from serve_many import free_port
 from sources import boundaries
+from sources.rows import Row
 
 CONNECTIONS = 16
 
@@ -45,7 +46,7 @@ def main(folder: Path, seconds: float) -> None:
         (folder / name).write_text("".join(f"{path}\t\n" for path in paths))
         return folder / name
 
-    def addresses(tiles: list[tuple]) -> list[str]:
+    def addresses(tiles: list[Row]) -> list[str]:
         return [f"/tiles/{layer}/{zoom}/{x}/{(1 << zoom) - 1 - y}.pbf" for layer, zoom, x, y, _ in tiles]
 
     asked = {
@@ -56,7 +57,7 @@ def main(folder: Path, seconds: float) -> None:
     sizes = {"tiles of zooms 4 to 12": mixed, "tiles of zoom 12": nearest}
     port = free_port()
     command = [Path(sys.executable).with_name("datasette"), ROOT, "--host", "127.0.0.1", "--port", port]
-    took: dict[str, list] = {name: [] for name in asked}
+    took: dict[str, list[Load]] = {name: [] for name in asked}
     rounds = max(2, round(seconds / len(asked)))
     with served(command, port, "/-/versions.json"):
         for _ in range(rounds):

@@ -9,6 +9,7 @@ from pathlib import Path
 import datasette
 from datasette import hookimpl
 from datasette.utils import StartupError
+from jinja2 import Environment
 from jinja2.ext import Extension
 
 TEMPLATES = Path(datasette.__file__).parent / "templates"
@@ -54,7 +55,7 @@ class Accessible(Extension):
 
 
 @hookimpl
-def prepare_jinja2_environment(env):
+def prepare_jinja2_environment(env: Environment) -> None:
     env.add_extension(Accessible)
     for name in CHANGES:
         env.get_template(f"default:{name}")

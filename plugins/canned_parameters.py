@@ -5,8 +5,11 @@ and 200. Here that is 400, and the error names those that there are.
 """
 
 import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from datasette import hookimpl
+from datasette.utils.asgi import Request
 from datasette.views.base import DatasetteError
 from datasette.views.database import QueryView
 
@@ -19,18 +22,20 @@ OF_DATASETTE = frozenset(
 """What Datasette 0.65 reads of the request for any query (views/database.py, views/base.py, renderer.py), and `_extra`,
 which datasette-cluster-map sends for Datasette 1.0."""
 
+Data = Callable[..., Awaitable[Any]]
+
 
 @hookimpl
-def startup():
+def startup() -> None:
     if not hasattr(QueryView.data, "__wrapped__"):
         QueryView.data = refuse_undeclared(QueryView.data)
 
 
-def refuse_undeclared(data):
+def refuse_undeclared(data: Data) -> Data:
     """Wrap the method `data` of Datasette's view of queries."""
 
     @functools.wraps(data)
-    async def wrapped(self, request, sql, *arguments, **options):
+    async def wrapped(self: QueryView, request: Request, sql: str, *arguments: Any, **options: Any) -> Any:
         name = options.get("canned_query")
         given = {key: request.args[key] for key in request.args if key not in OF_DATASETTE}
         if name and (problem := undeclared(given, name, options.get("named_parameters") or ())):

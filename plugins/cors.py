@@ -6,22 +6,23 @@ errors, downloads and GraphQL. Answers carry no cookie and depend on none, so `*
 
 from datasette import hookimpl
 
+from api.asgi import App, Message, Receive, Scope, Send, Wrapper
 from api.web import CORS
 
 
 @hookimpl(trylast=True)  # the last to wrap is the outermost, so that what the others answer has the headers too
-def asgi_wrapper():
+def asgi_wrapper() -> Wrapper:
     return with_cors
 
 
-def with_cors(app):
+def with_cors(app: App) -> App:
     """The ASGI application `app` with CORS headers on every answer; it answers preflight requests itself."""
 
-    async def wrapped(scope, receive, send):
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await app(scope, receive, send)
 
-        async def send_allowed(message):
+        async def send_allowed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [
                     (name, value)

@@ -6,27 +6,33 @@ as its last line, after a 200; here it is 503, for which `whole.py` leaves the t
 """
 
 import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from datasette import hookimpl
 from datasette.database import QueryInterrupted
-from datasette.utils.asgi import AsgiStream
+from datasette.utils.asgi import AsgiStream, AsgiWriter, Request
 from datasette.views.base import DatasetteError, DataView
+
+AsCsv = Callable[..., Awaitable[Any]]
+StreamFn = Callable[[AsgiWriter], Awaitable[None]]
 
 
 @hookimpl
-def startup():
+def startup() -> None:
     if not hasattr(DataView.as_csv, "__wrapped__"):
         DataView.as_csv = honest(DataView.as_csv)
 
 
-def honest(as_csv):
+def honest(as_csv: AsCsv) -> AsCsv:
     """The method `as_csv` of Datasette's views, with failures as DatasetteError."""
 
     @functools.wraps(as_csv)
-    async def wrapped(self, request, *arguments):
-        data, failures = self.data, []
+    async def wrapped(self: DataView, request: Request, *arguments: object) -> Any:
+        data = self.data
+        failures: list[Exception] = []
 
-        async def checked(*given, **named):
+        async def checked(*given: object, **named: object) -> object:
             try:
                 told = await data(*given, **named)
             except Exception as error:
@@ -49,10 +55,10 @@ def honest(as_csv):
     return wrapped
 
 
-def to_the_end(stream_fn, failures: list[Exception]):
+def to_the_end(stream_fn: StreamFn, failures: list[Exception]) -> StreamFn:
     """The writing of a CSV, with what failed meanwhile as DatasetteError."""
 
-    async def wrapped(writer):
+    async def wrapped(writer: AsgiWriter) -> None:
         await stream_fn(writer)
         if failures:
             text = "The table could not be read to its end just now; it is whole at /download."

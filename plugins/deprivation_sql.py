@@ -6,6 +6,8 @@ them; null for an unknown index, what is not a rank of it, or a q that is not 2 
 `select imd_quantile('wales_2019', imd_rank, 3) from imd_wales_2019` gives thirds.
 """
 
+import sqlite3
+
 from datasette import hookimpl
 
 import sources
@@ -15,13 +17,13 @@ INDICES = {p.index.id: p.index for p in sources.publications() if p.index}
 
 
 @hookimpl
-def prepare_connection(conn):
+def prepare_connection(conn: sqlite3.Connection) -> None:
     conn.create_function("imd_quantile", 3, imd_quantile, deterministic=True)
 
 
 def imd_quantile(index_id: str | None, rank: float | None, q: int | None) -> int | None:
     """The band of `rank` among `q`, None where there is none. Parameters of a web query are text: '5' is 5."""
-    index = INDICES.get(index_id)
+    index = None if index_id is None else INDICES.get(index_id)
     try:
         bands = _number(q)
         if index is None or bands != int(bands):

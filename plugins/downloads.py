@@ -7,10 +7,13 @@ are never given. /download.json has the list with size, SHA-256 and licence.
 from pathlib import Path
 
 from datasette import hookimpl
-from datasette.utils.asgi import NotFound, Response, asgi_send_file
+from datasette.app import Datasette
+from datasette.utils.asgi import NotFound, Request, Response, asgi_send_file
 
+from api.asgi import Links, Routes, Send
 from sources import downloads
 from sources.database import ATTRIBUTIONS
+from sources.rows import Record
 
 NONE = (
     "There are no downloads beside this database: build_db.py makes them with a census.db."
@@ -19,7 +22,7 @@ NONE = (
 
 
 @hookimpl
-def register_routes():
+def register_routes() -> Routes:
     return [
         (r"^/download$", page),
         (r"^/download\.json$", listing),
@@ -28,11 +31,11 @@ def register_routes():
 
 
 @hookimpl
-def menu_links(datasette):
+def menu_links(datasette: Datasette) -> Links:
     return [{"href": datasette.urls.path("/download"), "label": "Downloads"}]
 
 
-async def manifest(datasette) -> tuple[Path | None, dict]:
+async def manifest(datasette: Datasette) -> tuple[Path | None, downloads.Manifest]:
     """The folder of this database's files, and its manifest, as `sources.downloads.listed` gives it."""
     census = datasette.databases.get("census")
     if census is None or census.path is None:
@@ -42,7 +45,7 @@ async def manifest(datasette) -> tuple[Path | None, dict]:
     return downloads.folder_of(path, digest), downloads.listed(path, digest)
 
 
-async def described(datasette) -> list[dict]:
+async def described(datasette: Datasette) -> list[Record]:
     """For each table: name, title, rows, licence, attributions, files."""
     tables = []
     _, listed = await manifest(datasette)
@@ -63,14 +66,14 @@ async def described(datasette) -> list[dict]:
     return tables
 
 
-async def page(datasette, request):
+async def page(datasette: Datasette, request: Request) -> Response:
     tables = await described(datasette)
     census = datasette.databases.get("census")
     context = {"tables": tables, "no_downloads": NONE, "whole": census and not census.is_mutable and census.size}
     return Response.html(await datasette.render_template("downloads.html", context, request=request))
 
 
-async def listing(datasette, request):
+async def listing(datasette: Datasette, request: Request) -> Response:
     tables = await described(datasette)
     for table in tables:
         for file in table["files"]:
@@ -78,12 +81,12 @@ async def listing(datasette, request):
     return Response.json(tables if tables else {"error": NONE}, status=200 if tables else 404)
 
 
-async def download(datasette, request, send):
+async def download(datasette: Datasette, request: Request, send: Send) -> None:
     folder, listed = await manifest(datasette)
     name = request.url_vars["file"]
     table = name.split(".")[0]
-    file = listed.get(table, {}).get("files", {}).get(name)
-    if file is None:
+    file = listed[table]["files"].get(name) if table in listed else None
+    if file is None or folder is None:
         raise NotFound(f"There is no download {name}; /download lists them." if listed else NONE)
     etag = f'"{file["sha256"]}"'
     licence_url = datasette.table_metadata("census", table).get("license_url")
@@ -93,10 +96,11 @@ async def download(datasette, request, send):
         "link": f'<{licence_url}>; rel="license"',
     }
     if etag in request.headers.get("if-none-match", ""):
-        return await Response("", status=304, headers=headers).asgi_send(send)
-    if request.method == "HEAD":
+        await Response("", status=304, headers=headers).asgi_send(send)
+    elif request.method == "HEAD":
         headers |= {"content-length": str(file["bytes"])}
-        return await Response("", headers=headers, content_type="application/gzip").asgi_send(send)
-    return await asgi_send_file(
-        send, folder / name, filename=name, content_type="application/gzip", chunk_size=1 << 18, headers=headers
-    )
+        await Response("", headers=headers, content_type="application/gzip").asgi_send(send)
+    else:
+        await asgi_send_file(
+            send, folder / name, filename=name, content_type="application/gzip", chunk_size=1 << 18, headers=headers
+        )

@@ -10,56 +10,72 @@ another table 20, times the rows that it is asked for), and one that takes longe
 import asyncio
 import contextlib
 import json
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs
 
 import datasette_graphql
 from datasette import hookimpl
+from datasette.app import Datasette
 from datasette.plugins import pm
 from datasette_graphql.utils import schema_for_database_via_cache
 from graphql import GraphQLError, get_introspection_query, parse
-from graphql.language import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, IntValueNode, VariableNode
+from graphql.language import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    VariableNode,
+)
+
+from api.asgi import App, Message, Receive, Scope, Send, Wrapper
+from sources.rows import Record
 
 LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
 MOST_ROWS = 1000  # what Datasette gives at once
 LOOKUP = 20
 INSIDE_A_LIST = {"nodes", "edges", "node", "pageInfo", "totalCount"}
 
+Selecting = FieldNode | InlineFragmentNode | FragmentDefinitionNode | OperationDefinitionNode
+
 
 @hookimpl
-def startup(datasette):
+def startup(datasette: Datasette) -> None:
     if not _config(datasette).get("enabled", True) and pm.is_registered(datasette_graphql):
         pm.unregister(datasette_graphql)  # so that no menu leads to it; Datasette may know its routes already
 
 
 @hookimpl
-def asgi_wrapper(datasette):
-    limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}
-    if not _config(datasette).get("enabled", True):
-        limits = None
+def asgi_wrapper(datasette: Datasette) -> Wrapper:
+    limits: dict[str, int] | None = None
+    if _config(datasette).get("enabled", True):
+        limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}
     path = _config(datasette).get("path", "/graphql")  # datasette-graphql's own setting
     return limited(path, limits, lambda name: schema_for_database_via_cache(datasette, database=name))
 
 
-def _config(datasette) -> dict:
-    return datasette.plugin_config("datasette-graphql") or {}
+def _config(datasette: Datasette) -> Record:
+    config: Record = datasette.plugin_config("datasette-graphql") or {}
+    return config
 
 
-def limited(graphql: str, limits: dict[str, int] | None, prepare):
+def limited(graphql: str, limits: dict[str, int] | None, prepare: Callable[[str | None], Awaitable[object]]) -> Wrapper:
     """An ASGI wrapper that answers 413, 400 or 503 to a GraphQL request that is too large, malformed or slow.
 
     graphql: the path that GraphQL answers at. limits: as LIMITS; with None, GraphQL is off and answers 404.
     prepare: makes the schema of a database, which takes half a second once and is no request's fault.
     """
 
-    def wrap(app):
-        async def wrapped(scope, receive, send):
+    def wrap(app: App) -> App:
+        async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             path = scope.get("path", "")
             if scope["type"] == "http" and (path == graphql or path.startswith(graphql + "/")):
                 await answer(scope, receive, send)
             else:
                 await app(scope, receive, send)
 
-        async def answer(scope, receive, send):
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if limits is None:
                 return await refuse(send, 404, "GraphQL is switched off here.")
             body, size, more = [], len(scope.get("query_string", b"")), True
@@ -81,12 +97,12 @@ def limited(graphql: str, limits: dict[str, int] | None, prepare):
                 )
             with contextlib.suppress(KeyError):  # no such database: Datasette says so
                 await prepare(scope["path"].removeprefix(graphql).strip("/").removesuffix(".graphql") or None)
-            messages = []
+            messages: list[Message] = []
 
-            async def receive_whole():
+            async def receive_whole() -> Message:
                 return {"type": "http.request", "body": whole, "more_body": False}
 
-            async def keep(message):
+            async def keep(message: Message) -> None:
                 messages.append(message)
 
             try:
@@ -105,7 +121,7 @@ def limited(graphql: str, limits: dict[str, int] | None, prepare):
     return wrap
 
 
-def query_of(query_string: bytes, body: bytes) -> tuple[str, dict]:
+def query_of(query_string: bytes, body: bytes) -> tuple[str, Record]:
     """The query and its variables, from a request's body or query string. Raises ValueError for what is neither."""
     if body:
         asked = json.loads(body)
@@ -123,7 +139,7 @@ def query_of(query_string: bytes, body: bytes) -> tuple[str, dict]:
     return query, variables
 
 
-def cost(query: str, variables: dict, most: int) -> int:
+def cost(query: str, variables: Record, most: int) -> int:
     """What `query` could cost: each value 1, each lookup of a table 20, times the rows. Counting stops above `most`."""
     if not query.strip():
         return 0
@@ -131,7 +147,7 @@ def cost(query: str, variables: dict, most: int) -> int:
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     total = 0
 
-    def count(node, rows: int, inside: tuple[str, ...]) -> None:
+    def count(node: Selecting, rows: int, inside: tuple[str, ...]) -> None:
         nonlocal total
         for field in node.selection_set.selections if node.selection_set else ():
             if total > most:
@@ -141,8 +157,10 @@ def cost(query: str, variables: dict, most: int) -> int:
                 total += 1
                 if name in fragments and name not in inside:
                     count(fragments[name], rows, (*inside, name))
-            elif not isinstance(field, FieldNode):
+            elif isinstance(field, InlineFragmentNode):
                 count(field, rows, inside)
+            elif not isinstance(field, FieldNode):
+                continue  # there is no other kind
             elif field.name.value.startswith("__"):
                 total += rows
                 if field.selection_set and not introspection_paths(field, fragments) <= STANDARD:
@@ -169,19 +187,22 @@ def cost(query: str, variables: dict, most: int) -> int:
         return 10  # datasette-graphql's own
 
     for definition in document.definitions:
-        if not isinstance(definition, FragmentDefinitionNode):
+        if isinstance(definition, OperationDefinitionNode):
             count(definition, 1, ())
+        elif not isinstance(definition, FragmentDefinitionNode):
+            raise ValueError("it defines a schema and asks for nothing")
     return total
 
 
-def introspection_paths(field: FieldNode, fragments: dict) -> set[tuple[str, ...]]:
+def introspection_paths(field: FieldNode, fragments: Mapping[str, FragmentDefinitionNode]) -> set[tuple[str, ...]]:
     """The paths of fields below `field` (__schema or __type). Raises ValueError for aliases and for far too many.
 
     Without aliases a field that is asked for again is answered once, so a subset of the standard query costs no more.
     """
-    paths, steps = set(), 0
+    paths: set[tuple[str, ...]] = set()
+    steps = 0
 
-    def walk(node, path: tuple[str, ...], inside: tuple[str, ...]) -> None:
+    def walk(node: Selecting, path: tuple[str, ...], inside: tuple[str, ...]) -> None:
         nonlocal steps
         for found in node.selection_set.selections if node.selection_set else ():
             steps += 1
@@ -191,8 +212,10 @@ def introspection_paths(field: FieldNode, fragments: dict) -> set[tuple[str, ...
                 name = found.name.value
                 if name in fragments and name not in inside:
                     walk(fragments[name], path, (*inside, name))
-            elif not isinstance(found, FieldNode):
+            elif isinstance(found, InlineFragmentNode):
                 walk(found, path, inside)
+            elif not isinstance(found, FieldNode):
+                continue  # there is no other kind
             elif found.alias:
                 raise ValueError("introspection with aliases is not answered")
             elif found.name.value != "__typename":
@@ -208,14 +231,15 @@ def _standard() -> set[tuple[str, ...]]:
     text = get_introspection_query(**dict.fromkeys((*options, "input_value_deprecation"), True))
     document = parse(text, no_location=True)
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-    [operation] = [d for d in document.definitions if not isinstance(d, FragmentDefinitionNode)]
-    return introspection_paths(operation.selection_set.selections[0], fragments)
+    [operation] = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    [schema] = [field for field in operation.selection_set.selections if isinstance(field, FieldNode)]
+    return introspection_paths(schema, fragments)
 
 
 STANDARD = _standard()
 
 
-async def refuse(send, status: int, problem: str) -> None:
+async def refuse(send: Send, status: int, problem: str) -> None:
     """Sends `problem` as GraphQL clients read errors."""
     body = json.dumps({"errors": [{"message": problem}]}).encode()
     headers = [(b"content-type", b"application/json; charset=utf-8")]

@@ -6,7 +6,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.app import Datasette
+from datasette.utils.asgi import Request, Response
+
+from api.asgi import Links, Routes
 
 HOUSE = Path(__file__).resolve().parent.parent
 MISSING = "The guide has no such page."
@@ -14,20 +17,20 @@ NOT_MADE = "The guide is not made here: make docs makes it, and make serve does 
 
 
 @hookimpl
-def register_routes():
+def register_routes() -> Routes:
     return [(r"^/guide$", to_guide), (r"^/guide/(?P<path>.*)$", page)]
 
 
 @hookimpl
-def menu_links(datasette):
+def menu_links(datasette: Datasette) -> Links:
     return [{"href": datasette.urls.path("/guide/"), "label": "Guide"}]
 
 
-async def to_guide(datasette):
+async def to_guide(datasette: Datasette) -> Response:
     return Response.redirect(datasette.urls.path("/guide/"), status=301)
 
 
-async def page(datasette, request):
+async def page(datasette: Datasette, request: Request) -> Response:
     """A file of the guide; a folder's index.html for the folder."""
     folder = Path(os.environ.get("GUIDE") or HOUSE / "site").resolve()
     try:

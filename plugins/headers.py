@@ -10,17 +10,22 @@
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from datasette import __version__, hookimpl
+from datasette.app import Datasette
 
 from api import maps
+from api.asgi import App, Headers, Message, Receive, Scope, Send, WhenStarted, Wrapper
 from api.web import CODE, header
 
 HOUSE = Path(__file__).resolve().parent.parent
 SHOWN = [path for room in ("pages", "plugins", "templates", "static") for path in sorted((HOUSE / room).glob("*.*"))]
-PAGES = hashlib.sha256(b"".join(path.read_bytes() for path in SHOWN) + f"{CODE}{__version__}".encode()).hexdigest()[:8]
+PAGES = hashlib.sha256(b"".join(path.read_bytes() for path in SHOWN) + f"{CODE!r}{__version__}".encode()).hexdigest()[
+    :8
+]
 
 ALWAYS = (
     (b"referrer-policy", b"strict-origin"),
@@ -42,8 +47,8 @@ KEPT = b"public, max-age=3600"
 
 
 @hookimpl
-def startup(datasette):
-    async def read():
+def startup(datasette: Datasette) -> WhenStarted:
+    async def read() -> None:
         census = datasette.databases.get("census")
         if census is not None and await census.table_exists("edition"):
             [digest] = (await census.execute("select digest from edition")).first()
@@ -55,14 +60,14 @@ def startup(datasette):
 
 
 @hookimpl
-def asgi_wrapper(datasette):
+def asgi_wrapper(datasette: Datasette) -> Wrapper:
     tiles = (datasette.plugin_config("datasette-cluster-map") or {}).get("tile_layer", "")
     graphql = (datasette.plugin_config("datasette-graphql") or {}).get("path", "/graphql")
     base_url = datasette.setting("base_url").rstrip("/")
-    return with_headers(base_url, graphql, urlsplit(tiles), lambda: getattr(datasette, "_census_etag", None))
+    return with_headers(base_url, graphql, urlsplit(str(tiles)), lambda: getattr(datasette, "_census_etag", None))
 
 
-def with_headers(base_url: str, graphql: str, tiles, etag_now):
+def with_headers(base_url: str, graphql: str, tiles: SplitResult, etag_now: Callable[[], bytes | None]) -> Wrapper:
     """An ASGI wrapper that does what stands above.
 
     graphql: the path of its page, whose editor evaluates texts. tiles: where map tiles come from, as urlsplit gives it.
@@ -78,15 +83,15 @@ def with_headers(base_url: str, graphql: str, tiles, etag_now):
     # MapLibre draws in workers made from its own text, and fetches the tiles of a background as data.
     of_map = own + f"; worker-src blob:; connect-src {images.replace(' data:', '')}".encode()
 
-    def policy_of(path: str, headers: list) -> bytes:
+    def policy_of(path: str, headers: Headers) -> bytes:
         if not any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers):
             return b"default-src 'none'; frame-ancestors 'none'"
         if path == graphql or path.startswith(graphql + "/"):
             return graphiql
         return of_map if path == MAP else own if is_own(path) else others
 
-    def wrap(app):
-        async def wrapped(scope, receive, send):
+    def wrap(app: App) -> App:
+        async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 return await app(scope, receive, send)
             path = scope["path"].removeprefix(base_url) or "/"
@@ -97,7 +102,7 @@ def with_headers(base_url: str, graphql: str, tiles, etag_now):
                 await send({"type": "http.response.start", "status": 304, "headers": headers})
                 return await send({"type": "http.response.body", "body": b""})
 
-            async def send_with_headers(message):
+            async def send_with_headers(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     kept = [(n, v) for n, v in message.get("headers", ()) if n.lower() not in REPLACED]
                     kept += [*ALWAYS, (b"content-security-policy", policy_of(path, kept))]
@@ -128,7 +133,7 @@ def keepable(path: str) -> bool:
     return not path.startswith(("/-/", "/static/", "/download/", "/guide", "/map/"))
 
 
-def without_secrets(scope: dict) -> tuple[dict, bool]:
+def without_secrets(scope: Scope) -> tuple[Scope, bool]:
     """The scope without cookies, Authorization and `_ttl`; and whether its query string has SQL of one's own."""
     kept = [(n, v) for n, v in scope["headers"] if n.lower() not in (b"cookie", b"authorization")]
     query = scope.get("query_string", b"")

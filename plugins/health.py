@@ -11,7 +11,11 @@ import signal
 import sqlite3
 
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.app import Datasette
+from datasette.utils.asgi import Request, Response
+
+from api.asgi import Routes, WhenStarted
+from sources.rows import Record
 
 LOADED = "select publication, edition from publications where status not in ('left out', 'not loaded')"
 NOT_KEPT = {"cache-control": "no-store"}
@@ -32,8 +36,8 @@ LISTS = "lsoas_2011 lsoas_2021 data_zones_2011 soas_2001 local_authorities green
 
 
 @hookimpl
-def startup(datasette):
-    async def read():
+def startup(datasette: Datasette) -> WhenStarted:
+    async def read() -> None:
         datasette._draining = False
         with contextlib.suppress(ValueError):  # not the main thread, as in tests
             signal.signal(signal.SIGUSR1, lambda *_: setattr(datasette, "_draining", True))
@@ -45,22 +49,22 @@ def startup(datasette):
 
 
 @hookimpl
-def register_routes():
+def register_routes() -> Routes:
     return [(r"^/-/health$", health), (r"^/-/ready$", ready), (r"^/robots\.txt$", robots)]
 
 
-async def health():
+async def health() -> Response:
     return Response.json({"ok": True}, headers=NOT_KEPT)
 
 
-async def ready(datasette, request):
+async def ready(datasette: Datasette, request: Request) -> Response:
     status, told = 200, state(datasette, request.args.get("digest") or "", request.args.get("stopping") == "1")
     if told.get("reason"):
         status = 503
     return Response.json({"ready": status == 200, **told}, status=status, headers=NOT_KEPT)
 
 
-def state(datasette, expected: str, stopping: bool) -> dict:
+def state(datasette: Datasette, expected: str, stopping: bool) -> Record:
     """The digest, hash and editions of the database, and the `reason` where it is not ready to answer from it.
 
     stopping: whether a server that is about to stop is ready.
@@ -86,6 +90,6 @@ def state(datasette, expected: str, stopping: bool) -> dict:
     return told
 
 
-async def robots(datasette):
+async def robots(datasette: Datasette) -> Response:
     lists = "\n".join(f"Allow: {datasette.urls.path(f'/census/{name}')}$" for name in LISTS)
     return Response.text(ROBOTS.format(lists=lists), headers={"cache-control": "public, max-age=86400"})

@@ -4,14 +4,16 @@ import copy
 import sys
 
 from datasette import hookimpl
+from datasette.app import Datasette
 
+from api.asgi import WhenStarted
 from sources import hosting
 from sources.publication import SourceError
 
 
 @hookimpl
-def startup(datasette):
-    async def add():
+def startup(datasette: Datasette) -> WhenStarted:
+    async def add() -> None:
         database = datasette.databases.get("census")
         if database is None:
             return

@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 from datasette import hookimpl
+from datasette.app import Datasette
 from datasette.inspect import inspect_hash
+
+from sources.rows import Record
 
 
 @hookimpl
-def startup(datasette):
+def startup(datasette: Datasette) -> None:
     for name, described in list((datasette.inspect_data or {}).items()):
         database = datasette.databases.get(name)
         if database is None or database.path is None or fits(Path(database.path), described):
@@ -23,6 +26,6 @@ def startup(datasette):
         database.cached_hash = database.cached_size = database._cached_table_counts = None
 
 
-def fits(path: Path, described: dict) -> bool:
+def fits(path: Path, described: Record) -> bool:
     """Whether the file `path` has the size and SHA-256 that `described`, an entry of inspect-data.json, gives."""
     return path.stat().st_size == described.get("size") and inspect_hash(path) == described.get("hash")

@@ -10,19 +10,22 @@ from functools import cache
 from pathlib import Path
 
 from datasette import hookimpl
-from datasette.utils.asgi import NotFound, Response
+from datasette.app import Datasette
+from datasette.utils.asgi import NotFound, Request, Response
+
+from api.asgi import Routes
 
 FILES = {"maplibre-gl.js": "text/javascript; charset=utf-8", "maplibre-gl.css": "text/css; charset=utf-8"}
 
 
 @hookimpl
-def startup(datasette):
+def startup(datasette: Datasette) -> None:
     files = library()
     datasette._census_map_program = files["maplibre-gl.js"][1] if len(files) == len(FILES) else None
 
 
 @hookimpl
-def register_routes():
+def register_routes() -> Routes:
     return [(r"^/map/(?P<file>maplibre-gl\.(?:js|css))$", script)]
 
 
@@ -38,7 +41,7 @@ def library() -> dict[str, tuple[str, str]]:
     return {name: (text, version) for name, text in texts.items()}
 
 
-async def script(request):
+async def script(request: Request) -> Response:
     if request.url_vars["file"] not in library():
         raise NotFound("The program of the map is not installed: make map does it.")
     text, version = library()[request.url_vars["file"]]

@@ -3,19 +3,25 @@
 Notices are that the database is an extract and, on a table's page, that its publication was left out.
 """
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from datasette import hookimpl
+from datasette.app import Datasette
+from datasette.database import Database
 
 from sources import downloads
 from sources.database import ATTRIBUTIONS
+from sources.rows import Record
 
 RANKED = ("rank", "decile", "quintile", "quantile")
 
 
 @hookimpl
-def extra_template_vars(datasette, table, columns):
-    async def variables():
+def extra_template_vars(
+    datasette: Datasette, table: str | None, columns: list[str] | None
+) -> Callable[[], Awaitable[Record]]:
+    async def variables() -> Record:
         census = datasette.databases.get("census")
         if census is None:
             return {"notices": ["There is no census.db yet: build one with build_db.py."]}
@@ -24,12 +30,13 @@ def extra_template_vars(datasette, table, columns):
         known = datasette._census_notices
         if table not in known or census.is_mutable:
             known[table] = await told_of(census, table)
-        return known[table] | {"ranked": any(column.endswith(RANKED) for column in columns or ())}
+        shown: Record = known[table] | {"ranked": any(column.endswith(RANKED) for column in columns or ())}
+        return shown
 
     return variables
 
 
-async def told_of(census, table: str | None) -> dict:
+async def told_of(census: Database, table: str | None) -> Record:
     """What is said beside the figures of `table`, None elsewhere; it does not change with an immutable database."""
     told = await census.execute("select edition_notes.edition, edition.digest from edition_notes, edition")
     edition, digest = told.first()
@@ -41,7 +48,7 @@ async def told_of(census, table: str | None) -> dict:
     }
 
 
-async def notices_of(census, table: str | None) -> list[str]:
+async def notices_of(census: Database, table: str | None) -> list[str]:
     """The notices for a page, a sentence each; `table` is the page's table, None elsewhere."""
     found = []
     for scope, authorities, directory in await census.execute("select scope, authorities, directory from edition"):
@@ -60,7 +67,7 @@ async def notices_of(census, table: str | None) -> list[str]:
     return found
 
 
-async def attributions_of(census, table: str | None) -> list[str]:
+async def attributions_of(census: Database, table: str | None) -> list[str]:
     """The attributions and conditions of the publications that feed `table`; none elsewhere, as rows of queries do."""
     if table is None:
         return []

@@ -8,30 +8,39 @@ beside them.
 import asyncio
 import csv
 import io
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 from urllib.parse import quote, unquote
 
 import orjson
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.app import Datasette
+from datasette.utils.asgi import Request, Response
+from jinja2 import Environment
 
 from api import maps
+from api.asgi import Links, Routes
 from api.lookup import Lookup
 from api.v1 import V1
 from api.web import origin, undeclared
 from pages import charts, search
-from pages.places import COLUMNS, Places, Unknown
+from pages.places import COLUMNS, Page, Places, Unknown
 from sources import deprivation
+from sources.rows import Record
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 MAPPED = ("uk_latest", "uk_2011")
 MEASURES = ("idaci", *deprivation.DOMAINS)
 ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health-geography": Places.health_geography}
 
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
 
 @hookimpl
-def register_routes():
+def register_routes() -> Routes:
     rooms = "|".join(ROOMS)
     return [
         (r"^/$", home),
@@ -46,7 +55,7 @@ def register_routes():
 
 
 @hookimpl
-def menu_links(datasette):
+def menu_links(datasette: Datasette) -> Links:
     return [
         {"href": datasette.urls.path("/map"), "label": "Map"},
         {"href": datasette.urls.path("/spreadsheet"), "label": "Add figures to a spreadsheet"},
@@ -54,7 +63,7 @@ def menu_links(datasette):
 
 
 @hookimpl
-def prepare_jinja2_environment(env):
+def prepare_jinja2_environment(env: Environment) -> None:
     env.filters["number"] = charts.number
     env.filters["percent"] = charts.percent
 
@@ -62,8 +71,9 @@ def prepare_jinja2_environment(env):
 class Readers:
     """What reads for the pages: `places` on the thread of the server, `in_thread` on one of its own."""
 
-    def __init__(self, datasette):
-        self.places = self._many = None
+    def __init__(self, datasette: Datasette):
+        self.places: Places | None = None
+        self._many: Places | None = None
         self._thread = ThreadPoolExecutor(1)
         api = datasette._census_api
         if api.v1 is not None:
@@ -73,18 +83,21 @@ class Readers:
             self._many = Places(V1(lookup), maps.another(datasette))
 
     @staticmethod
-    def of(datasette) -> "Readers":
+    def of(datasette: Datasette) -> "Readers":
         """Those of `datasette`, made once."""
         if not hasattr(datasette, "_census_readers"):
             datasette._census_readers = Readers(datasette)
-        return datasette._census_readers
+        readers: Readers = datasette._census_readers
+        return readers
 
-    async def in_thread(self, function, *arguments):
+    async def in_thread(self, function: Callable[[Places, *Arguments], Result], *arguments: *Arguments) -> Result:
         """The result of `function` (a method of Places, or one that takes them first) with `arguments`."""
+        if self._many is None:
+            raise LookupError(NO_DATABASE)
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, self._many, *arguments)
 
 
-async def show(datasette, request, template: str, shown: dict, status: int = 200) -> Response:
+async def show(datasette: Datasette, request: Request, template: str, shown: Record, status: int = 200) -> Response:
     """A page. Its addresses to copy begin as that of the request does."""
     base = origin(request.scope, datasette.setting("force_https_urls")) + datasette.urls.path("").rstrip("/")
     tiles = datasette.plugin_config("datasette-cluster-map")
@@ -92,19 +105,19 @@ async def show(datasette, request, template: str, shown: dict, status: int = 200
     return Response.html(html, status=status)
 
 
-async def show_page(datasette, request, page) -> Response:
+async def show_page(datasette: Datasette, request: Request, page: Page) -> Response:
     """What `Places` gave, or where it says that the page is."""
     if page.moved:
         return Response.redirect(datasette.urls.path(page.moved), status=page.status)
     return await show(datasette, request, page.template, page.shown, page.status)
 
 
-async def missing(datasette, request, message: str, status: int = 404) -> Response:
+async def missing(datasette: Datasette, request: Request, message: str, status: int = 404) -> Response:
     """The page of what is not there."""
     return await show(datasette, request, "no_place.html", {"message": message}, status)
 
 
-async def home(datasette, request):
+async def home(datasette: Datasette, request: Request) -> Response:
     """The first page. Datasette's own counts every table before it is shown; this one reads what it lists."""
     lookup = (places := Readers.of(datasette).places) and places.lookup
     shown = {
@@ -115,14 +128,14 @@ async def home(datasette, request):
     return await show(datasette, request, "index.html", shown)
 
 
-async def postcode(datasette, request):
+async def postcode(datasette: Datasette, request: Request) -> Response:
     readers = Readers.of(datasette)
     if readers.places is None:
         return await missing(datasette, request, NO_DATABASE, 503)
     return await show_page(datasette, request, readers.places.postcode(unquote(request.url_vars["text"])))
 
 
-async def place(datasette, request):
+async def place(datasette: Datasette, request: Request) -> Response:
     readers = Readers.of(datasette)
     if readers.places is None:
         return await missing(datasette, request, NO_DATABASE, 503)
@@ -134,7 +147,7 @@ async def place(datasette, request):
     return await show_page(datasette, request, page)
 
 
-async def areas(datasette, request):
+async def areas(datasette: Datasette, request: Request) -> Response:
     """The areas of a place, or the nearest to an area, in one index: CSV, or JSON as the maps read it."""
     readers, code = Readers.of(datasette), unquote(request.url_vars["code"])
     if readers.places is None:
@@ -146,13 +159,14 @@ async def areas(datasette, request):
 
     def written(places: Places) -> tuple[str, str]:
         told = places.list_of(request.url_vars["room"], code, index)
-        of, rows = told.pop("index"), told.pop("areas")
+        of, rows = told["index"], told["areas"]
+        terms = {"licence": told["licence"], "attribution": told["attribution"], "edition": told["edition"]}
         if form == "json":
-            return of["id"], orjson.dumps({"index": of["id"], "title": of["title"], **told, "areas": rows}).decode()
+            return of["id"], orjson.dumps({"index": of["id"], "title": of["title"], **terms, "areas": rows}).decode()
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerow((*COLUMNS, *told))
-        writer.writerows((*row.values(), *told.values()) for row in rows)
+        writer.writerow((*COLUMNS, *terms))
+        writer.writerows((*row.values(), *terms.values()) for row in rows)
         return of["id"], text.getvalue()
 
     try:
@@ -165,7 +179,7 @@ async def areas(datasette, request):
     return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
 
 
-async def found(datasette, request):
+async def found(datasette: Datasette, request: Request) -> Response:
     """Where the box leads without JavaScript: to the page, or to a list of those that it may mean."""
     readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
     if readers.places is None:
@@ -180,7 +194,7 @@ async def found(datasette, request):
     return await show(datasette, request, "search.html", shown)
 
 
-async def suggest(datasette, request):
+async def suggest(datasette: Datasette, request: Request) -> Response:
     """What may be meant by what has been typed so far, as JSON."""
     readers, text = Readers.of(datasette), request.args.get("q") or ""
     if readers.places is None:
@@ -191,13 +205,13 @@ async def suggest(datasette, request):
     return Response.json([hit | {"address": datasette.urls.path(hit["address"])} for hit in search.as_json(hits)])
 
 
-async def spreadsheet(datasette, request):
+async def spreadsheet(datasette: Datasette, request: Request) -> Response:
     places = Readers.of(datasette).places
     shown = {"indices": places.lookup.indices if places else []}
     return await show(datasette, request, "spreadsheet.html", shown)
 
 
-async def map_(datasette, request):
+async def map_(datasette: Datasette, request: Request) -> Response:
     """The map and its list; with `q`, a redirect to the place on it, or to the page that lists what may be meant."""
     readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
     layer, measure = request.args.get("layer") or MAPPED[0], request.args.get("measure") or "imd"

@@ -6,12 +6,14 @@ postcode_problem(text): null where the text has the form of a postcode, otherwis
 Put them on the parameter, never on the column: `where postcode = normalise_postcode(:postcode)` uses the key.
 """
 
+import sqlite3
+
 from datasette import hookimpl
 
 from sources import postcode
 
 
 @hookimpl
-def prepare_connection(conn):
+def prepare_connection(conn: sqlite3.Connection) -> None:
     conn.create_function("normalise_postcode", 1, postcode.normalise, deterministic=True)
     conn.create_function("postcode_problem", 1, postcode.problem, deterministic=True)

@@ -18,23 +18,25 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
 
+from api.asgi import App, Receive, Scope, Send, Wrapper
+
 NOWHERE = open(os.devnull, "w")  # noqa: SIM115, for as long as the server runs
 
 
 @hookimpl
-def startup():
+def startup() -> None:
     silence()
 
 
 @hookimpl
-def asgi_wrapper():
+def asgi_wrapper() -> Wrapper:
     return without_access_log
 
 
-def without_access_log(app):
+def without_access_log(app: App) -> App:
     """The ASGI application `app`, at whose start uvicorn's access log loses its handlers: no line is even made."""
 
-    async def wrapped(scope, receive, send):
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             access = logging.getLogger("uvicorn.access")
             access.handlers.clear()
@@ -72,7 +74,8 @@ def print_where() -> None:
 
 def _without_exception(record: logging.LogRecord) -> bool:
     if record.exc_info:
-        record.msg, record.args = f"{record.msg} ({record.exc_info[0].__name__})", None
+        kind = record.exc_info[0]  # None where there is no exception to log
+        record.msg, record.args = f"{record.msg} ({kind.__name__ if kind else None})", None
         record.exc_info = record.exc_text = None
     return True
 

@@ -7,19 +7,21 @@ import json
 
 from datasette import hookimpl
 
+from api.asgi import App, Receive, Scope, Send, Wrapper
+
 READING = ("GET", "HEAD", "OPTIONS")
 ALSO_POST = ("/graphql",)
 
 
 @hookimpl
-def asgi_wrapper():
+def asgi_wrapper() -> Wrapper:
     return read_only
 
 
-def read_only(app):
+def read_only(app: App) -> App:
     """The ASGI application `app` behind a gate for methods."""
 
-    async def wrapped(scope, receive, send):
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await app(scope, receive, send)
         path = scope["path"]

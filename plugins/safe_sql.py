@@ -13,6 +13,7 @@ import re
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import datasette.database
 from datasette import hookimpl
@@ -64,31 +65,31 @@ FUNCTIONS = set(" ".join((OURS, DATASETTE, AGGREGATES, WINDOWS, SCALARS, DATES, 
 
 
 @hookimpl
-def startup():
+def startup() -> None:
     datasette.database.sqlite_timelimit = time_limit
 
 
 @hookimpl
-def prepare_connection(conn, database):
+def prepare_connection(conn: sqlite3.Connection, database: str | None) -> None:
     # Datasette opens a connection in each thread that will use it.
     if threading.current_thread() is not threading.main_thread():
         give_way()
     if database == "census":  # Datasette writes to its own, `_internal`
         for limit, most in LIMITS.items():
             conn.setlimit(limit, most)
-        conn.row_factory = Rows()
-        bounded(conn)
+        rows = conn.row_factory = Rows()
+        bounded(conn, rows)
         conn.set_authorizer(authorize)
 
 
-def authorize(action: int, first: str | None, second: str | None, *_) -> int:
+def authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
     """SQLite's question whether a statement may do `action`, answered SQLITE_OK or SQLITE_DENY."""
     if action in (sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_FUNCTION:
-        allowed = second.lower() in FUNCTIONS
+        allowed = (second or "").lower() in FUNCTIONS
     elif action == sqlite3.SQLITE_PRAGMA:
-        allowed = first.lower() in PRAGMAS
+        allowed = (first or "").lower() in PRAGMAS
     else:
         # A virtual table, such as FTS5's, declares its columns so. Nothing is written: the file is opened read-only.
         allowed = action == sqlite3.SQLITE_UPDATE and first == "sqlite_master"
@@ -107,7 +108,9 @@ def long_set(_: object, characters: object = "") -> str | None:
 
 
 MOST_TRIMMED = 100
-BOUNDED = {
+Value = str | int | float | bytes | None
+Refused = Callable[..., str | None]
+BOUNDED: dict[tuple[str, int], Refused] = {
     ("printf", -1): long_format,
     ("format", -1): long_format,
     ("trim", 2): long_set,
@@ -116,17 +119,19 @@ BOUNDED = {
 }
 
 
-def bounded(connection: sqlite3.Connection) -> None:
+def bounded(connection: sqlite3.Connection, rows: "Rows") -> None:
     """Puts the functions of BOUNDED in front of SQLite's own of these names, which then do the work."""
     plain = sqlite3.connect(":memory:", check_same_thread=False)
     plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LIMITS[sqlite3.SQLITE_LIMIT_LENGTH])
 
-    def in_front(name: str, refused):
-        def function(*arguments):
+    def in_front(name: str, refused: Refused) -> Callable[..., Value]:
+        def function(*arguments: Value) -> Value:
             if why := refused(*arguments):
-                connection.row_factory.refusal = f"{name}: {why}"
+                rows.refusal = f"{name}: {why}"
                 raise ValueError(why)
-            return plain.execute(f"select {name}({', '.join('?' * len(arguments))})", arguments).fetchone()[0]
+            marks = ", ".join("?" * len(arguments))
+            value: Value = plain.execute(f"select {name}({marks})", arguments).fetchone()[0]
+            return value
 
         return function
 
@@ -140,21 +145,22 @@ class Rows:
     It interrupts: raising here would leave the statement half read, and the interruptions of the next ones would stay.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.refusal: str | None = None
-        self.end()
+        self.left: float = math.inf
 
     def begin(self) -> None:
         """A statement begins."""
-        self.left, self.refusal = MOST_BYTES, None
+        self.left = MOST_BYTES
+        self.refusal = None
 
     def end(self) -> None:
         """It has ended; what Datasette asks of the schema beside its statements is not counted."""
         self.left = math.inf
 
-    def __call__(self, cursor, values):
+    def __call__(self, cursor: sqlite3.Cursor, values: tuple[Value, ...]) -> sqlite3.Row:
         for value in values:
-            self.left -= len(value) if value.__class__ is str or value.__class__ is bytes else 8
+            self.left -= len(value) if isinstance(value, str | bytes) else 8
         if self.left < 0:
             self.refusal = f"the result is larger than {MOST_BYTES:,} bytes: ask for less"
             cursor.connection.interrupt()
@@ -168,7 +174,7 @@ class Watch:
     steps, and is not called at all within a step, which may be a long one.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.changed = threading.Condition()
         self.waiting: list[tuple[float, int, Running]] = []
         self.thread: threading.Thread | None = None
@@ -222,7 +228,7 @@ WATCH = Watch()
 
 
 @contextlib.contextmanager
-def time_limit(connection, ms: int):
+def time_limit(connection: sqlite3.Connection, ms: int) -> Iterator[None]:
     """Interrupts what runs on `connection` after `ms` milliseconds. Datasette calls it in place of its own."""
     rows = connection.row_factory if isinstance(connection.row_factory, Rows) else None
     if rows:

@@ -8,18 +8,22 @@ stand in metadata.yml, under plugins: sql_gate. Lookups of the API and canned qu
 
 import json
 import re
+from collections.abc import Callable, Collection
 from urllib.parse import parse_qs
 
 from datasette import hookimpl
+from datasette.app import Datasette
 from datasette.utils import tilde_decode
+
+from api.asgi import App, Message, Receive, Scope, Send, WhenStarted, Wrapper
 
 SETTINGS = {"at_once": 2, "unread": 16, "max_sql": 20_000, "stream_rows": 100_000}
 ADDRESS = re.compile(r"/census/([^/.]+)(?:\.[a-z]+)?")
 
 
 @hookimpl
-def startup(datasette):
-    async def count():
+def startup(datasette: Datasette) -> WhenStarted:
+    async def count() -> None:
         census = datasette.databases.get("census")
         if census is None:
             return
@@ -35,7 +39,7 @@ def startup(datasette):
 
 
 @hookimpl
-def asgi_wrapper(datasette):
+def asgi_wrapper(datasette: Datasette) -> Wrapper:
     queries = datasette._metadata_local["databases"]["census"]["queries"]
     graphql = (datasette.plugin_config("datasette-graphql") or {}).get("path", "/graphql")
     base_url = datasette.setting("base_url").rstrip("/")
@@ -44,7 +48,7 @@ def asgi_wrapper(datasette):
     return Gate(base_url, set(queries), graphql, large, settings).wrap
 
 
-def settings_of(datasette) -> dict[str, int]:
+def settings_of(datasette: Datasette) -> dict[str, int]:
     """The settings, each from metadata.yml or as in SETTINGS."""
     return SETTINGS | (datasette.plugin_config("sql_gate") or {})
 
@@ -52,7 +56,14 @@ def settings_of(datasette) -> dict[str, int]:
 class Gate:
     """An ASGI wrapper for the addresses that cost most. large: gives the names of the tables that are not streamed."""
 
-    def __init__(self, base_url: str, queries: set[str], graphql: str, large, settings: dict[str, int]):
+    def __init__(
+        self,
+        base_url: str,
+        queries: set[str],
+        graphql: str,
+        large: Callable[[], Collection[str]],
+        settings: dict[str, int],
+    ):
         self.base_url, self.queries, self.graphql, self.large = base_url, queries, graphql, large
         self.settings = settings
         self.working = self.unread = 0
@@ -64,7 +75,7 @@ class Gate:
         if re.fullmatch(r"/census(\.[a-z]+)?", path):
             return bool(query)
         table = ADDRESS.fullmatch(path)
-        return bool(table) and table[1] not in self.queries
+        return table is not None and table[1] not in self.queries
 
     def refusal(self, path: str, query: bytes) -> tuple[int, str] | None:
         """Why a request is refused whoever else is asking: status and sentence."""
@@ -82,10 +93,10 @@ class Gate:
             )
         return None
 
-    def wrap(self, app):
+    def wrap(self, app: App) -> App:
         """The ASGI application `app` behind the gate."""
 
-        async def wrapped(scope, receive, send):
+        async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             path = tilde_decode(scope["path"]).removeprefix(self.base_url) if scope["type"] == "http" else ""
             if not path or not self.costs(path, scope.get("query_string", b"")):
                 return await app(scope, receive, send)
@@ -97,7 +108,7 @@ class Gate:
             counted = True
             self.working += 1
 
-            async def send_uncounted(message):  # who reads slowly keeps nobody waiting
+            async def send_uncounted(message: Message) -> None:  # who reads slowly keeps nobody waiting
                 nonlocal counted
                 self.working -= 1
                 self.unread += 1
@@ -118,7 +129,7 @@ class Gate:
         return wrapped
 
 
-async def refuse(send, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
+async def refuse(send: Send, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
     """Sends `why` as Datasette's JSON has errors."""
     body = json.dumps({"ok": False, "error": why, "status": status}).encode()
     headers = (

@@ -11,15 +11,20 @@ The platform's addresses name no version, so those may be kept an hour too; quer
 import gzip
 import re
 import sys
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import orjson
 from datasette import hookimpl
+from datasette.app import Datasette
+from pluggy import Result
 
 from api import maps, rcpch, rcpch_tiles, web
+from api.asgi import App, Receive, Scope, Send, WhenStarted, Wrapper
 from api.priority import give_way
 from sources.boundaries import ZOOMS
+from sources.rcpch_tiles import ZOOMS as RCPCH_ZOOMS
 
 BASE = "/tiles"
 TILE = re.compile(r"([a-z0-9_]+)/([0-9]{1,2})/([0-9]{1,7})/([0-9]{1,7})\.(?:pbf|mvt)", re.ASCII)
@@ -29,8 +34,8 @@ MVT = b"application/vnd.mapbox-vector-tile"
 
 
 @hookimpl
-def startup(datasette):
-    async def opened():
+def startup(datasette: Datasette) -> WhenStarted:
+    async def opened() -> None:
         found, problem = maps.opened(datasette)
         if found is None and problem != maps.ABSENT:
             print(problem, file=sys.stderr)
@@ -39,7 +44,7 @@ def startup(datasette):
 
 
 @hookimpl(hookwrapper=True, tryfirst=True)  # outside of the API, below whose addresses the platform's tiles are
-def asgi_wrapper(datasette):
+def asgi_wrapper(datasette: Datasette) -> Generator[None, Result[list[Wrapper]], None]:
     wrappers = yield
     wrappers.force_result([*wrappers.get_result(), Tiles(datasette).in_front])
 
@@ -53,10 +58,13 @@ class Tile:
     lasting: bool = False
 
 
+Route = Callable[[Scope, maps.Maps, str], Awaitable[web.Answer | Tile]]
+
+
 class Tiles:
     """The tiles beside one Datasette's census.db."""
 
-    def __init__(self, datasette):
+    def __init__(self, datasette: Datasette):
         self.datasette = datasette
         base_url = datasette.setting("base_url").rstrip("/")
         self.base = base_url + BASE
@@ -65,11 +73,11 @@ class Tiles:
         self.https = datasette.setting("force_https_urls")
         self.thread = ThreadPoolExecutor(1, initializer=give_way)
 
-    def in_front(self, app):
+    def in_front(self, app: App) -> App:
         """The ASGI application `app` with the tiles in front of it."""
         routes = ((f"{self.rcpch_base}/", self.of_rcpch), (f"{self.base}/", self.of_layer))
 
-        async def in_front(scope, receive, send):
+        async def in_front(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
                 for start, route in routes:
                     if scope["path"].startswith(start):
@@ -80,7 +88,7 @@ class Tiles:
 
         return in_front
 
-    async def answer(self, scope, send, route, path: str) -> None:
+    async def answer(self, scope: Scope, send: Send, route: Route, path: str) -> None:
         """Answers a request with `route`. path: what follows /tiles/."""
         found, problem = maps.opened(self.datasette)
         response: web.Answer | Tile
@@ -96,7 +104,7 @@ class Tiles:
             return await send_tile(scope, send, response)
         return await web.send_answer(scope, send, response, _etag(found, of_code=True) if found else b"")
 
-    async def of_layer(self, scope, found: maps.Maps, path: str) -> web.Answer | Tile:
+    async def of_layer(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile:
         """The answer of /tiles."""
         if tile := TILE.fullmatch(path):
             layer, zoom, column, row = tile[1], *map(int, tile.groups()[1:])
@@ -108,21 +116,23 @@ class Tiles:
             if scope["query_string"].startswith(b"v=") and not of_this_map:
                 return web.problem(410, "other_map", "This is a tile of another map: ask for the TileJSON anew.")
             return Tile(found.tile(layer, zoom, column, row), _etag(found), of_this_map)
-        if layer := JSON.fullmatch(path):
-            return self.tilejson(scope, found, layer[1]) if layer[1] in found.layers else no_layer(found, layer[1])
+        if described := JSON.fullmatch(path):
+            layer = described[1]
+            return self.tilejson(scope, found, layer) if layer in found.layers else no_layer(found, layer)
         return web.problem(404, "no_tile", "Tiles are at /tiles/{layer}/{z}/{x}/{y}.pbf.")
 
-    async def of_rcpch(self, scope, found: maps.Maps, path: str) -> web.Answer | Tile:
+    async def of_rcpch(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile:
         """The answer at the RCPCH Census Platform's addresses, whatever the query says."""
         base = web.origin(scope, self.https) + self.rcpch_base
         if path == rcpch_tiles.INDEX:
             return web.Answer(orjson.dumps(rcpch_tiles.index(found, base)), cached=False)
         tile, detail = rcpch_tiles.TILE.fullmatch(path), rcpch_tiles.JSON.fullmatch(path)
-        if not tile and not detail:
+        match = tile or detail
+        if match is None:
             return web.problem(
                 404, "no_tile", f"Tiles are at {self.rcpch_base}/public.{{table}}/{{z}}/{{x}}/{{y}}.pbf."
             )
-        name = (tile or detail)[1]
+        name = match[1]
         if why := rcpch_tiles.unknown(found, name):
             return web.problem(404, "no_layer", why)
         table, _ = rcpch_tiles.NAMES[name]
@@ -130,13 +140,13 @@ class Tiles:
             indices = [index["id"] for index in found.tables[table.name].indices]
             attribution = self.attribution(indices, table.lookups)
             return web.Answer(orjson.dumps(rcpch_tiles.detail(found, name, base, attribution)), cached=False)
-        zoom, column, row = map(int, tile.groups()[1:])
-        if problem := no_tile(rcpch_tiles.ZOOMS, zoom, column, row):
+        zoom, column, row = map(int, match.groups()[1:])
+        if problem := no_tile(RCPCH_ZOOMS, zoom, column, row):
             return problem
         data = await rcpch_tiles.tile(found, name, zoom, column, row, self.thread)
         return Tile(data, _etag(found, of_code=True))
 
-    def tilejson(self, scope, found: maps.Maps, layer: str) -> web.Answer:
+    def tilejson(self, scope: Scope, found: maps.Maps, layer: str) -> web.Answer:
         """The TileJSON of a layer, with addresses as the request's own."""
         figures = self.attribution([index["id"] for index in found.indices[layer]])
         base = web.origin(scope, self.https) + self.base
@@ -151,7 +161,7 @@ class Tiles:
         return " ".join(dict.fromkeys(kept))
 
 
-async def send_tile(scope, send, tile: Tile) -> None:
+async def send_tile(scope: Scope, send: Send, tile: Tile) -> None:
     """Sends a tile, or says that it is empty or as it was."""
     headers = [
         *web.ALWAYS,

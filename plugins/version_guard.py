@@ -3,17 +3,21 @@
 Queries and pages read tables, columns and views by name; over an older database each of them would fail on its own.
 """
 
+import sqlite3
+
 import click
 from datasette import hookimpl
+from datasette.app import Datasette
 
+from api.asgi import WhenStarted
 from sources import publications
 from sources.database import all_tables
 from sources.views import VIEWS, view_sql
 
 
 @hookimpl
-def startup(datasette):
-    async def compare():
+def startup(datasette: Datasette) -> WhenStarted:
+    async def compare() -> None:
         census = datasette.databases.get("census")
         if census is None:
             return
@@ -27,7 +31,7 @@ def startup(datasette):
     return compare
 
 
-def lacks(connection) -> list[str]:
+def lacks(connection: sqlite3.Connection) -> list[str]:
     """What this version reads and the database behind `connection` does not have. Hosted data sets may come and go."""
     there = dict(connection.execute("select name, sql from sqlite_master where type in ('table', 'view')"))
     lacking = [f"view {name} as it is here" for name in VIEWS if there.get(name) != view_sql(name)]

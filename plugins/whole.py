@@ -9,24 +9,26 @@ import tempfile
 
 from datasette import hookimpl
 
+from api.asgi import App, Message, Receive, Scope, Send, Wrapper
+
 HELD = 1 << 20  # bytes of a CSV that stay in memory
 PIECE = 1 << 16
 
 
 @hookimpl
-def asgi_wrapper():
+def asgi_wrapper() -> Wrapper:
     return whole
 
 
-def whole(app):
+def whole(app: App) -> App:
     """An ASGI wrapper that does what stands above."""
 
-    async def wrapped(scope, receive, send):
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] == "HEAD":
             return await app(scope, receive, send)
         start, gathered = None, None
 
-        async def send_whole(message):
+        async def send_whole(message: Message) -> None:
             nonlocal start, gathered
             body, more = message.get("body", b""), message.get("more_body", False)
             if message["type"] == "http.response.start" and without_length(message):
@@ -59,16 +61,16 @@ def whole(app):
     return wrapped
 
 
-def without_length(start: dict) -> bool:
+def without_length(start: Message) -> bool:
     """Whether an answer that begins so should have a length and has none."""
     return start["status"] not in (204, 304) and all(name.lower() != b"content-length" for name, _ in start["headers"])
 
 
-def with_length(start: dict, size: int) -> dict:
+def with_length(start: Message, size: int) -> Message:
     """The beginning of an answer whose body has `size` bytes."""
     return {**start, "headers": [*start["headers"], (b"content-length", b"%d" % size)]}
 
 
-def is_csv(start: dict) -> bool:
+def is_csv(start: Message) -> bool:
     """Whether an answer that begins so is CSV, or the plain text that Datasette shows it as."""
     return any(n.lower() == b"content-type" and v.startswith((b"text/csv", b"text/plain")) for n, v in start["headers"])
