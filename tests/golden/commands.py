@@ -69,10 +69,10 @@ def record(run: Run, database: Path) -> str:
         status, stdout, stderr = _run(program, options, given)
         known = Known.of(database)
         lines = [f"python {run.run}", f"exit status {status}"]
-        lines += [f"{stream}: {len(content):,} bytes" for stream, content in (("stdout", stdout),) if content]
-        for heading, content in (("standard output", stdout), ("standard error", _without_usage(stderr))):
-            if content:
-                lines += ["", f"{heading}:", *_lines(content, run.encoding, known)]
+        if stdout:
+            lines += ["", f"standard output, {len(stdout):,} bytes:", *_lines(stdout, run.encoding, known)]
+        if stderr:
+            lines += ["", "standard error:", *_lines(_without_usage(stderr), "utf-8", known)]
         written = sorted(path.name for path in Path(name).iterdir() if path != table)
         for file in written:
             path = Path(name) / file
