@@ -23,6 +23,7 @@ except ImportError:  # Windows, where one process runs the tests
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "tests"
+NOT_BUILT_FROM = tuple(f"tests/{name}/".encode() for name in (*LAYERS, "golden"))
 
 
 def kept(name: str, to: Path, make: Callable[[Path], None], mirror: Path | None = None) -> Path:
@@ -56,7 +57,7 @@ def _digest(mirror: Path | None) -> str:
     digest = hashlib.sha256(sys.version.encode())
     for name in sorted(filter(None, listed.stdout.split(b"\0"))):
         path = ROOT / os.fsdecode(name)
-        if path.is_file() and not name.startswith(tuple(f"tests/{layer}/".encode() for layer in LAYERS)):
+        if path.is_file() and not name.startswith(NOT_BUILT_FROM):
             digest.update(b"%s\0%s\0" % (name, hashlib.sha256(path.read_bytes()).digest()))
     for path in sorted(mirror.rglob("*")) if mirror else ():
         told = path.stat()

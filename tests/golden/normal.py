@@ -30,6 +30,7 @@ RULES = (
     Rule("the time that a query took", r'("query_ms": )[0-9.e-]+', r"\1<time>"),
     Rule("the time that a query took", r"(Queries took )[0-9.]+ms", r"\1<time>"),
     Rule("the time that a command took", r"\bin [0-9.]+ s\b", "in <time>"),
+    Rule("a token made from chance", r"\b[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{27}(?=['\"])", "<token>"),
     Rule("the version of an installed package", r'("version": )"[^"]*"', r'\1"<version>"'),
     Rule("the folder of this run", r'(?<![\w/.])/[^\s"<>:,]*/(census\.db|[\w.-]+\.(?:csv|tsv|txt|xlsx))', r"<folder>/\1"),
     Rule("the size of a database file, which differs by version of SQLite", r'("size": )[0-9]+', r"\1<bytes>"),

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+import datasette_graphql.utils
 import yaml
 from datasette.app import Datasette
 
@@ -179,12 +180,12 @@ class Site:
             try:
                 content = json.loads(text.replace('"query_ms": <time>', '"query_ms": "<time>"'))
             except ValueError:
-                return self._text(text, text, exact=True)
+                return self._text(text, text)
             if request.show == "shape":
                 text = json.dumps(shape(content), indent=1)
-                return self._text(text, text, exact=True)
-            return self._text(text, json.dumps(content, indent=1, ensure_ascii=False), exact=False)
-        return self._text(text, text, exact=True)
+                return self._text(text, text)
+            return self._text(text, json.dumps(content, indent=1, ensure_ascii=False))
+        return self._text(text, text)
 
     @staticmethod
     def _page(request: Request, html: str) -> tuple[str, list[str]]:
@@ -193,15 +194,18 @@ class Site:
             return page.title, [f"title: {page.title}"]
         markup = "\n".join(page.markup)
         lines = [f"title: {page.title}", f"{len(page.markup):,} tags and texts, sha256 {_hash(markup)}"]
-        return markup, [*lines, *_beginning("\n".join(page.text))]
+        return markup, [*lines, *(_beginning("\n".join(page.text)) if page.text else [])]
 
     @staticmethod
-    def _text(text: str, shown: str, exact: bool) -> tuple[str, list[str]]:
-        """exact: whether `shown` is all that there is to `text`, so that where it is recorded whole no hash is needed."""
-        lines = _beginning(shown.replace("\r", "␍"))
-        if not exact or len(shown) > WHOLE:
-            lines.insert(0, f"{len(text.encode()):,} bytes, sha256 {_hash(text)}")
-        return text, lines
+    def _text(text: str, shown: str) -> tuple[str, list[str]]:
+        """shown: `text`, or the same laid out to be read."""
+        lines = _beginning(shown.replace("\r", "␍").removesuffix("\n"))
+        return text, [f"{len(text.encode()):,} bytes, sha256 {_hash(text)}", *lines]
+
+
+def forget_schemas() -> None:
+    """Forgets the GraphQL schemas of other databases, which datasette-graphql keeps for the whole process."""
+    datasette_graphql.utils._schema_cache.clear()
 
 
 def rules_of(request: Request) -> tuple[Rule, ...]:
