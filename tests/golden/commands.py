@@ -94,15 +94,16 @@ def options_of(program: str) -> str:
             told.append(f"  {formatter._expand_help(action) if action.help else '-'}")
             rest = {name: getattr(action, name) for name in ("nargs", "const", "choices", "required")}
             rest["type"] = getattr(action.type, "__name__", None)
-            told.append("  " + ", ".join(f"{name} {value}" for name, value in rest.items() if value not in (None, False)))
+            rest = {name: value for name, value in rest.items() if value not in (None, False)}
+            told.extend([f"  {name} {value}" for name, value in rest.items()])
 
     with mock.patch.object(argparse.ArgumentParser, "print_help", note):
         status, _, _ = _run(program, ["--help"])
-    text = "\n".join([f"exit status {status}", *told]).replace(str(ROOT), "<repository>")
     _, help_, _ = _run(program, ["--help"])
-    words = set(help_.decode().replace(",", " ").split())
-    lacking = [word for line in told if line.startswith("-") for word in line.replace(",", " ").split() if word not in words]
-    return "\n".join(line.rstrip() for line in [*text.splitlines(), f"not in --help: {', '.join(lacking) or '-'}"]) + "\n"
+    printed = set(help_.decode().replace(",", " ").split())
+    options = {word for line in told if line.startswith("-") for word in line.replace(",", " ").split()}
+    lines = [f"exit status {status}", *told, "", f"not in --help: {', '.join(sorted(options - printed)) or '-'}"]
+    return "\n".join(line.rstrip() for line in lines).replace(str(ROOT), "<repository>") + "\n"
 
 
 def _run(program: str, options: list[str], given: bytes = b"") -> tuple[int, bytes, bytes]:

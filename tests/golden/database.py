@@ -20,6 +20,7 @@ KEYS = {  # of views, which declare none; each is the order in which SQLite read
     "postcode_indices": "postcode, index_id",
     "postcode_figures": "postcode, index_id",
 }
+SAMPLE = "postcode glob '*[A-D]'"  # what is read of these views: a sixth, in half a minute instead of three
 OWN_OF_SQLITE = re.compile(r"sqlite_.*|.*_fts_(config|content|data|docsize|idx)|.*_(node|parent|rowid)")
 
 
@@ -28,16 +29,18 @@ def records(database: Path, map_too: bool = True) -> dict[str, str]:
     told = {}
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         for name, kind, sql in _schema(connection):
-            told[f"{kind} {name}"] = _table(connection, name, kind, sql)
+            told[f"{kind} {name}"] = _table(connection, name, sql)
         for name in ("edition", "publications"):
             told[f"rows of {name}"] = _rows_in_full(connection, name)
     if map_too:
-        with closing(sqlite3.connect(f"file:{database.with_name('maps') / 'uk.mbtiles'}?mode=ro", uri=True)) as pictured:
+        with closing(
+            sqlite3.connect(f"file:{database.with_name('maps') / 'uk.mbtiles'}?mode=ro", uri=True)
+        ) as pictured:
             for name, kind, sql in _schema(pictured):
                 if name.startswith("tiles_"):
                     told[f"map: {name}"] = _tiles(pictured, name)
                 else:
-                    told[f"map: {kind} {name}"] = _table(pictured, name, kind, sql)
+                    told[f"map: {kind} {name}"] = _table(pictured, name, sql)
     return told
 
 
@@ -46,7 +49,7 @@ def _schema(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
     return [row for row in found if not OWN_OF_SQLITE.fullmatch(row[0])]
 
 
-def _table(connection: sqlite3.Connection, name: str, kind: str, sql: str) -> str:
+def _table(connection: sqlite3.Connection, name: str, sql: str) -> str:
     """What one table or view is: its columns, keys, indexes and rows."""
     columns = connection.execute(f"pragma table_xinfo([{name}])").fetchall()
     lines = [f"sha256 of its SQL, blanks apart: {_hash(' '.join(sql.split()))}"]
@@ -71,9 +74,13 @@ def _table(connection: sqlite3.Connection, name: str, kind: str, sql: str) -> st
         return "\n".join(lines) + "\n"
     key = [row[1] for row in sorted(columns, key=lambda row: row[5]) if row[5]]
     order = KEYS.get(name) or ", ".join(f"[{column}]" for column in key) or ", ".join(f"[{row[1]}]" for row in columns)
-    # What a map says of itself holds hashes of gzipped tiles, and of rows that are recorded as they are.
-    where = " where name not in ('version')" if name == "metadata" else ""
-    lines.append(_digest(connection.execute(f"select * from [{name}]{where} order by {order}")))
+    where = "true"
+    if name in KEYS:
+        where = SAMPLE
+        lines.append(f"of those where {SAMPLE}:")
+    elif name == "metadata":  # of a map: its version is a hash of gzipped tiles
+        where = "name <> 'version'"
+    lines.append(_digest(connection.execute(f"select * from [{name}] where {where} order by {order}")))
     return "\n".join(lines) + "\n"
 
 

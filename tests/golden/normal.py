@@ -7,6 +7,7 @@ between two of them is nobody's promise.
 import re
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,15 +26,16 @@ class Rule:
 RULES = (
     Rule("a hash of the program's files", r'(W/"<digest>-)[0-9a-f]{8}(?:-<map>)?"', r'\1<code>"'),
     Rule("a hash of the program's files", r'(W/"<map version>-)[0-9a-f]{8}"', r'\1<code>"'),
-    Rule("a hash of the installed MapLibre", r'(maplibre-gl\.(?:js|css)\?v=)[0-9a-f]{12}', r"\1<hash>"),
+    Rule("a hash of the installed MapLibre", r"(maplibre-gl\.(?:js|css)\?v=)[0-9a-f]{12}", r"\1<hash>"),
     Rule("a hash of a file of the installed Datasette", r"(/-/static/[\w.-]+\?)[0-9a-f]{6}\b", r"\1<hash>"),
     Rule("the time that a query took", r'("query_ms": )[0-9.e-]+', r"\1<time>"),
     Rule("the time that a query took", r"(Queries took )[0-9.]+ms", r"\1<time>"),
     Rule("the time that a command took", r"\bin [0-9.]+ s\b", "in <time>"),
     Rule("a token made from chance", r"\b[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{27}(?=['\"])", "<token>"),
     Rule("the version of an installed package", r'("version": )"[^"]*"', r'\1"<version>"'),
-    Rule("the folder of this run", r'(?<![\w/.])/[^\s"<>:,]*/(census\.db|[\w.-]+\.(?:csv|tsv|txt|xlsx))', r"<folder>/\1"),
-    Rule("the size of a database file, which differs by version of SQLite", r'("size": )[0-9]+', r"\1<bytes>"),
+    Rule(
+        "the folder of this run", r'(?<![\w/.])/[^\s"<>:,]*/(census\.db|[\w.-]+\.(?:csv|tsv|txt|xlsx))', r"<folder>/\1"
+    ),
     Rule("the size of a database file, which differs by version of SQLite", r"[0-9.]+ MB(?=, digest)", "<bytes>"),
     Rule("a colour made from the hash of the database file", r"(border-color: )#[0-9a-f]{6}", r"\1<colour>"),
 )
@@ -63,12 +65,15 @@ class Known:
     names: dict[str, str]
 
     @classmethod
+    @cache
     def of(cls, database: Path) -> "Known":
         """Reads them from the database file `database` and the map next to it."""
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
             [digest] = connection.execute("select digest from edition").fetchone()
         # The digest of all rows is recorded with the tables: here it would hide in each answer that gives it.
-        names = {digest: "<whole digest>", digest[:16]: "<digest>", inspect_hash(database): "<hash of the file>"}
+        names = {digest: "<whole digest>", digest[:16]: "<digest>"}
+        # Of the bytes of a file, which differ by version of SQLite.
+        names |= {inspect_hash(database): "<hash of the file>", str(database.stat().st_size): "<size of the file>"}
         pictured = database.with_name("maps") / "uk.mbtiles"
         if pictured.exists():
             with sqlite3.connect(f"file:{pictured}?mode=ro", uri=True) as connection:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("answers")
@@ -9,6 +10,7 @@ HEAD = "=== "
 SETS = "headers"  # the file of the sets of headers that many answers have alike
 
 
+@cache
 def read(name: str) -> dict[str, str]:
     """The records of the file `name`, by their names; none where there is no file."""
     path = FOLDER / f"{name}.txt"

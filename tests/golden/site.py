@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -178,7 +179,7 @@ class Site:
             return self._page(request, text)
         if kind.endswith("json"):
             try:
-                content = json.loads(text.replace('"query_ms": <time>', '"query_ms": "<time>"'))
+                content = json.loads(re.sub(r'(": )(<[^">]+>)', r'\1"\2"', text))  # a name in the place of a number
             except ValueError:
                 return self._text(text, text)
             if request.show == "shape":
@@ -219,7 +220,9 @@ def _hash(text: str) -> str:
 
 def _beginning(text: str) -> list[str]:
     """The lines of a text, or its first ones where it is long; none of them looks like the head of a record."""
-    lines = text.split("\n") if len(text) <= WHOLE else [*text[:BEGINNING].split("\n"), f"… of {len(text):,} characters"]
+    lines = (
+        text.split("\n") if len(text) <= WHOLE else [*text[:BEGINNING].split("\n"), f"… of {len(text):,} characters"]
+    )
     return [f"  {line}".rstrip(" ") + ("·" if line.endswith(" ") else "") for line in lines]
 
 
