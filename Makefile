@@ -35,6 +35,9 @@ test: $(VENV)/dev ## every test that needs only Python; K=words for those whose 
 test-all: $(VENV)/dev ## every test, as CI runs them; CENSUS_SOURCES=DIR, the publications, for those of the whole UK
 	CENSUS_THOROUGH=1 $(BIN)/python -m tests $(LAYERS) $(SELECT)
 
+golden: $(VENV)/dev ## record what the site, the build and the commands answer as their golden answers, and show what changed
+	$(BIN)/python -m tests.golden --record
+
 full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there
 	$(BIN)/python build_db.py --full $(if $(MIRROR),--mirror "$(MIRROR)")
 
@@ -98,4 +101,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock
+.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden

@@ -103,11 +103,15 @@ BLOCKS = set(
     " select style summary svg table tbody td text textarea tfoot th thead title tr ul".split()
 )
 VOID = set("area base br col embed hr img input link meta source track wbr".split())
+BLANKS = re.compile(r"[ \t\n\r\f]+")  # no-break spaces are none of them
 AS_THEY_ARE = ("pre", "textarea", "script", "style")
 
 
 class Page(HTMLParser):
-    """A page, read. markup: its tags and texts, a line each. text: what its <main> says, a line a block."""
+    """A page, read. markup: its tags and texts, a line each. text: what its <main> says, a line a block.
+
+    A text is taken together up to the next tag: in how many pieces it comes differs by version of Python.
+    """
 
     def __init__(self, html: str):
         super().__init__(convert_charrefs=True)
@@ -115,49 +119,58 @@ class Page(HTMLParser):
         self.text: list[str] = []
         self.title = ""
         self._open: list[str] = []
-        self._line: list[str] = []
+        self._pieces: list[str] = []
+        self._line = ""
         self.feed(html)
         self.close()
+        self._end_text()
         self._end_line()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Notes a tag and its attributes, in the order of their names."""
-        told = "".join(f" {name}" if value is None else f' {name}="{value}"' for name, value in sorted(attrs, key=str))
-        self.markup.append(f"<{tag}{told}>")
-        if tag in BLOCKS:
-            self._end_line()
+        self._tag(
+            tag,
+            "".join(
+                f" {name}" if value is None else f' {name}="{value}"'
+                for name, value in sorted(attrs, key=lambda attribute: attribute[0])
+            ),
+        )
         if tag not in VOID:
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         """Notes the end of a tag."""
-        self.markup.append(f"</{tag}>")
-        if tag in BLOCKS:
-            self._end_line()
+        self._tag(tag, None)
         if tag in self._open:
             while self._open.pop() != tag:
                 pass
 
     def handle_data(self, data: str) -> None:
-        """Notes a text, its blanks as one but where they count."""
-        as_it_is = any(tag in self._open for tag in AS_THEY_ARE)
-        text = data.strip("\n") if as_it_is else " ".join(data.split())
-        if not text:
-            if data and self._line and self._line[-1] != " ":
-                self._line.append(" ")
-            return
-        self.markup.extend(text.split("\n"))
-        if "title" in self._open and "svg" not in self._open:
-            self.title += text
-        if "main" in self._open and "script" not in self._open and "style" not in self._open:
-            before, after = (" " if data[0].isspace() else ""), (" " if data[-1].isspace() else "")
-            self._line.append(before + text + after)
+        """Keeps a piece of a text."""
+        self._pieces.append(data)
 
     def handle_decl(self, decl: str) -> None:
         """Notes the document's type."""
         self.markup.append(f"<!{decl}>")
 
+    def _tag(self, tag: str, attributes: str | None) -> None:
+        self._end_text()
+        self.markup.append(f"</{tag}>" if attributes is None else f"<{tag}{attributes}>")
+        if tag in BLOCKS:
+            self._end_line()
+
+    def _end_text(self) -> None:
+        text, self._pieces = "".join(self._pieces), []
+        if "main" in self._open and "script" not in self._open and "style" not in self._open:
+            self._line += text
+        as_it_is = any(tag in self._open for tag in AS_THEY_ARE)
+        text = text.strip("\n") if as_it_is else BLANKS.sub(" ", text).strip(" ")
+        if text.strip():
+            self.markup.extend(text.split("\n"))
+        if "title" in self._open and "svg" not in self._open:
+            self.title += text
+
     def _end_line(self) -> None:
-        if line := " ".join("".join(self._line).split()):
+        if line := BLANKS.sub(" ", self._line).strip(" "):
             self.text.append(line)
-        self._line = []
+        self._line = ""
