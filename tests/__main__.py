@@ -41,7 +41,9 @@ def main() -> int:
     sys.stdout.flush()
     chosen = " or ".join(options.layers)
     processes = min(os.cpu_count() or 1, 4)
-    together = ["-n", str(processes), "--dist", "worksteal"] if processes > 1 else []
+    # Each file's tests stay in one process where some wait minutes for the build of the whole UK.
+    spread = ["loadfile", "--no-loadscope-reorder"] if "full" in options.layers else ["worksteal"]
+    together = ["-n", str(processes), "--dist", *spread] if processes > 1 else []
     codes = {
         subprocess.run([sys.executable, "-m", "pytest", *more, *sys.argv[at + 1 :]]).returncode
         for more in ([*together, "-m", f"({chosen}) and not alone"], ["-m", f"({chosen}) and alone"])

@@ -41,10 +41,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its layer, and put those of the whole UK first: one process builds it, the others go on."""
+    """Mark each test with its layer; put test_full.py first, which builds the whole UK, and what needs that last.
+
+    So of two processes one builds it, and the other meanwhile has enough to do.
+    """
     for item in items:
         item.add_marker(_layer(item))
-    items.sort(key=lambda item: item.get_closest_marker("full") is None)
+    full = {item.path for item in items if item.get_closest_marker("full")}
+    items.sort(key=lambda item: (item.path.name != "test_full.py", item.path in full))
 
 
 def _layer(item: pytest.Item) -> str:
