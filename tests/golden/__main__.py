@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         served.mkdir()
         site = Site(conftest.datasette_of(conftest.site_of(path.resolve(), served)), Known.of(path))
         has_map = path.with_name("maps").exists()
+        if options.record and not has_map:
+            parser.error(f"there is no maps/ next to {path}: what needs one could not be recorded")
         sets = records.Sets(recorded=not options.record or bool(options.only))
         now: dict[str, dict[str, str]] = {}
         for request in requests():
