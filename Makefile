@@ -54,6 +54,7 @@ parquet: $(VENV)/dev census.db ## every table of census.db as a Parquet file, in
 lint: $(VENV)/dev ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: $(VENV)/dev ## what a build and an answer cost, as ratios
 	$(BIN)/python -m benchmarks

@@ -77,7 +77,7 @@ class Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0 for a whole table, 1 for none, 2 for misuse."""
+    """Run the command; returns the exit status: 0 for a whole table, 1 for none, 2 for misuse."""
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     name = "standard input" if options.table == "-" else options.table
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, name: str) -> None:
-    """Reads, looks up and writes, as the options say. Raises RefusedError and what reading and writing raise."""
+    """Read, looks up and writes, as the options say. Raises RefusedError and what reading and writing raise."""
     started = time.monotonic()
     with contextlib.ExitStack() as opened:
         lookup = opened.enter_context(database(options.database))
@@ -141,7 +141,7 @@ def run(options: argparse.Namespace, name: str) -> None:
 
 @contextlib.contextmanager
 def database(path: Path) -> Iterator[Lookup]:
-    """The census.db at `path`, opened."""
+    """Yield the census.db at `path`, opened."""
     if not path.is_file():
         raise RefusedError(f"There is no {path}: build it with build_db.py, or name another with --database.")
     lookup = Lookup(path, canned_sql())
@@ -152,7 +152,10 @@ def database(path: Path) -> Iterator[Lookup]:
 
 
 def asked(lookup: Lookup, options: argparse.Namespace) -> tuple[str, list[str], int | None]:
-    """The index, the columns and the quantile that options name; status and the quantile are among the columns."""
+    """Return the index, the columns and the quantile that options name.
+
+    Status and the quantile are among the columns.
+    """
     try:
         wanted = lookup.wanted(options.index)
         q = None if options.quantile is None else as_quantile(options.quantile)
@@ -173,7 +176,7 @@ def asked(lookup: Lookup, options: argparse.Namespace) -> tuple[str, list[str], 
 
 
 def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Adder:
-    """Gives what gives, for a list of postcodes, the cells of `columns` and the counter of `Lookup.table`."""
+    """Give what gives, for a list of postcodes, the cells of `columns` and the counter of `Lookup.table`."""
     read = tuple(column for column in columns if column in FIELDS or column in QUANTILE_FIELDS)
     known: KnownByArea = {}
 
@@ -199,7 +202,7 @@ def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Add
 
 
 def summary(lookup: Lookup, counts: Counts, wanted: str, columns: list[str], prefix: str) -> Iterator[str]:
-    """What was found, from which edition, and whose the figures are, in lines."""
+    """Yield what was found, from which edition, and whose the figures are, in lines."""
     told = lookup.summary(counts, wanted)
     yield ", ".join(f"{status} {n:,}" for status, n in told["statuses"].items())
     if told["nations"]:
@@ -232,7 +235,7 @@ def _green_space_columns(lookup: Lookup) -> list[str]:
 
 
 def table_of(source: BinaryIO, name: str, options: argparse.Namespace) -> Table:
-    """The table in `source`, a binary file. `options` name what is not to be detected."""
+    """Return the table in `source`, a binary file. `options` name what is not to be detected."""
     head = source.read(_HEAD)
     if not head:
         raise RefusedError(f"{name} is empty.")
@@ -244,7 +247,7 @@ def table_of(source: BinaryIO, name: str, options: argparse.Namespace) -> Table:
 
 
 def blocks(table: Table, name: str) -> Iterator[list[list[str]]]:
-    """The rows, so many at once, each as long as the header."""
+    """Yield the rows, so many at once, each as long as the header."""
     width, n = len(table.header), 2
     while block := list(islice(table.rows, AT_ONCE)):
         for place, row in enumerate(block):
@@ -295,7 +298,7 @@ def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Names
 
 
 def _encoding(head: bytes, rest: BinaryIO | None, name: str) -> str:
-    """The encoding by its mark, UTF-8 where everything is, otherwise that of Windows in Western Europe."""
+    """Return the encoding by its mark, UTF-8 where everything is, otherwise that of Windows in Western Europe."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
@@ -314,7 +317,7 @@ def _encoding(head: bytes, rest: BinaryIO | None, name: str) -> str:
 
 
 def _delimiter(text: str, wanted: str) -> str:
-    """That of DELIMITERS by which the first row has the wanted column, or else the most cells."""
+    """Return that of DELIMITERS by which the first row has the wanted column, or else the most cells."""
 
     def by(delimiter: str) -> tuple[bool, int]:
         row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
@@ -344,7 +347,7 @@ def _workbook(data: bytes, name: str, options: argparse.Namespace) -> Table:
 
 
 def _cell(value: object) -> str:
-    """A workbook's value as text: whole numbers without a point, days without a time."""
+    """Return a workbook's value as text: whole numbers without a point, days without a time."""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -357,7 +360,7 @@ def _cell(value: object) -> str:
 class _Again(io.RawIOBase):
     """What was read of a stream that cannot be rewound, and then the rest of it."""
 
-    def __init__(self, head: bytes, rest: BinaryIO):
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
         super().__init__()
         self._head, self._rest = head, rest
 
@@ -377,7 +380,7 @@ def _plain(name: str) -> str:
 
 
 def place_of(header: list[str], wanted: str) -> int:
-    """The place of the column `wanted`, in its very letters or else in any case."""
+    """Return the place of the column `wanted`, in its very letters or else in any case."""
     for alike in (str, _plain):
         places = [place for place, name in enumerate(header) if alike(name) == alike(wanted)]
         if len(places) == 1:
@@ -394,7 +397,7 @@ def place_of(header: list[str], wanted: str) -> int:
 
 @contextlib.contextmanager
 def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
-    """A file beside the output, which takes its place when all of it is written."""
+    """Yield a file beside the output, which takes its place when all of it is written."""
     output = Path(options.output).resolve()
 
     def check() -> None:
@@ -425,7 +428,7 @@ def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
 
 @contextlib.contextmanager
 def progress(table: Table) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, where that is a terminal; gives what moves it."""
+    """Yield a progress bar on standard error, where that is a terminal; gives what moves it."""
     console = rich.console.Console(stderr=True)
     with rich.progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("adding", total=table.size)

@@ -35,7 +35,7 @@ console = rich.console.Console(highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
+    """Run the command; returns the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build(options: argparse.Namespace) -> int:
-    """Builds, checks and publishes a database."""
+    """Build, checks and publishes a database."""
     started = time.monotonic()
     publications = sources.publications() + hosting.data_sets()
     library = Library(options.mirror, options.cache, progress) if options.full else None
@@ -88,7 +88,7 @@ def build(options: argparse.Namespace) -> int:
 
 
 def check(path: Path) -> int:
-    """Verifies the database `path` and prints what it holds."""
+    """Verify the database `path` and prints what it holds."""
     with _opened(path) as connection:
         found = checks.run(connection, sources.publications() + hosting.data_sets())
     report(found)
@@ -99,7 +99,7 @@ def check(path: Path) -> int:
 
 
 def cut(path: Path, codes: list[str]) -> int:
-    """Cuts the extract of `codes` from the full database `path`."""
+    """Cut the extract of `codes` from the full database `path`."""
     with _opened(path):
         manifest = extracts.cut(path, codes, extracts.FOLDER, sources.publications(), boundaries.map_of(path))
     size = sum(file.stat().st_size for file in extracts.FOLDER.iterdir())
@@ -109,7 +109,7 @@ def cut(path: Path, codes: list[str]) -> int:
 
 
 def as_parquet(path: Path, folder: Path) -> int:
-    """Writes every table of the database `path` to `folder` as Parquet."""
+    """Write every table of the database `path` to `folder` as Parquet."""
     publications = sources.publications() + hosting.data_sets()
     metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
     with _opened(path) as connection:
@@ -121,7 +121,7 @@ def as_parquet(path: Path, folder: Path) -> int:
 
 
 def maps(options: argparse.Namespace) -> int:
-    """Builds the map of the database at `options.output`: of an extract from the repository, otherwise as --full."""
+    """Build the map of the database at `options.output`: of an extract from the repository, otherwise as --full."""
     started = time.monotonic()
     with _opened(options.output) as connection:
         [scope] = connection.execute("select scope from edition").fetchone()
@@ -136,14 +136,14 @@ def maps(options: argparse.Namespace) -> int:
 
 
 def report(found: list[checks.Check]) -> None:
-    """Prints the checks, a line each."""
+    """Print the checks, a line each."""
     for c in found:
         outcome = c.found if c.passed else f"expected {c.expected}, found {c.found}"
         console.print(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
 
 
 def failures(found: list[checks.Check]) -> str:
-    """The failed checks, a sentence each."""
+    """Return the failed checks, a sentence each."""
     return "\n".join(
         f"{c.name}: expected {c.expected}, found {c.found}." + (f" {c.hint}" if c.hint else "")
         for c in found
@@ -152,7 +152,7 @@ def failures(found: list[checks.Check]) -> str:
 
 
 def holdings(path: Path) -> None:
-    """Prints what the database holds: editions, rows, size."""
+    """Print what the database holds: editions, rows, size."""
     with _opened(path) as connection:
         digest, scope, authorities, left_out = connection.execute(
             "select digest, scope, authorities, left_out from edition"
@@ -173,7 +173,7 @@ def holdings(path: Path) -> None:
 
 @contextlib.contextmanager
 def progress(title: str, total: int | None) -> Iterator[Advance]:
-    """A progress bar in a terminal, otherwise a line; gives a function that takes bytes as they come."""
+    """Yield a progress bar in a terminal, otherwise a line; gives a function that takes bytes as they come."""
     if not console.is_terminal:
         console.print(f"reading {title}" + (f" ({total:,} bytes)" if total else ""))
         yield lambda _: None

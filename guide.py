@@ -30,8 +30,8 @@ ASKED = re.compile(r"^\*\[Filled in on the site: (\w+) ?(.*?)\]\*$", re.MULTILIN
 class House:
     """What there is to tell, each as Markdown."""
 
-    def __init__(self, database: Path):
-        """Raises PluginError where there is no database."""
+    def __init__(self, database: Path) -> None:
+        """Raise PluginError where there is no database."""
         if not database.is_file():
             raise PluginError(f"{database}: there is none, and the guide describes it; make extract builds one.")
         self.database = database
@@ -39,14 +39,14 @@ class House:
         self.census = self.metadata["databases"]["census"]
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """The rows of a query of the database."""
+        """Return the rows of a query of the database."""
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
             connection.row_factory = sqlite3.Row
             found: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
             return found
 
     def publication(self, *ids: str) -> str:
-        """The provenance of files: what, whose, when, where from, under which terms, and the tables made of it."""
+        """Return the provenance of files: what, whose, when, where from, which terms, and the tables made of them."""
         told = []
         for identity in ids:
             found = self.rows("select * from publications where id = ?", identity)
@@ -68,7 +68,7 @@ class House:
         return "\n\n".join(told)
 
     def publications(self) -> str:
-        """The publications, a row each."""
+        """Return the publications, a row each."""
         every = self.rows("select * from publications order by title")
         return table(
             "Publication|Publisher|Edition|Licence",
@@ -76,7 +76,7 @@ class House:
         )
 
     def attributions(self) -> str:
-        """The lines to print, each with the publications that ask for it."""
+        """Return the lines to print, each with the publications that ask for it."""
         titles: dict[str, list[str]] = {}
         for row in self.rows("select distinct title, attribution from publications where attribution is not null"):
             titles.setdefault(row["attribution"], []).append(row["title"])
@@ -84,7 +84,7 @@ class House:
         return table("You used|Print", rows)
 
     def hosted(self) -> str:
-        """The hosted data sets, each with what it is and its provenance."""
+        """Return the hosted data sets, each with what it is and its provenance."""
         told = []
         for row in self.rows("select id, title from publications where status = 'hosted' order by title"):
             described = self.census["tables"][row["id"]]["description"]
@@ -93,7 +93,7 @@ class House:
         return "\n\n".join(told)
 
     def dictionary(self) -> str:
-        """Every table and view with its columns."""
+        """Return every table and view with its columns."""
         told = []
         for name, of in self.census["tables"].items():
             keys = [
@@ -118,7 +118,7 @@ class House:
         return "\n\n".join(told)
 
     def queries(self) -> str:
-        """The canned queries as their own pages describe them."""
+        """Return the canned queries as their own pages describe them."""
         told = []
         for name, of in self.census["queries"].items():
             text = re.sub(r'href="(?!/|https)', 'href="/census/', of["description_html"]).strip()
@@ -127,7 +127,7 @@ class House:
         return "\n\n".join(told)
 
     def routes(self) -> str:
-        """The routes of the API."""
+        """Return the routes of the API."""
         rows = []
         for path, item in self._openapi("/api/v1").items():
             for method, of in item.items():
@@ -137,7 +137,7 @@ class House:
         return table("Route|Parameters|What it answers", rows)
 
     def indices(self) -> str:
-        """The indices, their areas and how their bands are cut."""
+        """Return the indices, their areas and how their bands are cut."""
         rules = {
             "ceil": "⌈rank × bands ÷ areas⌉",
             "floor": "⌊(rank − 1) × bands ÷ areas⌋ + 1",
@@ -155,7 +155,7 @@ class House:
         return table("`index`|Index|Areas|Bands that are published|Any other band", rows)
 
     def weights(self) -> str:
-        """What each index is made of, in per cent: a row a domain."""
+        """Return what each index is made of, in per cent: a row a domain."""
         rows = self.rows("select * from domain_weights")
         indices = sorted({row["index_id"] for row in rows})
         domains = list(dict.fromkeys(row["domain"] for row in rows))
@@ -164,16 +164,16 @@ class House:
         return table("|".join(["Domain", *(f"`{index}`" for index in indices)]), lines)
 
     def commands(self) -> str:
-        """The targets of the Makefile."""
+        """Return the targets of the Makefile."""
         told = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return table("Command|What it does", [(f"`make {name}`", text) for name, text in told])
 
     def file(self, name: str, language: str) -> str:
-        """A file of the repository, as it stands."""
+        """Return a file of the repository, as it stands."""
         return f'```{language} title="{name}"\n{(ROOT / name).read_text().rstrip()}\n```'
 
     def readme(self, name: str) -> str:
-        """What stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
+        """Return what stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
         found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text(), re.DOTALL)
         if found is None:
             raise PluginError(f"The README has no part {name!r}.")
@@ -192,7 +192,7 @@ NAMES = [
 
 
 def table(head: str, *rows: Iterable[Iterable[object]]) -> str:
-    """A table in Markdown: names of columns with | between, and rows of cells.
+    """Return a table in Markdown: names of columns with | between, and rows of cells.
 
     With an empty second argument, `head` stands over a table of two columns that have no names.
     """
@@ -203,26 +203,26 @@ def table(head: str, *rows: Iterable[Iterable[object]]) -> str:
 
 
 def cell(value: object) -> str:
-    """A value as a cell."""
+    """Return a value as a cell."""
     text = str(value).replace("|", "\\|")
     return text if text.startswith(("`", "<http")) else text.replace("<", "&lt;")
 
 
 @cache
 def house() -> House:
-    """The house, over CENSUS_DB or census.db."""
+    """Return the house, over CENSUS_DB or census.db."""
     return House(Path(os.environ.get("CENSUS_DB") or ROOT / "census.db"))
 
 
 def on_post_page(output: str, **_: object) -> str:
-    """MkDocs's hook: the page as HTML, with a name for the box of the search, which the theme gives none."""
+    """Return the page as HTML (a hook of MkDocs), with a name for the box of the search, which the theme gives none."""
     return output.replace(
         'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
     )
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """MkDocs's hook: the page with what it asks for."""
+    """Return the page with what it asks for (a hook of MkDocs)."""
 
     def told(asked: re.Match[str]) -> str:
         if asked[1] not in NAMES:

@@ -45,13 +45,13 @@ class Refused(Exception):
 
 
 def say(text: str) -> None:
-    """Prints a line; where it cannot be written (a full disk) the work goes on without it."""
+    """Print a line; where it cannot be written (a full disk) the work goes on without it."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
 def digest_of(database: Path) -> str:
-    """The digest in the database file. Raises Refused for what is no such file."""
+    """Return the digest in the database file. Raises Refused for what is no such file."""
     if not database.is_file():
         raise Refused(f"There is no {database}: build one with build_db.py.")
     try:
@@ -63,7 +63,7 @@ def digest_of(database: Path) -> str:
 
 
 def check(database: Path, called: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """Verifies every row of the database with build_db.py. Raises Refused with what it says of what is `called` so.
+    """Verify every row of the database with build_db.py. Raises Refused with what it says of what is `called` so.
 
     meanwhile: called a few times a second.
     """
@@ -81,7 +81,7 @@ def check(database: Path, called: Path, meanwhile: Callable[[], object] = lambda
 
 
 def check_what_is_not_as_built(database: Path, called: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """As `check`, but for a file that the inspect-data.json beside it says to be, byte by byte, what was checked."""
+    """Check as `check` does, unless the inspect-data.json beside the file says that it is, byte by byte, as built."""
     try:
         described = json.loads(database.with_name("inspect-data.json").read_text())["census"]
     except (OSError, ValueError, KeyError):
@@ -114,7 +114,7 @@ class State(TypedDict, total=False):
 class Worker:
     """One Datasette process on a port of its own."""
 
-    def __init__(self, name: str, open_to_sql: bool):
+    def __init__(self, name: str, open_to_sql: bool) -> None:
         self.name, self.open_to_sql = name, open_to_sql
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -122,7 +122,7 @@ class Worker:
         self.started = 0.0
 
     def start(self, folder: Path) -> None:
-        """Starts it over `folder`."""
+        """Start it over `folder`."""
         command = [sys.executable, "-m", "datasette", folder, "--host", "127.0.0.1", "--port", self.port]
         self.process = subprocess.Popen(
             [*map(str, command)], cwd=ROOT, env={"MALLOC_ARENA_MAX": "2", **os.environ}, stdin=subprocess.DEVNULL
@@ -133,7 +133,7 @@ class Worker:
             os.setpriority(os.PRIO_PROCESS, self.process.pid, 10)  # what it starts has it too
 
     def wait_until_ready(self, digest: str) -> None:
-        """Returns when it answers from the database with this digest. Raises Refused where it does not."""
+        """Return when it answers from the database with this digest. Raises Refused where it does not."""
         address = f"http://127.0.0.1:{self.port}/-/ready?digest={digest}"
         end, told = time.monotonic() + START_S, "no answer"
         while time.monotonic() < end:
@@ -151,7 +151,7 @@ class Worker:
         raise Refused(f"{self.name} was not ready after {START_S} s: {told}")
 
     def stop(self, drain: bool) -> None:
-        """Ends it. drain: after Caddy has seen that it is about to stop, and it has answered what it was asked."""
+        """End it. drain: after Caddy has seen that it is about to stop, and it has answered what it was asked."""
         if self.process is None or self.process.poll() is not None:
             return
         if drain:
@@ -173,7 +173,7 @@ def running(process: subprocess.Popen[bytes] | None, name: str) -> subprocess.Po
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
+    """Return a port of the loopback address that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -181,7 +181,7 @@ def free_port() -> int:
 
 
 def taken(port: int) -> bool:
-    """Whether somebody listens on this port of the address that Caddy is to listen on, BIND_ADDRESS."""
+    """Return whether somebody listens on this port of the address that Caddy is to listen on, BIND_ADDRESS."""
     address = (os.environ.get("BIND_ADDRESS") or "127.0.0.1").split()[0]
     address = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(address, address)  # noqa: S104
     try:
@@ -192,7 +192,7 @@ def taken(port: int) -> bool:
 
 
 def buffering() -> str:
-    """How the installed Caddy is told to read a request whole before it passes it on."""
+    """Return how the installed Caddy is told to read a request whole before it passes it on."""
     told = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
     version = re.search(r"(\d+)\.(\d+)", told)
     if version and (int(version[1]), int(version[2])) < (2, 7):
@@ -201,7 +201,7 @@ def buffering() -> str:
 
 
 def site_address(told: str) -> str:
-    """SITE_ADDRESS as Caddy is told it: one of plain HTTP that names a host answers by any other name too.
+    """Return SITE_ADDRESS as Caddy is told it: one of plain HTTP that names a host answers by any other name too.
 
     By a name that it does not know Caddy gives an empty 200, which a load balancer would take for ready.
     """
@@ -210,7 +210,10 @@ def site_address(told: str) -> str:
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """The file under another name, or a copy where there are no links. A build replaces files, it writes in none."""
+    """Link the file under another name, or copy it where there are no links.
+
+    A build replaces files, it writes in none.
+    """
     try:
         os.link(source, target)
     except OSError:
@@ -220,7 +223,7 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 class Stack:
     """Caddy and the workers over one database file; `state` is what others may read of it, in state.json."""
 
-    def __init__(self, database: Path, home: Path, workers: int, port: int):
+    def __init__(self, database: Path, home: Path, workers: int, port: int) -> None:
         self.database, self.home, self.port = database, home, port
         self.workers = [Worker(f"worker {n + 1}", False) for n in range(workers)] + [Worker("the open worker", True)]
         self.caddy: subprocess.Popen[bytes] | None = None
@@ -229,7 +232,7 @@ class Stack:
         self.state: State = {"reloads": 0, "problem": None}
 
     def run(self) -> None:
-        """Serves until a signal ends it."""
+        """Serve until a signal ends it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(self, "asked_to_end", True))
         signal.signal(signal.SIGHUP, lambda *_: setattr(self, "asked_to_reload", True))
@@ -249,7 +252,7 @@ class Stack:
             self.serve(digest)
 
     def serve(self, digest: str) -> None:
-        """Starts all of it over the database with this digest, and keeps it running until asked to end."""
+        """Start all of it over the database with this digest, and keeps it running until asked to end."""
         for left in self.home.glob("edition-*"):
             shutil.rmtree(left)
         try:
@@ -275,11 +278,11 @@ class Stack:
             self.end()
 
     def folder(self, digest: str) -> Path:
-        """The folder that workers over the database with this digest serve."""
+        """Return the folder that workers over the database with this digest serve."""
         return self.home / f"edition-{digest[:16]}"
 
     def copied(self, digest: str) -> Path:
-        """That folder, made if there is none. Raises Refused where the copy is not the database it should be."""
+        """Return that folder, made if there is none. Raises Refused where the copy is not the database it should be."""
         folder = self.folder(digest)
         if folder.exists():
             self.take_map(folder)
@@ -302,7 +305,7 @@ class Stack:
         return folder
 
     def take_map(self, folder: Path) -> None:
-        """Gives `folder` the map beside the database, if there is one; workers see it when they start."""
+        """Give `folder` the map beside the database, if there is one; workers see it when they start."""
         there, here = self.database.with_name("maps") / MAP, folder / "maps" / MAP
         if there.exists() and not (here.exists() and here.samefile(there)):
             here.parent.mkdir(exist_ok=True)
@@ -310,7 +313,7 @@ class Stack:
             link_or_copy(there, here)
 
     def start_caddy(self) -> None:
-        """Starts Caddy in front of the workers."""
+        """Start Caddy in front of the workers."""
         upstreams: dict[bool, list[str]] = {True: [], False: []}
         for worker in self.workers:
             upstreams[worker.open_to_sql].append(f"127.0.0.1:{worker.port}")
@@ -325,7 +328,7 @@ class Stack:
         self.caddy = subprocess.Popen(command, cwd=ROOT, env={**usual, **os.environ, **ours}, stdin=subprocess.DEVNULL)
 
     def wait_until_caddy_is_ready(self) -> None:
-        """Returns when Caddy takes connections, or all of it is to end. Raises Refused where Caddy ends instead."""
+        """Return when Caddy takes connections, or all of it is to end. Raises Refused where Caddy ends instead."""
         while not self.asked_to_end:
             caddy = running(self.caddy, "Caddy")
             if caddy.poll() is not None:
@@ -335,7 +338,7 @@ class Stack:
             time.sleep(0.05)
 
     def revive(self) -> None:
-        """Starts again what has ended, a second at the earliest after it was started."""
+        """Start again what has ended, a second at the earliest after it was started."""
         caddy = running(self.caddy, "Caddy")
         changed = caddy.poll() is not None
         if changed:
@@ -352,7 +355,7 @@ class Stack:
             self.tell()
 
     def reload(self) -> None:
-        """Takes the workers over to the database there is; a bad one is refused, and the old one kept."""
+        """Take the workers over to the database there is; a bad one is refused, and the old one kept."""
         old, problem = self.digest, None
         try:
             new = digest_of(self.database)
@@ -371,7 +374,7 @@ class Stack:
         self.tell()
 
     def take_over(self, digest: str, folder: Path) -> None:
-        """Each worker in turn over to `folder`; where one does not come up, all go back and Refused is raised."""
+        """Take each worker in turn over to `folder`; where one does not come up, all go back and Refused is raised."""
         old, done = self.digest, []
         try:
             for worker in self.workers:
@@ -391,7 +394,7 @@ class Stack:
         self.digest = digest
 
     def tell(self) -> None:
-        """Writes state.json, and where Caddy finds the file to download."""
+        """Write state.json, and where Caddy finds the file to download."""
         pointing = self.home / "current.part"
         pointing.unlink(missing_ok=True)
         pointing.symlink_to(self.folder(self.digest).resolve())
@@ -407,7 +410,7 @@ class Stack:
         writing.replace(self.home / "state.json")
 
     def end(self) -> None:
-        """Ends Caddy, then the workers."""
+        """End Caddy, then the workers."""
         for process in filter(None, [self.caddy, *(worker.process for worker in self.workers)]):
             process.terminate()
         for process in filter(None, [self.caddy, *(worker.process for worker in self.workers)]):
@@ -422,42 +425,47 @@ class Stack:
 
 
 def describe(database: Path) -> None:
-    """Writes the inspect-data.json of a census.db beside it. Raises Refused with what Datasette says."""
+    """Write the inspect-data.json of a census.db beside it. Raises Refused with what Datasette says."""
     writing = database.with_name(".inspect-data.json.swap")
     command = [sys.executable, "-m", "datasette", "inspect", database.name, "--inspect-file", writing.name]
-    done = subprocess.run(command, cwd=database.parent, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=database.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(f"inspect-data.json of {database} could not be written: {done.stderr.strip()[-2000:]}")
     writing.replace(database.with_name("inspect-data.json"))
 
 
+def put_in_place(new: Path, database: Path, digest: str) -> None:
+    """Put `new`, with the map and the downloads beside it, in the place of `database`."""
+    beside = {database: database.with_name(f".{database.name}.swap")}
+    there, here = (file.with_name("maps") / MAP for file in (new, database))
+    if there.exists() and there.resolve() != here.resolve():
+        here.parent.mkdir(exist_ok=True)
+        beside[here] = here.with_name(f".{MAP}.swap")
+    try:
+        for file, copy in beside.items():
+            shutil.copyfile(new if file == database else there, copy)
+    except OSError:
+        for copy in beside.values():
+            copy.unlink(missing_ok=True)
+        raise
+    there, here = (file.with_name("downloads") / digest[:16] for file in (new, database))
+    if there.exists() and there.resolve() != here.resolve():
+        shutil.copytree(there, here, dirs_exist_ok=True)
+    for file, copy in beside.items():
+        os.replace(copy, file)
+    if database.name == "census.db":
+        describe(database)
+
+
 def swap(new: Path, database: Path, home: Path) -> None:
-    """Puts `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
+    """Put `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
     try:
         digest = digest_of(new)
         check(new, new)
     except Refused as error:
         raise Refused(f"{error}\nNothing was changed.") from None
     if new.resolve() != database.resolve():
-        beside = {database: database.with_name(f".{database.name}.swap")}
-        there, here = (file.with_name("maps") / MAP for file in (new, database))
-        if there.exists() and there.resolve() != here.resolve():
-            here.parent.mkdir(exist_ok=True)
-            beside[here] = here.with_name(f".{MAP}.swap")
-        try:
-            for file, copy in beside.items():
-                shutil.copyfile(new if file == database else there, copy)
-        except OSError:
-            for copy in beside.values():
-                copy.unlink(missing_ok=True)
-            raise
-        there, here = (file.with_name("downloads") / digest[:16] for file in (new, database))
-        if there.exists() and there.resolve() != here.resolve():
-            shutil.copytree(there, here, dirs_exist_ok=True)
-        for file, copy in beside.items():
-            os.replace(copy, file)
-        if database.name == "census.db":
-            describe(database)
+        put_in_place(new, database, digest)
     try:
         before = json.loads((home / "state.json").read_text())
         os.kill(before["pid"], signal.SIGHUP)
@@ -478,7 +486,7 @@ def swap(new: Path, database: Path, home: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; see the module's text."""
+    """Return the command; see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="workers beside the one for SQL (2)")
     parser.add_argument("--port", type=int, default=8000, help="Caddy's, on this machine (8000)")

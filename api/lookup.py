@@ -142,20 +142,20 @@ class Summary(TypedDict):
 class AskedError(ValueError):
     """What was asked for cannot be answered. `reason` is a word for machines, the message a sentence for people."""
 
-    def __init__(self, reason: str, message: str):
+    def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
 
 def canned_sql(metadata: Path = METADATA) -> dict[str, str]:
-    """The SQL of the canned queries, by name, from metadata.yml."""
+    """Return the SQL of the canned queries, by name, from metadata.yml."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     told = yaml.load(metadata.read_bytes(), loader)
     return {name: query["sql"] for name, query in told["databases"]["census"]["queries"].items()}
 
 
 def as_quantile(text: str) -> int:
-    """`text` as a number of groups. Raises AskedError for what is not a whole number from 2 to 100."""
+    """Return `text` as a number of groups. Raises AskedError for what is not a whole number from 2 to 100."""
     q = int(text) if _QUANTILE.fullmatch(text.strip(" ")) else 0
     if 2 <= q <= 100:
         return q
@@ -174,7 +174,7 @@ class Lookup:
     meant_by: for each `wanted` the index that it means in each of NATIONS.
     """
 
-    def __init__(self, database: Path, queries: dict[str, str], immutable: bool = False):
+    def __init__(self, database: Path, queries: dict[str, str], immutable: bool = False) -> None:
         address = f"{Path(database).resolve().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
         self.connection = sqlite3.connect(
             address, uri=True, check_same_thread=False, cached_statements=256, isolation_level=None
@@ -198,21 +198,25 @@ class Lookup:
         self._bands = {p.index.id: p.index for p in sources.publications() if p.index}
 
     def close(self) -> None:
+        """Close the connection."""
         self.connection.close()
 
     def rows(self, sql: str, parameters: Sequence[object] | Record = ()) -> list[Record]:
-        """The rows that `sql` gives, each as a dict."""
+        """Return the rows that `sql` gives, each as a dict."""
         with closing(self.connection.cursor()) as cursor:
             cursor.row_factory = _as_dict
             found: list[Record] = cursor.execute(sql, parameters).fetchall()
         return found
 
     def canned(self, name: str, **parameters: object) -> list[Record]:
-        """The rows of the canned query `name`."""
+        """Return the rows of the canned query `name`."""
         return self.rows(self.queries[name], parameters)
 
     def wanted(self, index: str | None) -> str:
-        """`index` as the queries read it. Raises AskedError for what is neither an index, a year, latest nor empty."""
+        """Return `index` as the queries read it.
+
+        Raises AskedError for what is neither an index, a year, latest nor empty.
+        """
         wanted = (index or "").strip(" ").lower()
         if wanted in self.meant_by:
             return wanted
@@ -220,11 +224,11 @@ class Lookup:
         raise AskedError("unknown_index", f"'{wanted[:40]}' is not an index: give {known}, a year, latest or nothing.")
 
     def newest(self, wanted: str) -> dict[str, str | None]:
-        """For each nation the id of the index that `wanted` (as `wanted` gives it) means there, or None."""
+        """Return for each nation the id of the index that `wanted` (as `wanted` gives it) means there, or None."""
         return dict(zip(NATIONS, self.meant_by[wanted], strict=True))
 
     def one(self, text: str | None, wanted: str = "", q: int | None = None) -> Record:
-        """The whole answer for one postcode, in the words of `imd_by_postcode`, with position and authority of 2019.
+        """Return the answer for one postcode, in the words of `imd_by_postcode`, with position and authority of 2019.
 
         text: the postcode as it was given. wanted: as `wanted` gives it. q: a number of bands from 2 to 100, of which
         `data_quantile` is to be one.
@@ -261,7 +265,7 @@ class Lookup:
     def many(
         self, texts: Sequence[object], wanted: str, fields: Sequence[str], q: int | None = None
     ) -> tuple[list[Record], Counts]:
-        """Answers for `texts`, in their order, each with `fields` (of FIELDS and QUANTILE_FIELDS).
+        """Answer for `texts`, in their order, each with `fields` (of FIELDS and QUANTILE_FIELDS).
 
         The counter says how many there are for each (status, nation, index_id); without figures the last is None.
         """
@@ -272,7 +276,7 @@ class Lookup:
     def table(
         self, texts: Sequence[object], wanted: str, fields: tuple[str, ...], q: int | None = None
     ) -> tuple[list[Row], Counts]:
-        """As `many`, each answer as a tuple of the values of `fields`."""
+        """Return as `many`, each answer as a tuple of the values of `fields`."""
         quantiles = [field for field in fields if field in QUANTILE_FIELDS]
         read = ("status", "nation", "index_id", *(field for field in fields if field not in QUANTILE_FIELDS))
         if quantiles:
@@ -304,7 +308,7 @@ class Lookup:
     def by_areas(
         self, texts: Sequence[str], wanted: str, fields: tuple[str, ...], q: int | None, known: KnownByArea
     ) -> tuple[list[Row], Counts]:
-        """As `table`, for `fields` that postcodes of the same areas share (none of OWN), each looked up once.
+        """Return as `table`, for `fields` that postcodes of the same areas share (none of OWN), each looked up once.
 
         known: the answers so far, by areas, authority and whether the postcode is live, or by the postcode where it has
         no area; empty at first. It is for these `wanted`, `fields` and `q`.
@@ -328,7 +332,7 @@ class Lookup:
         return [answer[1] for answer in answers], Counter(map(itemgetter(0), answers))
 
     def _found(self, texts: Sequence[object], wanted: str, read: tuple[str, ...]) -> list[Row]:
-        """For those of `texts` that have figures their place among them and the columns `read`."""
+        """Return for those of `texts` that have figures their place among them and the columns `read`."""
         key, meant = postcode.key, self.meant_by[wanted]
         asked = [key(text) if isinstance(text, str) else None for text in texts]
         found = self.connection.execute(_batch(read), (orjson.dumps(asked).decode(), *meant)).fetchall()
@@ -342,7 +346,10 @@ class Lookup:
         return found
 
     def _alike(self, text: str | None) -> str | None:
-        """What stands for all texts that have, but for their wording, the answer of `text`: not here or no postcode."""
+        """Return a key for all texts that have, except for the wording, the answer of `text`.
+
+        It is for texts that are unknown or no postcode.
+        """
         asked = postcode.normalise(text)
         if asked is None:
             return None
@@ -350,7 +357,7 @@ class Lookup:
         return asked if here else ""
 
     def summary(self, counts: Counts, wanted: str) -> Summary:
-        """What the counter of `many` says of the answers: statuses, nations, how many fell back to an older index.
+        """Return a summary of the counter of `many`: statuses, nations, how many fell back to an older index.
 
         without_figures: how many of those found or terminated have no figure of the index that was asked for.
         """
@@ -375,7 +382,10 @@ class Lookup:
         }
 
     def banded(self, figures: Record, q: int | None) -> Record:
-        """The band of `figures` among `q`, as QUANTILE_FIELDS: published where there is one, otherwise computed."""
+        """Return the band of `figures` among `q`, as QUANTILE_FIELDS.
+
+        It is the published one where there is one, otherwise computed.
+        """
         rank, band, basis = figures["rank"], None, None
         if rank is not None and q is not None:
             if name := QUANTILES.get(q):
@@ -385,7 +395,9 @@ class Lookup:
         return dict(zip(QUANTILE_FIELDS, (q, band, basis), strict=True))
 
     def sources(self, indices: Iterable[str | None], northern_ireland: bool, more: Iterable[str]) -> list[Source]:
-        """Whose the figures of an answer are: title, edition, licence, attribution and conditions of each publication.
+        """Return the sources of an answer's figures.
+
+        Each has title, edition, licence, attribution and conditions.
 
         indices: of the figures. northern_ireland: whether a postcode of Northern Ireland (BT) is among them, which has
         conditions of its own. more: of "uk_composite" and "green_space" those that the answer has.
@@ -422,7 +434,7 @@ class Lookup:
         return told
 
     def _meaning(self, wanted: str) -> tuple[str | None, ...]:
-        """For each of NATIONS the index that `wanted` means there."""
+        """Return for each of NATIONS the index that `wanted` means there."""
         meant: dict[str, str] = {}
         for index in self.indices:
             if wanted in ("", "latest", index["id"], str(index["year"])):
@@ -484,14 +496,14 @@ def _older_batch(columns: Iterable[str]) -> str:
 
 
 def _as_text(value: object) -> str | None:
-    """What stands for a JSON value that may be no text. Of lists and objects, which may be deep, only the kind."""
+    """Return a text for a JSON value that may be none. Of lists and objects, which may be deep, only the kind."""
     if value is None or isinstance(value, str):
         return value
     return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else json.dumps(value)
 
 
 def _counted(status: str, nation: str | None, index: str | None, rank: float | None) -> Counted:
-    """By what answers are counted."""
+    """Return the key by which answers are counted."""
     return status, nation, None if rank is None else index
 
 

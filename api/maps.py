@@ -77,7 +77,7 @@ class Maps:
     tables: dict[str, TableOfTiles]
     authorities: str | None
 
-    def __init__(self, database: Path, like: "Maps | None" = None):
+    def __init__(self, database: Path, like: "Maps | None" = None) -> None:
         path = boundaries.map_of(database)
         if not path.is_file():
             raise NoMap(ABSENT)
@@ -118,7 +118,10 @@ class Maps:
         }
 
     def _fits(self, database: Path) -> bool:
-        """Whether it has the figures of `database`; if not by the digest of all rows, then by that of its own."""
+        """Return whether it has the figures of `database`.
+
+        They are compared by the digest of all rows, otherwise by that of its own.
+        """
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
             try:
                 self.indices = {layer: boundaries.editions(census, layer) for layer in boundaries.LAYERS}
@@ -143,13 +146,13 @@ class Maps:
         }
 
     def tile(self, layer: str, zoom: int, column: int, row: int) -> bytes | None:
-        """A tile of a layer or table as stored, gzipped; row from the north. None where it is empty."""
+        """Return a tile of a layer or table as stored, gzipped; row from the north. None where it is empty."""
         found = self.connection.execute(self._tile[layer], (zoom, column, (1 << zoom) - 1 - row)).fetchone()
         data: bytes | None = found and found[0]
         return data
 
     def publications(self, geography: str, nation: str) -> list[MapPublication]:
-        """Whose the boundaries of a nation's areas are, as `api.lookup.Lookup.sources` says it of figures."""
+        """Return the publications of the boundaries of a nation's areas, as `Lookup.sources` does of figures."""
         return [
             self.credited[published.file.id]
             for published in boundaries.PUBLISHED
@@ -159,7 +162,10 @@ class Maps:
         ]
 
     def tilejson(self, layer: str, base: str, attribution: str) -> Record:
-        """What TileJSON 3.0 says of a layer. base: the address that `/tiles` has. attribution: of the figures."""
+        """Return what TileJSON 3.0 says of a layer. base: the address that `/tiles` has.
+
+        attribution: of the figures.
+        """
         return {
             "tilejson": "3.0.0",
             "name": layer,
@@ -184,7 +190,7 @@ class Maps:
         }
 
     def shapes(self, geography: str, codes: Iterable[str]) -> list[Shape]:
-        """The boundaries of the areas `codes` of a geography (as in `Index.geography`, or OUTLINES)."""
+        """Return the boundaries of the areas `codes` of a geography (as in `Index.geography`, or OUTLINES)."""
         found = self.connection.execute(
             "select code, shape from json_each(?) cross join boundaries on vintage = ? and code = json_each.value",
             (orjson.dumps(list(codes)).decode(), boundaries.VINTAGES[geography]),
@@ -192,20 +198,23 @@ class Maps:
         return [Shape(code, list(boundaries.polygons(shape))) for code, shape in found]
 
     def around(self, geography: str, west: int, east: int, south: int, north: int) -> list[Shape]:
-        """The boundaries that may lie in a box, whose edges are in steps of 0.0001 degree."""
+        """Return the boundaries that may lie in a box, whose edges are in steps of 0.0001 degree."""
         asked = west, east, south, north, boundaries.VINTAGES[geography]
         found = self.connection.execute(f"select code, shape {_AROUND} order by code", asked)
         return [Shape(code, list(boundaries.polygons(shape))) for code, shape in found]
 
     def count_around(self, geography: str, west: int, east: int, south: int, north: int) -> int:
-        """How many `around` gives."""
+        """Return how many `around` gives."""
         asked = west, east, south, north, boundaries.VINTAGES[geography]
         count: int = self.connection.execute(f"select count(*) {_AROUND}", asked).fetchone()[0]
         return count
 
 
 def opened(datasette: "Datasette") -> tuple[Maps | None, str]:
-    """The map beside the census.db of `datasette`, for the server's own thread, opened once; or None, and why."""
+    """Return the map beside the census.db of `datasette`, for the server's own thread, opened once.
+
+    Where there is none, give None, and why.
+    """
     if not hasattr(datasette, "_census_maps"):
         datasette._census_maps = _open(datasette)
     found: tuple[Maps | None, str] = datasette._census_maps
@@ -213,7 +222,7 @@ def opened(datasette: "Datasette") -> tuple[Maps | None, str]:
 
 
 def another(datasette: "Datasette") -> Maps | None:
-    """The same map on a connection of its own, for another thread; None where it was replaced meanwhile."""
+    """Return the same map on a connection of its own, for another thread; None where it was replaced meanwhile."""
     first, _ = opened(datasette)
     return _open(datasette, first)[0] if first else None
 

@@ -329,7 +329,7 @@ def _schemas(tables: Record, v1: V1) -> dict[str, Record]:
 
 
 def _whole(properties: Record) -> Record:
-    """An object that has each of `properties` and no other member."""
+    """Return an object that has each of `properties` and no other member."""
     return _strict(properties, required=list(properties))
 
 

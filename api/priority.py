@@ -9,7 +9,7 @@ STEPS = 5  # of niceness, a third of the processor's share; a thread that got no
 
 
 def give_way() -> None:
-    """From now on the calling thread has a smaller share of a busy processor (on Linux; elsewhere nothing changes)."""
+    """Give the calling thread a smaller share of a busy processor (on Linux; elsewhere nothing changes)."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):

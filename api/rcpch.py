@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from api import rcpch_rows as rows
-from api.lookup import NATIONS as lookup_nations
+from api.lookup import NATIONS as LOOKUP_NATIONS
 from api.lookup import AskedError, Lookup, PublicationRow
 from api.rcpch_rows import BY_INDEX, NATIONS, OLDEST, Field, Link, Page, Refused, Resource, check_year, whole_number
 from api.web import Answer, Malformed, answered, pairs
@@ -27,7 +27,7 @@ YEARS = {nation.name: nation.years for nation in NATIONS}
 
 ABSENT = ("not loaded", "left out")  # of a publication, as in the table `publications`
 _CODE = re.compile("[A-Za-z0-9]{1,12}")
-_OLDEST = tuple(OLDEST[nation] for nation in lookup_nations)
+_OLDEST = tuple(OLDEST[nation] for nation in LOOKUP_NATIONS)
 _ANY_YEAR = {year for years in YEARS.values() for year in years}
 
 

@@ -38,7 +38,7 @@ def whole_number(text: str) -> int | None:
 class Refused(Exception):
     """Refuse a request: an answer that is an error, with its status and content."""
 
-    def __init__(self, status: int, content: Mapping[str, object]):
+    def __init__(self, status: int, content: Mapping[str, object]) -> None:
         super().__init__(status)
         self.answer = answered(content, status)
 
@@ -60,10 +60,12 @@ class Field:
 
     @property
     def is_relation(self) -> bool:
+        """Whether it leads to another route."""
         return self.kind not in _SCHEMAS
 
     @property
     def is_number(self) -> bool:
+        """Whether its value is a number."""
         return self.kind in ("integer", "number", "decimal")
 
     def json(self, value: object, link: "Link") -> object:
@@ -103,8 +105,9 @@ class Page(TypedDict):
 
 @dataclass(frozen=True)
 class Resource:
-    """The rows that a route answers. Relations and the fields of `exact` filter by their value, `parts` by a part of a
-    text in any case.
+    """The rows that a route answers.
+
+    Relations and the fields of `exact` filter by their value, `parts` by a part of a text in any case.
 
     table: where the rows are. key: the column that is their id. example: an id. parts: a filter to the SQL of its text.
     joins: the tables that only `parts` read, as SQL. also: filters by the exact value of what is no field.

@@ -34,7 +34,7 @@ IN_A_LIST = tuple(name for name in ANSWER if name not in ("edition", "sources"))
 class Problem(Exception):
     """An answer that is an error, as its `answer`."""
 
-    def __init__(self, status: int, reason: str, detail: str, **more: object):
+    def __init__(self, status: int, reason: str, detail: str, **more: object) -> None:
         super().__init__(reason)
         self.answer = problem(status, reason, detail, **more)
 
@@ -46,7 +46,7 @@ REFUSALS = (Problem, Malformed, AskedError)
 
 
 def refused(error: Problem | Malformed | AskedError) -> Answer:
-    """The answer to a request that was refused with `error`, one of REFUSALS."""
+    """Return the answer to a request that was refused with `error`, one of REFUSALS."""
     if isinstance(error, Problem):
         return error.answer
     return problem(400, "bad_parameter" if isinstance(error, Malformed) else error.reason, str(error))
@@ -55,14 +55,14 @@ def refused(error: Problem | Malformed | AskedError) -> Answer:
 class V1:
     """The routes, over one Lookup. `get` answers at once; `post` reads a list and answers it in pieces."""
 
-    def __init__(self, lookup: Lookup):
+    def __init__(self, lookup: Lookup) -> None:
         self.lookup = lookup
         self.green_space = {code: orjson.Fragment(orjson.dumps(row)) for code, row in lookup.green_space.items()}
         self._sources: dict[tuple[str, bool, bool, bool], orjson.Fragment] = {}
         self._known: dict[bytes, Asked] = {}
 
     def get(self, path: str, query_string: bytes) -> Answer:
-        """The answer to GET: `path` is what follows /api/v1/, percent-decoded."""
+        """Return the answer to GET: `path` is what follows /api/v1/, percent-decoded."""
         try:
             room, _, name = path.removesuffix("/").partition("/")
             if room == "postcodes" and name:
@@ -78,7 +78,10 @@ class V1:
             return refused(error)
 
     def postcode(self, text: str, query_string: bytes) -> Answer:
-        """One postcode. Reasons: those of STATUSES; unknown_index, index_of_another_nation, bad_quantile, bad_field."""
+        """Answer for one postcode.
+
+        Reasons: those of STATUSES; unknown_index, index_of_another_nation, bad_quantile, bad_field.
+        """
         wanted, q, fields = self._asked_in(query_string)
         answer = self.lookup.one(text, wanted, q)
         status = HTTP[answer["status"]]
@@ -100,7 +103,7 @@ class V1:
         return answered({name: answer[name] for name in fields} if fields else answer)
 
     def area(self, code: str, query_string: bytes) -> Answer:
-        """A small area of 2011 or 2021. Reasons: unknown, unknown_index, index_of_another_nation."""
+        """Answer for a small area of 2011 or 2021. Reasons: unknown, unknown_index, index_of_another_nation."""
         wanted, _, _ = self._asked(web.parameters(query_string, ("index",)))
         code, lookup = _code(code), self.lookup
         parents = {
@@ -163,7 +166,7 @@ class V1:
         )
 
     def local_authority(self, code: str, query_string: bytes) -> Answer:
-        """A local authority of any vintage. Reasons: unknown, unknown_index, index_of_another_nation."""
+        """Answer for a local authority of any vintage. Reasons: unknown, unknown_index, index_of_another_nation."""
         wanted, _, _ = self._asked(web.parameters(query_string, ("index",)))
         code, lookup = _code(code), self.lookup
         found = lookup.rows("select * from local_authorities where code = ?", (code,))
@@ -214,7 +217,7 @@ class V1:
         )
 
     def indices(self, query_string: bytes) -> Answer:
-        """The indices that there are, newest first, with the database that they are in."""
+        """Answer with the indices that there are, newest first, with the database that they are in."""
         web.parameters(query_string, ())
         lookup = self.lookup
         return answered(
@@ -229,7 +232,7 @@ class V1:
         )
 
     async def post(self, scope: Scope, receive: Receive) -> Answer | Iterable[bytes]:
-        """The answer to a list of postcodes, in its order, a long one in pieces; nothing of it is kept.
+        """Return the answer to a list of postcodes, in its order, a long one in pieces; nothing of it is kept.
 
         Reasons: too_large, too_many, malformed, bad_content_type; and
         bad_parameter, unknown_index, bad_quantile, bad_field.
@@ -249,7 +252,7 @@ class V1:
         return Answer(b"".join(pieces), cached=False) if len(texts) <= AT_ONCE else pieces
 
     def pieces(self, texts: Sequence[object], wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
-        """The answer to a list, in pieces that together are one JSON object."""
+        """Yield the answer to a list, in pieces that together are one JSON object."""
         green = "green_space" in fields
         read = [_INSIDE if name == "green_space" else name for name in fields]
         counts: Counts = Counter()
@@ -268,7 +271,7 @@ class V1:
         yield (before if before != b"," else b"") + b"]," + orjson.dumps({"summary": summary, "sources": used})[1:]
 
     def _asked_in(self, query_string: bytes) -> Asked:
-        """What a query string asks of one postcode; kept, since clients ask the same of every postcode."""
+        """Return what a query string asks of one postcode; kept, since clients ask the same of every postcode."""
         asked = self._known.get(query_string)
         if asked is None:
             asked = self._asked(web.parameters(query_string, ("index", "quantile", "fields")), ANSWER)
@@ -277,7 +280,7 @@ class V1:
         return asked
 
     def _asked(self, given: dict[str, str], known: tuple[str, ...] = ()) -> Asked:
-        """What the parameters ask for: the index as `Lookup.wanted` gives it, the number of bands, the fields."""
+        """Return what the parameters ask for: the index as `Lookup.wanted` gives it, number of bands, fields."""
         wanted = self.lookup.wanted(given.get("index"))
         q: int | None = None
         fields: list[str] | None = None
@@ -320,7 +323,7 @@ def _code(text: str) -> str:
 
 
 def _distribution(rows: list[Record]) -> Record:
-    """The rows of `deprivation_in_local_authority` for one index, as one object."""
+    """Return the rows of `deprivation_in_local_authority` for one index, as one object."""
 
     def listed(part: str, *names: str) -> list[Record]:
         return [{name: row[name] for name in names} for row in rows if row["part"] == part]
@@ -354,7 +357,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
 
 
 def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list[object]:
-    """The postcodes of a list as it was sent. What is no text stays what it is, and is answered as invalid."""
+    """Return the postcodes of a list as it was sent. What is no text stays what it is, and is answered as invalid."""
     media = content_type.partition(b";")[0].strip().lower()
     try:
         if media == b"application/json":
@@ -389,7 +392,7 @@ def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list[obj
 
 
 def _column(text: str, column: str | None) -> list[str]:
-    """The cells of one column of a CSV: of `column`, of the one named postcode, or of the only one there is."""
+    """Return the cells of one column of a CSV: of `column`, of the one named postcode, or of the only one there is."""
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))  # an empty line is an empty postcode
     if not rows:
         return []

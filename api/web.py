@@ -62,12 +62,12 @@ class Answer:
 
 
 def answered(content: object, status: int = 200) -> Answer:
-    """`content` as JSON. What was not found may be kept like what was; other errors may not."""
+    """Return `content` as JSON. What was not found may be kept like what was; other errors may not."""
     return Answer(orjson.dumps(content), status, cached=status in (200, 404))
 
 
 def problem(status: int, reason: str, detail: str, **more: object) -> Answer:
-    """An error as RFC 9457 has it, with `reason`, a word for machines; `more` are further members."""
+    """Return an error as RFC 9457 has it, with `reason`, a word for machines; `more` are further members."""
     told = {"type": "about:blank", "title": _TITLES[status], "status": status, "reason": reason, "detail": detail}
     return Answer(orjson.dumps(told | more), status, PROBLEM, cached=status == 404)
 
@@ -85,7 +85,7 @@ _TITLES = {
 
 
 def not_allowed(method: str, posted: bool) -> Answer:
-    """The answer to a method that an address does not have; `posted`: it has POST and nothing else."""
+    """Return the answer to a method that an address does not have; `posted`: it has POST and nothing else."""
     told = problem(405, "method_not_allowed", f"{method} is not allowed here.")
     told.headers = ((b"allow", b"POST, OPTIONS" if posted else b"GET, HEAD, OPTIONS"),)
     return told
@@ -96,7 +96,7 @@ class Malformed(ValueError):
 
 
 def pairs(query_string: bytes) -> list[tuple[str, str]]:
-    """The names and values of a query string. Raises Malformed.
+    """Return the names and values of a query string. Raises Malformed.
 
     Most have nothing to decode: those are split here, in a seventh of the time of parse_qsl.
     """
@@ -110,7 +110,10 @@ def pairs(query_string: bytes) -> list[tuple[str, str]]:
 
 
 def parameters(query_string: bytes, known: tuple[str, ...]) -> dict[str, str]:
-    """The parameters of a query string. Raises Malformed for one that is not among `known`, or is there twice."""
+    """Return the parameters of a query string.
+
+    Raises Malformed for one that is not among `known`, or is there twice.
+    """
     found = pairs(query_string)
     for name, _ in found:
         if name not in known:
@@ -138,7 +141,7 @@ def undeclared(given: Mapping[str, str], what: str, declared: Collection[str]) -
 
 
 def header(scope: Scope, wanted: bytes) -> bytes:
-    """The header `wanted` (lower case) of the request, empty where it has none."""
+    """Return the header `wanted` (lower case) of the request, empty where it has none."""
     for name, value in scope["headers"]:
         if name == wanted:
             return bytes(value)
@@ -146,7 +149,7 @@ def header(scope: Scope, wanted: bytes) -> bytes:
 
 
 def origin(scope: Scope, https: bool) -> str:
-    """Scheme and host by which a request came, for addresses in its answer; empty where it names no host.
+    """Return scheme and host by which a request came, for addresses in its answer; empty where it names no host.
 
     https: a proxy in front speaks it, whatever the request came by.
     """
@@ -157,7 +160,7 @@ def origin(scope: Scope, https: bool) -> str:
 
 
 def takes_gzip(scope: Scope) -> bool:
-    """Whether the client accepts gzip."""
+    """Return whether the client accepts gzip."""
     for coding in header(scope, b"accept-encoding").lower().split(b","):
         name, _, weight = coding.partition(b";")
         if name.strip() in (b"gzip", b"*"):
@@ -166,7 +169,7 @@ def takes_gzip(scope: Scope) -> bool:
 
 
 async def send_answer(scope: Scope, send: Send, answer: Answer, etag: bytes) -> None:
-    """Sends `answer`; `etag` is that of everything that this database and this code answer."""
+    """Send `answer`; `etag` is that of everything that this database and this code answer."""
     body, status = answer.body, answer.status
     headers = [*(_KEPT if answer.cached else _NOT_KEPT), *answer.headers]
     if status == 200 and answer.cached:
@@ -187,15 +190,14 @@ async def send_answer(scope: Scope, send: Send, answer: Answer, etag: bytes) -> 
 
 
 async def send_pieces(scope: Scope, send: Send, pieces: Iterable[bytes]) -> None:
-    """Sends a long JSON answer piece by piece, so that other requests get their turn between them."""
+    """Send a long JSON answer piece by piece, so that other requests get their turn between them."""
     headers = [*_NOT_KEPT, (b"content-type", JSON), (b"vary", b"accept-encoding")]
     packer = zlib.compressobj(5, wbits=31) if takes_gzip(scope) else None
     if packer:
         headers.append((b"content-encoding", b"gzip"))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for piece in pieces:
-        if packer:
-            piece = await asyncio.to_thread(packer.compress, piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        data = await asyncio.to_thread(packer.compress, piece) if packer else piece
+        await send({"type": "http.response.body", "body": data, "more_body": True})
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": packer.flush() if packer else b""})

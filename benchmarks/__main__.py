@@ -34,7 +34,7 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "30"))
 
 
 def each(share: float, *actions: Callable[[], object]) -> list[float]:
-    """The median seconds of each action, run in turn (A B A B …) for `share` of the time there is, twice at least."""
+    """Return the median seconds of each action, run in turn (A B A B …) for `share` of the time, twice at least."""
     times: list[list[float]] = [[] for _ in actions]
     end = time.monotonic() + share * SECONDS
     while len(times[0]) < 2 or time.monotonic() < end:
@@ -46,7 +46,7 @@ def each(share: float, *actions: Callable[[], object]) -> list[float]:
 
 
 def loading(folder: Path) -> None:
-    """The postcodes of the extract: reading the CSV alone, our executemany, sqlite-utils' insert_all."""
+    """Time the postcodes of the extract: reading the CSV alone, our executemany, sqlite-utils' insert_all."""
     text = gzip.decompress((extracts.FOLDER / "postcodes.csv.gz").read_bytes()).decode()
     header, *rows = csv.reader(io.StringIO(text))
     names = itertools.count()
@@ -75,7 +75,7 @@ def loading(folder: Path) -> None:
 
 
 def answering(database: Path) -> None:
-    """The canned queries: their SQL against the bare key of postcodes, and imd_by_postcode through Datasette."""
+    """Time the canned queries: their SQL against the bare key of postcodes, and imd_by_postcode through Datasette."""
     site = Datasette(config_dir=ROOT, files=[], settings=json.loads((ROOT / "settings.json").read_text()))
     asyncio.run(site.invoke_startup())
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
@@ -143,6 +143,7 @@ def answering(database: Path) -> None:
 
 
 def main() -> None:
+    """Print all figures."""
     versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     print(f"{versions}, {os.cpu_count()} cores, {platform.machine()}")
     with tempfile.TemporaryDirectory() as folder:

@@ -39,7 +39,7 @@ def matched(pattern: str, text: str) -> re.Match[str]:
 
 @contextmanager
 def served(command: Sequence[object], port: int, ready: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs the server `command` until the block ends; gives its process."""
+    """Run the server `command` until the block ends; gives its process."""
     process = subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         for _ in range(300):
@@ -56,7 +56,10 @@ def served(command: Sequence[object], port: int, ready: str) -> Iterator[subproc
 
 
 def load(port: int, requests: Path, connections: int, seconds: int, *headers: str) -> Load:
-    """Requests a second, median and 99th percentile in ms of `seconds` with wrk. Any error ends the benchmark."""
+    """Return requests a second, median and 99th percentile in ms of `seconds` with wrk.
+
+    Any error ends the benchmark.
+    """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command += [*(word for header in headers for word in ("-H", header))]
     command += ["-s", str(ROOT / "benchmarks" / "wrk.lua"), f"http://127.0.0.1:{port}", "--", str(requests)]
@@ -67,19 +70,19 @@ def load(port: int, requests: Path, connections: int, seconds: int, *headers: st
 
 
 def ratio(took: dict[str, list[Load]], of: str, to: str, figure: int) -> float:
-    """The median of the ratios of a figure of `of` to that of `to`, measured one after the other."""
+    """Return the median of the ratios of a figure of `of` to that of `to`, measured one after the other."""
     return median(one[figure] / other[figure] for one, other in zip(took[of], took[to], strict=True))
 
 
 def memory(process: subprocess.Popen[bytes]) -> str:
-    """What the process holds in memory of its own, without the pages of the mapped database."""
+    """Return what the process holds in memory of its own, without the pages of the mapped database."""
     told = Path(f"/proc/{process.pid}/status").read_text()
     kilobytes = int(matched(r"RssAnon:\s+(\d+)", told)[1])
     return f"{kilobytes / 1024:.0f} MiB"
 
 
 def main(folder: Path, seconds: float) -> None:
-    """Prints the figures; each is measured for a second or more, the three that are compared in turn."""
+    """Print the figures; each is measured for a second or more, the three that are compared in turn."""
     if not shutil.which("wrk"):
         assert os.environ.get("CENSUS_NO_SKIP") != "1", "CENSUS_NO_SKIP is set, but wrk is not installed"
         print("the API over HTTP: not measured, wrk is not installed")

@@ -21,7 +21,7 @@ MORE = "status,area_name,rank,decile,quintile,income_decile,idaci_rank,idaci_dec
 
 
 def patients(path: Path, n: int) -> None:
-    """Writes a table of `n` rows: nine in ten live postcodes, the rest retired, not there, empty or no postcodes."""
+    """Write a table of `n` rows: nine in ten live postcodes, the rest retired, not there, empty or no postcodes."""
     census = sqlite3.connect(f"file:{ROOT / 'census.db'}?mode=ro", uri=True)
     sql = "select postcode from postcodes where lsoa_2011 is not null and terminated is {} null"
     live, retired = ([row[0] for row in census.execute(sql.format(what))] for what in ("", "not"))
@@ -43,7 +43,7 @@ def patients(path: Path, n: int) -> None:
 
 
 def main(folder: Path, n: int) -> None:
-    """Prints what adding the default columns, and some more, to `n` rows costs; the database is the house's."""
+    """Print what adding the default columns, and some more, to `n` rows costs; the database is the house's."""
     table, out = folder / "patients.csv", folder / "out.csv"
     patients(table, n)
     started = time.perf_counter()

@@ -1,6 +1,7 @@
-"""The least that can answer what the API answers: an ASGI callable on the same server, the same requests, the same
-SQLite statements, the same bytes, which lie ready. Started by `benchmarks.api` with the database and a file of
-postcodes.
+"""The least that can answer what the API answers, to measure the API against.
+
+It is an ASGI callable on the same server, with the same requests, the same SQLite statements and the same bytes, which
+lie ready. `benchmarks.api` starts it with the database and a file of postcodes.
 """
 
 import json
@@ -18,6 +19,7 @@ from api.v1 import V1
 
 
 def main() -> None:
+    """Serve the answers to the postcodes asked for, each looked up and then sent as made before."""
     database, asked, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     lookup = Lookup(database, canned_sql(), immutable=True)
     v1 = V1(lookup)

@@ -60,7 +60,7 @@ class Found(TypedDict):
 
 
 async def answer_of(reader: asyncio.StreamReader, method: str) -> tuple[int, bytes, bool]:
-    """Status and body of the next answer, and whether the connection stays."""
+    """Return status and body of the next answer, and whether the connection stays."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     status = int(head[9:12])
     fields = dict(line.split(":", 1) for line in head.split("\r\n")[1:] if ":" in line)
@@ -79,7 +79,7 @@ async def answer_of(reader: asyncio.StreamReader, method: str) -> tuple[int, byt
 class Client:
     """What to do, and what was found."""
 
-    def __init__(self, asked: Orders):
+    def __init__(self, asked: Orders) -> None:
         self.port, self.seconds, self.rate = asked["port"], asked["seconds"], asked.get("rate", 0)
         self.connections = asked.get("connections", 1)
         self.requests = itertools.cycle([self.prepared(request) for request in asked["requests"]])
@@ -90,7 +90,7 @@ class Client:
         self.sent = self.failed = self.wrong = 0
 
     def prepared(self, request: Request) -> tuple[str, bytes, frozenset[int], frozenset[str]]:
-        """A request as bytes, with what is right as an answer."""
+        """Return a request as bytes, with what is right as an answer."""
         method, body = request.get("method", "GET"), request.get("body", "").encode()
         head = f"{method} {request['path']} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
         if body:
@@ -99,7 +99,7 @@ class Client:
         return method, head.encode() + b"\r\n" + body, frozenset(request.get("statuses", [200])), right
 
     async def run(self) -> Found:
-        """Sends until the time is over."""
+        """Send until the time is over."""
         gc.disable()
         self.start = time.perf_counter()
         await asyncio.gather(*(self.connection(n) for n in range(self.connections)))
@@ -118,7 +118,7 @@ class Client:
         }
 
     async def connection(self, number: int) -> None:
-        """Sends one request after another on one connection, a new one where it breaks."""
+        """Send one request after another on one connection, a new one where it breaks."""
         opened: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         pause = self.connections / self.rate if self.rate else 0
         due = self.start + (number / self.rate if self.rate else 0)
@@ -168,8 +168,11 @@ class Sending:
         connections: int = 1,
         rate: float = 0,
         far: bool = False,
-    ):
-        """far: it takes the processor last, as one that is not on this machine."""
+    ) -> None:
+        """Start the client.
+
+        far: it takes the processor last, as one that is not on this machine.
+        """
         told: Orders = {
             "port": port,
             "seconds": seconds,
@@ -191,7 +194,7 @@ class Sending:
         self.process.stdin.close()
 
     def found(self) -> Found:
-        """What it found, when it has ended."""
+        """Return what it found, when it has ended."""
         told = self._answer.read()
         assert self.process.wait() == 0
         found: Found = json.loads(told)

@@ -13,7 +13,7 @@ from serve_many import free_port
 
 
 def main(seconds: float) -> None:
-    """Prints for each kind of page its median, its 99th percentile and its size; all kinds are asked in turn."""
+    """Print for each kind of page its median, its 99th percentile and its size; all kinds are asked in turn."""
     census = sqlite3.connect(f"file:{ROOT / 'census.db'}?mode=ro", uri=True)
     random.seed(9)
 

@@ -26,7 +26,7 @@ PAIRS = 3
 
 
 def requests(stack: Stack, codes: list[str]) -> tuple[list[Request], list[Request]]:
-    """What is asked of the workers for lookups, and of the open one; each with the answer that is right."""
+    """Return what is asked of the workers for lookups, and of the open one; each with the answer that is right."""
     random.seed(6)
     lookups: list[Request] = []
     listed = random.sample(codes, 100)
@@ -56,7 +56,7 @@ def requests(stack: Stack, codes: list[str]) -> tuple[list[Request], list[Reques
 
 
 def scale_up(one: Stack, two: Stack, wanted: list[Request], seconds: float) -> tuple[float, float, float]:
-    """Answers a second of one worker and of two, and the median of their ratios, measured in turn."""
+    """Answer a second of one worker and of two, and the median of their ratios, measured in turn."""
     rates = [
         [stack.sending(seconds, wanted, connections=8).found()["rate"] for stack in (one, two)] for _ in range(PAIRS)
     ]
@@ -64,7 +64,7 @@ def scale_up(one: Stack, two: Stack, wanted: list[Request], seconds: float) -> t
 
 
 def main() -> int:
-    """Prints the figures; 1 where something failed."""
+    """Print the figures; 1 where something failed."""
     if not shutil.which("caddy"):
         assert os.environ.get("CENSUS_NO_SKIP") != "1", "CENSUS_NO_SKIP is set, but caddy is not installed"
         print("the whole stack: not measured, caddy is not installed")
@@ -121,8 +121,8 @@ def main() -> int:
             failed: list[object] = [told for told in found if told["failed"] or told["wrong"] or not told["sent"]]
             if late - early > MOST_GROWTH:
                 failed.append({"memory": memory[:: max(1, len(memory) // 20)]})
-            for told in failed:
-                print(f"soak: {told}", file=sys.stderr)
+            for problem in failed:
+                print(f"soak: {problem}", file=sys.stderr)
             return 1 if failed else 0
         finally:
             for stack in stacks:

@@ -27,7 +27,7 @@ UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE  # a ce
 class Stack:
     """A running stack. log: where Caddy and the workers write; home: its folder, with state.json."""
 
-    def __init__(self, database: Path, home: Path, log: Path, workers: int = 2, **environment: str):
+    def __init__(self, database: Path, home: Path, log: Path, workers: int = 2, **environment: str) -> None:
         self.database, self.home, self.log, self.port = database, home, log, free_port()
         self.base = environment.get("SITE_ADDRESS", f"http://127.0.0.1:{self.port}")
         command = [sys.executable, ROOT / "serve_many.py", "--database", database, "--home", home]
@@ -52,6 +52,7 @@ class Stack:
 
     @property
     def state(self) -> State:
+        """What state.json says."""
         state: State = json.loads((self.home / "state.json").read_text())
         return state
 
@@ -62,11 +63,11 @@ class Stack:
         return [state["caddy"], *(worker["pid"] for worker in state["workers"])]
 
     def memory(self) -> float:
-        """MiB that the workers hold of their own, without the pages of the mapped database."""
+        """Return the MiB that the workers hold of their own, without the pages of the mapped database."""
         return sum(rss_anon(worker["pid"]) for worker in self.state["workers"])
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> SimpleNamespace:
-        """The answer to a request: status, headers, body."""
+        """Return the answer to a request: status, headers, body."""
         request = urllib.request.Request(f"{self.base}{path}", body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as answer:
@@ -75,6 +76,7 @@ class Stack:
             return SimpleNamespace(status=error.code, headers=error.headers, body=error.read())
 
     def status(self, path: str) -> int:
+        """Return the status of the answer to a request, 0 where there is none."""
         try:
             status: int = self.ask(path).status
         except OSError:
@@ -82,34 +84,37 @@ class Stack:
         return status
 
     def sql(self, sql: str) -> SimpleNamespace:
+        """Return the answer to anyone's SQL."""
         return self.ask(f"/census.json?sql={quote(sql)}&_shape=array")
 
     def lookups(self, count: int = 50) -> list[Request]:
-        """Requests for postcodes by the API and the canned query, each with the answer that is right now."""
+        """Return requests for postcodes by the API and the canned query, each with the answer that is right now."""
         codes = self.postcodes(count)
         paths = [f"/api/v1/postcodes/{quote(code)}?fields=postcode,status,index_id,decile,edition" for code in codes]
         paths += [f"/census/imd_by_postcode.json?postcode={quote(code)}&_shape=array" for code in codes[: count // 5]]
         return [self.answered({"path": path}) for path in paths]
 
     def list_of_lookups(self) -> Request:
-        """The same of a list that is posted."""
+        """Return the same of a list that is posted."""
         return self.answered({"path": "/api/v1/postcodes", "method": "POST", "body": json.dumps(self.postcodes(50))})
 
     def postcodes(self, count: int) -> list[str]:
+        """Return the first `count` postcodes."""
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
             return [row[0] for row in connection.execute("select postcode from postcodes limit ?", (count,))]
 
     def answered(self, request: Request) -> Request:
-        """The request with the status and body that are right now."""
+        """Return the request with the status and body that are right now."""
         body = request.get("body", "").encode() or None
         answer = self.ask(request["path"], request.get("method", "GET"), body, **{"Content-Type": "application/json"})
         return {**request, "statuses": [answer.status], "bodies": [hashlib.sha256(answer.body).hexdigest()]}
 
     def sending(self, seconds: float, requests: list[Request] | None = None, **more: Any) -> Sending:
+        """Start to send `requests`, by default lookups; `more` as for Sending."""
         return Sending(self.port, seconds, requests or self.lookups(), **more)
 
     def settled(self) -> None:
-        """Returns when every worker is there and ready."""
+        """Return when every worker is there and ready."""
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
@@ -122,9 +127,11 @@ class Stack:
         raise AssertionError("the stack did not settle")
 
     def end(self) -> None:
+        """End the stack. Raises AssertionError where it ends with an error."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0
 
 
 def rss_anon(pid: int) -> float:
+    """Return the MiB of memory of a process's own, without the pages of mapped files."""
     return int(matched(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024

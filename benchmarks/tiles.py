@@ -19,7 +19,7 @@ CONNECTIONS = 16
 
 
 def main(folder: Path, seconds: float) -> None:
-    """Prints requests a second, p50 and p99 of tiles of every zoom and of those of zoom 12, and ratios to the route."""
+    """Print requests a second, p50 and p99 of tiles of every zoom and of those of zoom 12, and ratios to the route."""
     path = boundaries.map_of(ROOT / "census.db")
     missing = [told for told, there in (("wrk", shutil.which("wrk")), ("the map", path.is_file())) if not there]
     if missing:

@@ -13,7 +13,7 @@ BARS = 120  # the height of the highest bar
 
 
 def scale() -> Markup:
-    """The ten boxes and their numbers, to which every `strip` of a page refers; it stands in the page once, unseen."""
+    """Return the ten boxes and their numbers, to which every `strip` of a page refers; hidden, once a page."""
     boxes = "".join(f'<path class="d{n}" d="M{(n - 1) * STEP}.5.5h39v35h-39z"/>' for n in DECILES)
     numbers = "".join(
         f'<text class="on-{ground}" y="23" x="{" ".join(str(n * STEP - STEP // 2) for n in those)}">{told}</text>'
@@ -31,7 +31,10 @@ def scale() -> Markup:
 
 
 def strip(decile: int, text: str, large: bool = False) -> Markup:
-    """Ten boxes with the one of `decile` (1 to 10) marked; `text` is the alternative. Needs `scale` in the page."""
+    """Return ten boxes with the one of `decile` (1 to 10) marked; `text` is the alternative.
+
+    Needs `scale` in the page.
+    """
     x, alternative = (decile - 1) * STEP, escape(text)
     if not large:
         return Markup(
@@ -49,7 +52,9 @@ def strip(decile: int, text: str, large: bool = False) -> Markup:
 
 
 def bars(counts: Sequence[int], text: str) -> Markup:
-    """A bar for each of ten `counts`, with its number above it and its decile below; a dashed line at their mean.
+    """Return a bar for each of ten `counts`, with its number above it and its decile below.
+
+    A dashed line is at their mean.
 
     text: the alternative. With no count above 0 there are only the numbers.
     """
@@ -71,7 +76,10 @@ def bars(counts: Sequence[int], text: str) -> Markup:
 
 
 def shares(rows: Sequence[tuple[str, float, bool]], text: str) -> Markup:
-    """Horizontal bars from 0 to 100 % for (label, share from 0 to 1, whether it is the page's own); `text` as above."""
+    """Return horizontal bars from 0 to 100 % for (label, share from 0 to 1, whether it is the page's own).
+
+    `text` is the alternative.
+    """
     drawn = []
     for n, (label, share, own) in enumerate(rows):
         y = n * 38
@@ -96,10 +104,13 @@ def shares(rows: Sequence[tuple[str, float, bool]], text: str) -> Markup:
 
 
 def number(value: float | None) -> str:
-    """24,593; 192.5 for the half ranks of ties; a dash for none."""
+    """Return a number as text: 24,593; 192.5 for the half ranks of ties; a dash for none."""
     return "–" if value is None else f"{value:,.1f}".removesuffix(".0")
 
 
 def percent(share: float | None) -> str:
-    """A share from 0 to 1 as a percentage, with what its publisher gives of it: 0.63 is 63 %, 0.635 is 63.5 %."""
+    """Return a share from 0 to 1 as a percentage, with what its publisher gives of it.
+
+    0.63 is 63 %, 0.635 is 63.5 %.
+    """
     return "–" if share is None else f"{round(100 * share, 1):g} %"

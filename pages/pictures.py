@@ -42,24 +42,27 @@ class View:
 
     @staticmethod
     def of(west: float, east: float, south: float, north: float, size: int) -> "View":
-        """The view of a box, in steps of 0.0001 degree, whose longer side has `size` units."""
+        """Return the view of a box, in steps of 0.0001 degree, whose longer side has `size` units."""
         across, up = max(east - west, 1), max(mercator(north) - mercator(south), 1)
         scale = size / max(across, up)
         return View(west, mercator(north), scale, math.ceil(across * scale), math.ceil(up * scale))
 
     def at(self, x: float, y: float) -> tuple[int, int]:
-        """Where a point (longitude and latitude in steps) is in the drawing."""
+        """Return where a point (longitude and latitude in steps) is in the drawing."""
         return round((x - self.west) * self.scale), round((self.north - mercator(y)) * self.scale)
 
 
 @lru_cache(maxsize=1 << 17)
 def mercator(y: float) -> float:
-    """The height of a latitude in steps, by Mercator's projection, in steps of longitude at the equator."""
+    """Return the height of a latitude in steps, by Mercator's projection, in steps of longitude at the equator."""
     return math.degrees(math.asinh(math.tan(math.radians(y / STEPS)))) * STEPS
 
 
 def path(shape: Shape, view: View, margin: int | None = None) -> str:
-    """A shape as the `d` of an SVG path, of whole units. margin: what lies further outside the view is cut off."""
+    """Return a shape as the `d` of an SVG path, of whole units.
+
+    margin: what lies further outside the view is cut off.
+    """
     drawn = []
     for polygon in shape.polygons:
         for ring in polygon:
@@ -72,7 +75,7 @@ def path(shape: Shape, view: View, margin: int | None = None) -> str:
 
 
 def _ring(points: Iterable[tuple[int, int]]) -> str:
-    """A closed ring: absolute to its first point, relative from there. Empty where it has no surface."""
+    """Return a closed ring: absolute to its first point, relative from there. Empty where it has no surface."""
     kept: list[tuple[int, int]] = []
     for point in points:
         if kept and point == kept[-1]:
@@ -101,7 +104,7 @@ def _straight(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> boo
 def clipped(
     points: Sequence[tuple[int, int]], left: int, top: int, right: int, bottom: int
 ) -> Sequence[tuple[int, int]]:
-    """The part of a ring within a box (Sutherland and Hodgman's way); empty where there is none."""
+    """Return the part of a ring within a box (Sutherland and Hodgman's way); empty where there is none."""
     for axis, edge, sign in ((0, left, 1), (0, right, -1), (1, top, 1), (1, bottom, -1)):
         found: list[tuple[int, int]] = []
         before = points[-1] if points else None
@@ -119,14 +122,14 @@ def clipped(
 
 
 def box(shapes: Iterable[Shape]) -> tuple[int, int, int, int]:
-    """West, east, south and north of shapes, in steps."""
+    """Return west, east, south and north of shapes, in steps."""
     points = [point for shape in shapes for polygon in shape.polygons for point in polygon[0]]
     across, up = zip(*points, strict=True)
     return min(across), max(across), min(up), max(up)
 
 
 def svg(id_: str, view: View, title: str, description: str, inner: str) -> Markup:
-    """A picture with its title and description as its alternative; `inner` is SVG."""
+    """Return a picture with its title and description as its alternative; `inner` is SVG."""
     return Markup(
         f'<svg class="picture" viewBox="0 0 {view.width} {view.height}" role="img"'
         f' aria-labelledby="{id_}-title {id_}-text"><title id="{id_}-title">{escape(title)}</title>'
@@ -135,7 +138,7 @@ def svg(id_: str, view: View, title: str, description: str, inner: str) -> Marku
 
 
 def groups(drawn: Iterable[tuple[str, str, str]]) -> str:
-    """Paths, each with a class, its `d` and what it is called, as one group a class."""
+    """Return paths, each with a class, its `d` and what it is called, as one group a class."""
     by_class: dict[str, list[str]] = defaultdict(list)
     for class_, d, called in drawn:
         if d:
@@ -144,7 +147,10 @@ def groups(drawn: Iterable[tuple[str, str, str]]) -> str:
 
 
 def of_areas(maps: Maps, index: IndexRow, areas: Sequence[Record], place: str) -> Markup | None:
-    """The areas of a place (rows with code, name and decile) by decile. None where no boundary of them is known."""
+    """Return the areas of a place (rows with code, name and decile) by decile.
+
+    None where no boundary of them is known.
+    """
     rows = {row["code"]: row for row in areas}
     shapes = maps.shapes(index["geography"], rows)
     if not shapes:
@@ -163,7 +169,7 @@ def of_areas(maps: Maps, index: IndexRow, areas: Sequence[Record], place: str) -
 
 
 def of_authorities(maps: Maps, rows: Sequence[Record], now: dict[str, str]) -> Markup | None:
-    """The local authorities by the share of their areas that are in the most deprived tenth of their nation.
+    """Return the local authorities by the share of their areas that are in the most deprived tenth of their nation.
 
     rows: code, name, nation, areas, most, share. now: the code that an authority's boundary has to today's.
     """
@@ -188,7 +194,7 @@ def of_authorities(maps: Maps, rows: Sequence[Record], now: dict[str, str]) -> M
 
 
 def called(row: Record) -> str:
-    """What is said of an area that is pointed at."""
+    """Return what is said of an area that is pointed at."""
     return f"{row['name'] or row['code']}: decile {row['decile']}"
 
 
@@ -200,7 +206,7 @@ def around(
     point: tuple[float, float] | None,
     place: str,
 ) -> Markup | None:
-    """An area of `index`, outlined, and those around it, by decile. None where its boundary is not known.
+    """Return an area of `index`, outlined, and those around it, by decile. None where its boundary is not known.
 
     decile_of: called with codes, gives the rows (code, name, decile) of those that the index has. point: latitude and
     longitude of what is looked for.

@@ -199,7 +199,7 @@ class Unknown(LookupError):
 class Places:
     """The pages over one V1, with pictures where there is a map."""
 
-    def __init__(self, v1: V1, maps: Maps | None = None):
+    def __init__(self, v1: V1, maps: Maps | None = None) -> None:
         self.v1, self.lookup, self.maps = v1, v1.lookup, maps
         self.indices = {row["id"]: row for row in self.lookup.indices}
         self.weights: dict[str, dict[str, Record]] = defaultdict(dict)
@@ -213,7 +213,7 @@ class Places:
     # A postcode
 
     def postcode(self, text: str) -> Page:
-        """The page of a postcode, with the status that the API gives it. Raises nothing for any text."""
+        """Return the page of a postcode, with the status that the API gives it. Raises nothing for any text."""
         normal = postcode.normalise(text)
         if normal and text != normal.replace(" ", ""):
             return Page(moved=f"/postcode/{normal.replace(' ', '')}", status=301)
@@ -270,11 +270,14 @@ class Places:
         return Page("postcode.html", shown)
 
     def of_nation(self, nation: str | None) -> list[IndexRow]:
-        """The indices of `nation`, newest first."""
+        """Return the indices of `nation`, newest first."""
         return [index for index in self.lookup.indices if index["nation"] == nation]
 
     def edition(self, index: IndexRow, row: Record) -> Record:
-        """The figures of one area in one index, drawn. row: rank, of, decile and the domains, as an answer has them."""
+        """Return the figures of one area in one index, drawn.
+
+        row: rank, of, decile and the domains, as an answer has them.
+        """
         of, weights = index["areas"], self.weights[index["id"]]
         domains = []
         for name in deprivation.DOMAINS:
@@ -296,7 +299,7 @@ class Places:
         }
 
     def composite(self, row: Record) -> Record | None:
-        """The composite UK index of an answer, drawn."""
+        """Return the composite UK index of an answer, drawn."""
         if row["uk_composite_rank"] is None:
             return None
         return {
@@ -311,14 +314,14 @@ class Places:
         }
 
     def credit(self, sources: Credits, nation: str, index: str | None, *more: str | None) -> None:
-        """Adds to `sources` whose the figures are, by publication: of an index, of the publications `more`."""
+        """Add to `sources` whose the figures are, by publication: of an index, of the publications `more`."""
         for source in self.lookup.sources([index], nation == "Northern Ireland", filter(None, more)):
             sources.setdefault(source["id"], source)
 
     # An area
 
     def area(self, code: str) -> Page:
-        """The page of a small area of 2011 or 2021. Raises Unknown."""
+        """Return the page of a small area of 2011 or 2021. Raises Unknown."""
         if code != code.strip(" ").upper():
             return Page(moved=f"/area/{quote(code.strip(' ').upper())}", status=301)
         self.nation_of(code)
@@ -357,7 +360,7 @@ class Places:
         )
 
     def nation_of(self, code: str) -> str:
-        """The nation of a small area of 2011 or 2021. Raises Unknown."""
+        """Return the nation of a small area of 2011 or 2021. Raises Unknown."""
         sql = "select nation from small_areas where code = :code union select nation from lsoas_2021 where code = :code"
         found = self.lookup.rows(sql, {"code": code})
         if not found:
@@ -368,7 +371,7 @@ class Places:
     # A local authority, a health geography
 
     def local_authority(self, code: str) -> Page:
-        """The page of a local authority of any vintage. Raises Unknown."""
+        """Return the page of a local authority of any vintage. Raises Unknown."""
         if code != code.strip(" ").upper():
             return Page(moved=f"/local-authority/{quote(code.strip(' ').upper())}", status=301)
         if code not in self.authorities:
@@ -403,7 +406,7 @@ class Places:
         )
 
     def picture(self, code: str, index: IndexRow, name: str, sources: Credits) -> Markup | None:
-        """The areas of a local authority in an index, drawn; None without a map. Adds its publishers to `sources`."""
+        """Draw the areas of a local authority in an index; None without a map. Adds its publishers to `sources`."""
         if self.maps is None:
             return None
         sources |= {source["id"]: source for source in self.maps.publications(index["geography"], index["nation"])}
@@ -412,7 +415,7 @@ class Places:
     def surroundings(
         self, index: IndexRow, code: str, at: tuple[float, float] | None, name: str, sources: Credits
     ) -> Markup | None:
-        """An area and those around it in an index, drawn; None without a map. Adds its publishers to `sources`."""
+        """Draw an area and those around it in an index; None without a map. Adds its publishers to `sources`."""
         if self.maps is None:
             return None
         sources |= {source["id"]: source for source in self.maps.publications(index["geography"], index["nation"])}
@@ -424,7 +427,7 @@ class Places:
         return pictures.around(self.maps, index, code, deciles_of, at, name)
 
     def overview(self, layer: str) -> Page:
-        """The page of the map: the local authorities in the indices of a layer of LAYERS, as a picture and a list."""
+        """Return the page of the map: the local authorities in the indices of a layer, as a picture and a list."""
         if layer not in self._overviews:
             self._overviews[layer] = self._overview(layer)
         return self._overviews[layer]
@@ -464,12 +467,12 @@ class Places:
         )
 
     def whole(self, code: str, index: ShownIndex) -> bool:
-        """Whether the database has every area of a local authority: an extract has some of many."""
+        """Return whether the database has every area of a local authority: an extract has some of many."""
         asked = {"authority": code, "index": index["id"]}
         return self.lookup.canned("deprivation_in_local_authority", **asked)[0]["message"] is None
 
     def position(self, address: str, layer: str) -> "Position | None":
-        """Where the place of a page's `address` is on the map; None where that is not known.
+        """Return where the place of a page's `address` is on the map; None where that is not known.
 
         layer: the one that is looked at; an area that it has not is shown on the other one.
         """
@@ -491,11 +494,11 @@ class Places:
         return Position(found[0]["latitude"], found[0]["longitude"], ZOOMS[room], layer, area)
 
     def kind_of(self, code: str) -> str:
-        """Which of AREAS has the areas of the local authority `code`."""
+        """Return which of AREAS has the areas of the local authority `code`."""
         return "local authority" if self.authorities[code]["successor"] is None else "gone local authority"
 
     def health_geography(self, code: str) -> Page:
-        """The page of an integrated care board, a sub-ICB location or a health board. Raises Unknown."""
+        """Return the page of an integrated care board, a sub-ICB location or a health board. Raises Unknown."""
         place = self.health_place(code)
         if place["code"] != code:
             return Page(moved=f"/health-geography/{place['code']}", status=301)
@@ -526,7 +529,7 @@ class Places:
         )
 
     def health_place(self, code: str) -> Record:
-        """The row of health_geographies with ONS's code or the NHS's own. Raises Unknown."""
+        """Return the row of health_geographies with ONS's code or the NHS's own. Raises Unknown."""
         asked = code.strip(" ").upper()
         found = self.lookup.rows(
             "select * from health_geographies where code = :asked or ods_code = :asked order by vintages desc, code",
@@ -539,7 +542,7 @@ class Places:
         return next((row for row in found if row["code"] == asked), found[0])
 
     def within(self, place: Record) -> list[str]:
-        """The codes of the local authorities of 2019 in which the areas of a health geography are, by name."""
+        """Return the codes of the local authorities of 2019 in which the areas of a health geography are, by name."""
         areas = AREAS[place["kind"]]["lsoa_2011"]
         found = self.lookup.rows(
             f"select distinct local_authority_2019 as code from ({areas}) as area join small_areas using (code)",
@@ -549,12 +552,12 @@ class Places:
         return sorted(codes, key=lambda code: self.authorities[code]["name"] or code)
 
     def areas(self, kind: str, code: str, index: IndexRow) -> list[Record]:
-        """The areas of a place (of a kind of AREAS) with their rows of `deprivation`, most deprived first."""
+        """Return the areas of a place (of a kind of AREAS) with their rows of `deprivation`, most deprived first."""
         areas = AREAS[kind][index["geography"]]
         return self.lookup.rows(_RANKED.format(areas=areas), {"code": code, "index": index["id"]})
 
     def spread(self, kind: str, code: str, index: IndexRow) -> Record:
-        """How the areas of a place (of a kind of AREAS) spread over the deciles of `index`, drawn."""
+        """Return how the areas of a place (of a kind of AREAS) spread over the deciles of `index`, drawn."""
         areas, asked = AREAS[kind][index["geography"]], {"code": code, "index": index["id"]}
         [told] = self.lookup.rows(_SPREAD.format(areas=areas), asked)
         names = {"": "Overall", "idaci": "IDACI, children", "idaopi": "IDAOPI, older people"}
@@ -581,14 +584,17 @@ class Places:
         }
 
     def label(self, index: IndexRow, domain: str) -> str:
-        """The name of a domain of `index`: its publisher's where the weights were hosted, otherwise the common one."""
+        """Return the name of a domain of `index`.
+
+        It is the publisher's where the weights were hosted, otherwise the common one.
+        """
         told = self.weights[index["id"]].get(domain)
         return told["publisher_domain"] if told else domain.replace("_", " ").capitalize()
 
     # Lists of areas, for a map and to download
 
     def list_of(self, room: str, code: str, wanted: str) -> AreaList:
-        """The areas of a place, or those around one, in the index `wanted`, by default the newest that has figures.
+        """Return the areas of a place, or those around one, in the index `wanted`; by default the newest with figures.
 
         room: the first part of the page's address. Gives `areas` (each with COLUMNS), `index` (its row), and licence,
         attribution and edition. Raises Unknown where there is no such place, or no figures of that index for all of it.
@@ -613,7 +619,9 @@ class Places:
         raise Unknown(problem or f"'{wanted[:40]}' is not the id of an index of {nation}.")
 
     def room_of(self, room: str, code: str) -> tuple[str, Callable[[IndexRow], list[Record]], str, dict[str, str]]:
-        """What a list of areas is made of: nation, what reads it for an index, and the canned query that has the same.
+        """Return what makes a list of areas.
+
+        That is the nation, what reads it for an index, and the canned query that has the same.
 
         Raises Unknown where there is no such place.
         """
@@ -629,7 +637,7 @@ class Places:
         return place["nation"], read, "deprivation_in_health_geography", {"code": place["code"]}
 
     def around(self, code: str, index: IndexRow) -> list[Record]:
-        """The NEIGHBOURS areas whose centroids are nearest to that of the area `code`, itself the first."""
+        """Return the NEIGHBOURS areas whose centroids are nearest to that of the area `code`, itself the first."""
         parent, columns = _PARENTS[index["geography"]]
         [area] = self.lookup.rows(f"select latitude, longitude from {parent} where code = ?", (code,))
         rows: list[Record] = []
@@ -644,7 +652,7 @@ class Places:
 class Gardens:
     """Green space of the authorities of 2019: their nations' figures, computed, and each one's place in its nation."""
 
-    def __init__(self, rows: Iterable[Record], authorities: dict[str, Record]):
+    def __init__(self, rows: Iterable[Record], authorities: dict[str, Record]) -> None:
         self.rows = {row["local_authority_2019_code"]: row for row in rows}
         self.nation_of = {code: authorities[code]["nation"] for code in self.rows}
         self.ranked = defaultdict(list)
@@ -654,7 +662,7 @@ class Gardens:
         self._drawn: dict[str, Record] = {}
 
     def _sums(self, codes: list[str]) -> dict[str, float]:
-        """The share of a nation's homes with private outdoor space: of all its authorities' addresses."""
+        """Return the share of a nation's homes with private outdoor space: of all its authorities' addresses."""
         having, of = "addresses_with_private_outdoor_space_count", "address_count"
         return {
             homes: sum(self.rows[code][f"{homes}_{having}"] for code in codes)
@@ -663,7 +671,7 @@ class Gardens:
         }
 
     def of(self, code: str | None) -> Record | None:
-        """The panel of the authority of 2019 with `code`, drawn once; None where there are no figures."""
+        """Return the panel of the authority of 2019 with `code`, drawn once; None where there are no figures."""
         if code is None or code not in self.rows:
             return None
         if code not in self._drawn:
@@ -714,14 +722,14 @@ class Gardens:
         }
 
     def place(self, code: str) -> int:
-        """How many authorities of its nation have a higher share, and 1: those with the same share have one place."""
+        """Return one more than the authorities of its nation with a higher share: those with the same share tie."""
         share = self.rows[code][f"total{_SHARE}"]
         ahead = sum(self.rows[other][f"total{_SHARE}"] > share for other in self.ranked[self.nation_of[code]])
         return 1 + int(ahead)
 
 
 def figure(label: str, row: Record, name: str, of: int, large: bool = False) -> Record:
-    """A rank and a decile of `row`, whose names begin with `name`, drawn as a strip."""
+    """Return a rank and a decile of `row`, whose names begin with `name`, drawn as a strip."""
     prefix = f"{name}_" if name else ""
     rank, decile = row[f"{prefix}rank"], row[f"{prefix}decile"]
     text = f"{label}: decile {decile} of 10, rank {charts.number(rank)} of {charts.number(of)}"
@@ -737,7 +745,7 @@ def figure(label: str, row: Record, name: str, of: int, large: bool = False) -> 
 
 
 def addresses(query: str, **parameters: str) -> dict[str, str]:
-    """The addresses of a canned query: its page, its JSON and its CSV."""
+    """Return the addresses of a canned query: its page, its JSON and its CSV."""
     asked = "&".join(f"{name}={quote_plus(value)}" for name, value in parameters.items())
     return {
         "page": f"/census/{query}?{asked}",

@@ -74,7 +74,10 @@ class Hit:
 
 
 def exact(lookup: Lookup, text: str) -> Hit | None:
-    """What `text` is for certain: the form of a postcode (which need not exist), or a code that is known here."""
+    """Return what `text` is for certain.
+
+    That is the form of a postcode (which need not exist), or a code that is known here.
+    """
     if normal := postcode.normalise(text):
         return Hit(f"/postcode/{normal.replace(' ', '')}", normal, "postcode")
     code = text.strip(" ").upper()
@@ -85,7 +88,10 @@ def exact(lookup: Lookup, text: str) -> Hit | None:
 
 
 def named(lookup: Lookup, text: str, limit: int = LISTED) -> list[Hit]:
-    """Authorities, health geographies and small areas with the words of `text` in their names, `limit` of each."""
+    """Return authorities, health geographies and small areas with the words of `text` in their names.
+
+    limit: how many of each.
+    """
     words = _WORDS.findall(text[:LONGEST].replace("_", " "))
     if not words:
         return []
@@ -95,7 +101,7 @@ def named(lookup: Lookup, text: str, limit: int = LISTED) -> list[Hit]:
 
 
 def suggested(lookup: Lookup, text: str) -> list[Hit]:
-    """At most SUGGESTED pages that `text` may be the beginning of; none for fewer than two characters."""
+    """Return at most SUGGESTED pages that `text` may be the beginning of; none for fewer than two characters."""
     packed = "".join(text.split()).upper()
     if len(packed) < 2 or len(text) > LONGEST:
         return []
@@ -112,12 +118,12 @@ def suggested(lookup: Lookup, text: str) -> list[Hit]:
 
 
 def as_json(hits: list[Hit]) -> list[Record]:
-    """`hits` as they are sent."""
+    """Return `hits` as they are sent."""
     return [asdict(hit) for hit in hits]
 
 
 def _begin(lookup: Lookup, packed: str) -> list[str]:
-    """Live postcodes that begin as `packed` does: its outward code may end anywhere in it."""
+    """Return live postcodes that begin as `packed` does: its outward code may end anywhere in it."""
     whole = [
         packed,
         *(f"{packed[:-n]} {packed[-n:]}" for n in (1, 2, 3) if re.fullmatch("[0-9][A-Z]{0,2}", packed[-n:])),

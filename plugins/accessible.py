@@ -42,6 +42,7 @@ class Accessible(Extension):
     """Makes CHANGES."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        """Return the text of a template with its CHANGES. Raises StartupError where one does not fit."""
         path = Path(filename or "")
         if path.parent != TEMPLATES:
             return source

@@ -65,6 +65,7 @@ def menu_links(datasette: Datasette) -> Links:
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
+    """Show the API's routes, from the OpenAPI document."""
     api = Api.of(datasette)
     return Response.html(await datasette.render_template("api.html", {"api": api.document}, request=request))
 
@@ -85,7 +86,7 @@ Route = Callable[[Scope, Receive, str], Awaitable[web.Answer | Iterable[bytes]]]
 class Api:
     """The API over one Datasette's census.db, which `open` opens when Datasette starts."""
 
-    def __init__(self, datasette: Datasette):
+    def __init__(self, datasette: Datasette) -> None:
         self.datasette = datasette
         self.base_url = datasette.setting("base_url").rstrip("/")
         self.https = datasette.setting("force_https_urls")
@@ -105,14 +106,14 @@ class Api:
 
     @staticmethod
     def of(datasette: Datasette) -> "Api":
-        """The API of `datasette`, made once."""
+        """Return the API of `datasette`, made once."""
         if not hasattr(datasette, "_census_api"):
             datasette._census_api = Api(datasette)
         api: Api = datasette._census_api
         return api
 
     def open(self) -> None:
-        """Opens the database, if there is one."""
+        """Open the database, if there is one."""
         census = self.datasette.databases.get("census")
         if census is None or census.path is None:
             return
@@ -130,7 +131,7 @@ class Api:
         self.etag = b'W/"%s-%s"' % (lookup.digest[:16].encode(), web.CODE)
 
     def in_front(self, app: App) -> App:
-        """The ASGI application `app` with the API in front of it."""
+        """Return the ASGI application `app` with the API in front of it."""
         v1 = f"{self.base_url}{BASE}/"
         platform = [(f"{base}/", partial(self.of_rcpch, base)) for base in self.rcpch_bases]
         any_of_them = tuple(base for base, _ in platform)
@@ -151,7 +152,7 @@ class Api:
         return in_front
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, route: Route, path: str) -> None:
-        """Answers a request with `route`. path: what follows its base path and a slash."""
+        """Answer a request with `route`. path: what follows its base path and a slash."""
         try:
             if self.v1 is None:
                 await self.datasette.invoke_startup()
@@ -173,7 +174,7 @@ class Api:
             raise ConnectionAbortedError from None  # too late for a status; the server breaks the answer off
 
     async def of_v1(self, scope: Scope, receive: Receive, path: str) -> web.Answer | Iterable[bytes]:
-        """The answer of /api/v1; that to a long list of postcodes in pieces."""
+        """Return the answer of /api/v1; that to a long list of postcodes in pieces."""
         method = scope["method"]
         if self.v1 is None:
             return web.problem(503, "no_database", NO_DATABASE)
@@ -184,7 +185,10 @@ class Api:
         return web.Answer(self.openapi) if path == "openapi.json" else self.v1.get(path, scope["query_string"])
 
     async def of_rcpch(self, base: str, scope: Scope, _receive: Receive, path: str) -> web.Answer:
-        """The answer of the RCPCH Census Platform's routes. A filter may read a whole index, so lists have a thread."""
+        """Return the answer of the RCPCH Census Platform's routes.
+
+        A filter may read a whole index, so lists have a thread.
+        """
         version, route = self.rcpch_bases[base], path.strip("/")
         if self.lookup is None or self.for_lists is None:
             return web.problem(503, "no_database", NO_DATABASE)
@@ -205,7 +209,10 @@ class Api:
 
 
 def mistaken(error: Exception) -> web.Answer:
-    """The answer to a request that failed with `error`, whose place is logged: its message may hold a postcode."""
+    """Return the answer to a request that failed with `error`, whose place is logged.
+
+    Its message may hold a postcode.
+    """
     print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr)
     return web.problem(500, "internal", "This is a mistake of ours; the request was not answered.")
 

@@ -16,7 +16,7 @@ def asgi_wrapper() -> Wrapper:
 
 
 def with_cors(app: App) -> App:
-    """The ASGI application `app` with CORS headers on every answer; it answers preflight requests itself."""
+    """Return the ASGI application `app` with CORS headers on every answer; it answers preflight requests itself."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -25,7 +25,7 @@ def startup() -> None:
 
 
 def honest(as_csv: AsCsv) -> AsCsv:
-    """The method `as_csv` of Datasette's views, with failures as DatasetteError."""
+    """Return the method `as_csv` of Datasette's views, with failures as DatasetteError."""
 
     @functools.wraps(as_csv)
     async def wrapped(self: DataView, request: Request, *arguments: object) -> Any:
@@ -56,7 +56,7 @@ def honest(as_csv: AsCsv) -> AsCsv:
 
 
 def to_the_end(stream_fn: StreamFn, failures: list[Exception]) -> StreamFn:
-    """The writing of a CSV, with what failed meanwhile as DatasetteError."""
+    """Return the writing of a CSV, with what failed meanwhile as DatasetteError."""
 
     async def wrapped(writer: AsgiWriter) -> None:
         await stream_fn(writer)

@@ -22,7 +22,7 @@ def prepare_connection(conn: sqlite3.Connection) -> None:
 
 
 def imd_quantile(index_id: str | None, rank: float | None, q: int | None) -> int | None:
-    """The band of `rank` among `q`, None where there is none. Parameters of a web query are text: '5' is 5."""
+    """Return the band of `rank` among `q`, None where there is none. Parameters of a web query are text: '5' is 5."""
     index = None if index_id is None else INDICES.get(index_id)
     try:
         bands = _number(q)

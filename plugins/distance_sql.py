@@ -20,7 +20,7 @@ def prepare_connection(conn: sqlite3.Connection) -> None:
 
 
 def distance_m(latitude_1: Degrees, longitude_1: Degrees, latitude_2: Degrees, longitude_2: Degrees) -> float | None:
-    """Metres between two points in degrees, by the haversine formula."""
+    """Return metres between two points in degrees, by the haversine formula."""
     try:
         a, b, c, d = (_radians(x) for x in (latitude_1, longitude_1, latitude_2, longitude_2))
         inside = sin((c - a) / 2) ** 2 + cos(a) * cos(c) * sin((d - b) / 2) ** 2

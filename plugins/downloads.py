@@ -36,7 +36,7 @@ def menu_links(datasette: Datasette) -> Links:
 
 
 async def manifest(datasette: Datasette) -> tuple[Path | None, downloads.Manifest]:
-    """The folder of this database's files, and its manifest, as `sources.downloads.listed` gives it."""
+    """Return the folder of this database's files, and its manifest, as `sources.downloads.listed` gives it."""
     census = datasette.databases.get("census")
     if census is None or census.path is None:
         return None, {}
@@ -46,7 +46,7 @@ async def manifest(datasette: Datasette) -> tuple[Path | None, downloads.Manifes
 
 
 async def described(datasette: Datasette) -> list[Record]:
-    """For each table: name, title, rows, licence, attributions, files."""
+    """Return for each table: name, title, rows, licence, attributions, files."""
     tables = []
     _, listed = await manifest(datasette)
     for name, table in listed.items():
@@ -67,6 +67,7 @@ async def described(datasette: Datasette) -> list[Record]:
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
+    """Show the downloads."""
     tables = await described(datasette)
     census = datasette.databases.get("census")
     context = {"tables": tables, "no_downloads": NONE, "whole": census and not census.is_mutable and census.size}
@@ -74,6 +75,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
 
 
 async def listing(datasette: Datasette, request: Request) -> Response:
+    """List the downloads as JSON."""
     tables = await described(datasette)
     for table in tables:
         for file in table["files"]:
@@ -82,6 +84,7 @@ async def listing(datasette: Datasette, request: Request) -> Response:
 
 
 async def download(datasette: Datasette, request: Request, send: Send) -> None:
+    """Send a file."""
     folder, listed = await manifest(datasette)
     name = request.url_vars["file"]
     table = name.split(".")[0]

@@ -20,6 +20,7 @@ from datasette.plugins import pm
 from datasette_graphql.utils import schema_for_database_via_cache
 from graphql import GraphQLError, get_introspection_query, parse
 from graphql.language import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -61,7 +62,7 @@ def _config(datasette: Datasette) -> Record:
 
 
 def limited(graphql: str, limits: dict[str, int] | None, prepare: Callable[[str | None], Awaitable[object]]) -> Wrapper:
-    """An ASGI wrapper that answers 413, 400 or 503 to a GraphQL request that is too large, malformed or slow.
+    """Return an ASGI wrapper that answers 413, 400 or 503 to a GraphQL request that is too large, malformed or slow.
 
     graphql: the path that GraphQL answers at. limits: as LIMITS; with None, GraphQL is off and answers 404.
     prepare: makes the schema of a database, which takes half a second once and is no request's fault.
@@ -78,23 +79,11 @@ def limited(graphql: str, limits: dict[str, int] | None, prepare: Callable[[str 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if limits is None:
                 return await refuse(send, 404, "GraphQL is switched off here.")
-            body, size, more = [], len(scope.get("query_string", b"")), True
-            while more and size <= limits["max_bytes"]:
-                message = await receive()
-                body.append(message.get("body", b""))
-                size += len(body[-1])
-                more = message.get("more_body", False)
-            if size > limits["max_bytes"]:
+            whole = await body_of(receive, limits["max_bytes"] - len(scope.get("query_string", b"")))
+            if whole is None:
                 return await refuse(send, 413, f"The request is too large: {limits['max_bytes']:,} bytes are allowed.")
-            whole = b"".join(body)
-            try:
-                costs = cost(*query_of(scope.get("query_string", b""), whole), limits["max_cost"])
-            except (ValueError, GraphQLError, RecursionError) as error:
-                return await refuse(send, 400, f"That is no GraphQL request: {error}")
-            if costs > limits["max_cost"]:
-                return await refuse(
-                    send, 400, f"The query could cost more than {limits['max_cost']:,}; ask for fewer rows or tables."
-                )
+            if problem := problem_with(scope.get("query_string", b""), whole, limits["max_cost"]):
+                return await refuse(send, 400, problem)
             with contextlib.suppress(KeyError):  # no such database: Datasette says so
                 await prepare(scope["path"].removeprefix(graphql).strip("/").removesuffix(".graphql") or None)
             messages: list[Message] = []
@@ -111,9 +100,8 @@ def limited(graphql: str, limits: dict[str, int] | None, prepare: Callable[[str 
                 text = f"The query took longer than {limits['time_limit_ms']} ms; ask for less."
                 return await refuse(send, 503, text)
             for message in messages:
-                if message.get("status") == 500:  # datasette-graphql's answer to any mistake in a query
-                    message = {**message, "status": 400}
-                await send(message)
+                mistaken = message.get("status") == 500  # datasette-graphql's answer to any mistake in a query
+                await send({**message, "status": 400} if mistaken else message)
             return None
 
         return wrapped
@@ -121,8 +109,31 @@ def limited(graphql: str, limits: dict[str, int] | None, prepare: Callable[[str 
     return wrap
 
 
+async def body_of(receive: Receive, most: int) -> bytes | None:
+    """Return the body of a request, None where it has more than `most` bytes."""
+    body, size, more = [], 0, True
+    while more and size <= most:
+        message = await receive()
+        body.append(message.get("body", b""))
+        size += len(body[-1])
+        more = message.get("more_body", False)
+    return None if size > most else b"".join(body)
+
+
+def problem_with(query_string: bytes, body: bytes, most: int) -> str | None:
+    """Return why a request is refused, None where it is not. most: what it may cost."""
+    try:
+        costs = cost(*query_of(query_string, body), most)
+    except (ValueError, GraphQLError, RecursionError) as error:
+        return f"That is no GraphQL request: {error}"
+    return f"The query could cost more than {most:,}; ask for fewer rows or tables." if costs > most else None
+
+
 def query_of(query_string: bytes, body: bytes) -> tuple[str, Record]:
-    """The query and its variables, from a request's body or query string. Raises ValueError for what is neither."""
+    """Return the query and its variables, from a request's body or query string.
+
+    Raises ValueError for what is neither.
+    """
     if body:
         asked = json.loads(body)
     else:
@@ -140,11 +151,14 @@ def query_of(query_string: bytes, body: bytes) -> tuple[str, Record]:
 
 
 def cost(query: str, variables: Record, most: int) -> int:
-    """What `query` could cost: each value 1, each lookup of a table 20, times the rows. Counting stops above `most`."""
+    """Return what `query` could cost: each value 1, each lookup of a table 20, times the rows.
+
+    Counting stops above `most`.
+    """
     if not query.strip():
         return 0
     document = parse(query, no_location=True)
-    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    fragments = fragments_of(document)
     total = 0
 
     def count(node: Selecting, rows: int, inside: tuple[str, ...]) -> None:
@@ -163,8 +177,7 @@ def cost(query: str, variables: Record, most: int) -> int:
                 continue  # there is no other kind
             elif field.name.value.startswith("__"):
                 total += rows
-                if field.selection_set and not introspection_paths(field, fragments) <= STANDARD:
-                    raise ValueError("introspection beyond the standard query is not answered")
+                check_introspection(field, fragments)
             elif not field.selection_set or field.name.value in INSIDE_A_LIST:
                 total += rows
                 count(field, rows, inside)
@@ -172,30 +185,51 @@ def cost(query: str, variables: Record, most: int) -> int:
                 total += LOOKUP * rows
                 names = {f.name.value for f in field.selection_set.selections if isinstance(f, FieldNode)}
                 is_list = names & INSIDE_A_LIST or len(names) < len(field.selection_set.selections)
-                count(field, rows * (first(field) if is_list else 1), inside)
+                count(field, rows * (first(field, variables) if is_list else 1), inside)
 
-    def first(field: FieldNode) -> int:
-        for argument in field.arguments:
-            if argument.name.value == "first":
-                value = argument.value
-                number = variables.get(value.name.value) if isinstance(value, VariableNode) else None
-                if isinstance(value, IntValueNode):
-                    number = int(value.value)
-                if isinstance(number, int) and not 1 <= number <= MOST_ROWS:
-                    raise ValueError(f"first must be 1 to {MOST_ROWS:,}")
-                return number if isinstance(number, int) else MOST_ROWS
-        return 10  # datasette-graphql's own
-
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            count(definition, 1, ())
-        elif not isinstance(definition, FragmentDefinitionNode):
-            raise ValueError("it defines a schema and asks for nothing")
+    for operation in operations_of(document):
+        count(operation, 1, ())
     return total
 
 
+def first(field: FieldNode, variables: Record) -> int:
+    """Return how many rows a field asks for. Raises ValueError for too many."""
+    for argument in field.arguments:
+        if argument.name.value == "first":
+            value = argument.value
+            number = variables.get(value.name.value) if isinstance(value, VariableNode) else None
+            if isinstance(value, IntValueNode):
+                number = int(value.value)
+            if isinstance(number, int) and not 1 <= number <= MOST_ROWS:
+                raise ValueError(f"first must be 1 to {MOST_ROWS:,}")
+            return number if isinstance(number, int) else MOST_ROWS
+    return 10  # datasette-graphql's own
+
+
+def operations_of(document: DocumentNode) -> list[OperationDefinitionNode]:
+    """Return the operations of a document. Raises ValueError where it defines a schema."""
+    others = [d for d in document.definitions if not isinstance(d, FragmentDefinitionNode)]
+    operations = [d for d in others if isinstance(d, OperationDefinitionNode)]
+    if len(operations) < len(others):
+        raise ValueError("it defines a schema and asks for nothing")
+    return operations
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    """Return the fragments of a document by name."""
+    return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+
+def check_introspection(field: FieldNode, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    """Check that a field asks no more of the schema than the standard query does. Raises ValueError."""
+    if field.selection_set and not introspection_paths(field, fragments) <= STANDARD:
+        raise ValueError("introspection beyond the standard query is not answered")
+
+
 def introspection_paths(field: FieldNode, fragments: Mapping[str, FragmentDefinitionNode]) -> set[tuple[str, ...]]:
-    """The paths of fields below `field` (__schema or __type). Raises ValueError for aliases and for far too many.
+    """Return the paths of fields below `field` (__schema or __type).
+
+    Raises ValueError for aliases and for far too many.
 
     Without aliases a field that is asked for again is answered once, so a subset of the standard query costs no more.
     """
@@ -230,8 +264,8 @@ def _standard() -> set[tuple[str, ...]]:
     options = ("descriptions", "specified_by_url", "directive_is_repeatable", "schema_description")
     text = get_introspection_query(**dict.fromkeys((*options, "input_value_deprecation"), True))
     document = parse(text, no_location=True)
-    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-    [operation] = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    fragments = fragments_of(document)
+    [operation] = operations_of(document)
     [schema] = [field for field in operation.selection_set.selections if isinstance(field, FieldNode)]
     return introspection_paths(schema, fragments)
 
@@ -240,7 +274,7 @@ STANDARD = _standard()
 
 
 async def refuse(send: Send, status: int, problem: str) -> None:
-    """Sends `problem` as GraphQL clients read errors."""
+    """Send `problem` as GraphQL clients read errors."""
     body = json.dumps({"errors": [{"message": problem}]}).encode()
     headers = [(b"content-type", b"application/json; charset=utf-8")]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -27,11 +27,12 @@ def menu_links(datasette: Datasette) -> Links:
 
 
 async def to_guide(datasette: Datasette) -> Response:
+    """Redirect to the guide's first page."""
     return Response.redirect(datasette.urls.path("/guide/"), status=301)
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
-    """A file of the guide; a folder's index.html for the folder."""
+    """Return a file of the guide; a folder's index.html for the folder."""
     folder = Path(os.environ.get("GUIDE") or HOUSE / "site").resolve()
     try:
         file = (folder / unquote(request.url_vars["path"])).resolve()

@@ -68,7 +68,7 @@ def asgi_wrapper(datasette: Datasette) -> Wrapper:
 
 
 def with_headers(base_url: str, graphql: str, tiles: SplitResult, etag_now: Callable[[], bytes | None]) -> Wrapper:
-    """An ASGI wrapper that does what stands above.
+    """Return an ASGI wrapper that does what stands above.
 
     graphql: the path of its page, whose editor evaluates texts. tiles: where map tiles come from, as urlsplit gives it.
     """
@@ -124,17 +124,17 @@ def with_headers(base_url: str, graphql: str, tiles: SplitResult, etag_now: Call
 
 
 def is_own(path: str) -> bool:
-    """Whether the page at `path` is one of our own: Datasette's have scripts within them."""
+    """Return whether the page at `path` is one of our own: Datasette's have scripts within them."""
     return path == "/" or path in OWN or path.startswith(OWN_ROOMS)
 
 
 def keepable(path: str) -> bool:
-    """Whether answers at `path` depend on nothing but the address, the database and the code."""
+    """Return whether answers at `path` depend on nothing but the address, the database and the code."""
     return not path.startswith(("/-/", "/static/", "/download/", "/guide", "/map/"))
 
 
 def without_secrets(scope: Scope) -> tuple[Scope, bool]:
-    """The scope without cookies, Authorization and `_ttl`; and whether its query string has SQL of one's own."""
+    """Return the scope without cookies, Authorization and `_ttl`; and whether its query string has SQL of one's own."""
     kept = [(n, v) for n, v in scope["headers"] if n.lower() not in (b"cookie", b"authorization")]
     query = scope.get("query_string", b"")
     names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
@@ -148,5 +148,5 @@ def without_secrets(scope: Scope) -> tuple[Scope, bool]:
 
 
 def name_of(piece: bytes) -> str | None:
-    """The name of one parameter of a query string."""
+    """Return the name of one parameter of a query string."""
     return next((name for name, _ in parse_qsl(piece.decode("latin-1"), keep_blank_values=True)), None)

@@ -54,10 +54,12 @@ def register_routes() -> Routes:
 
 
 async def health() -> Response:
+    """Answer that the server runs."""
     return Response.json({"ok": True}, headers=NOT_KEPT)
 
 
 async def ready(datasette: Datasette, request: Request) -> Response:
+    """Answer whether the server is ready to answer from the database expected."""
     status, told = 200, state(datasette, request.args.get("digest") or "", request.args.get("stopping") == "1")
     if told.get("reason"):
         status = 503
@@ -65,7 +67,7 @@ async def ready(datasette: Datasette, request: Request) -> Response:
 
 
 def state(datasette: Datasette, expected: str, stopping: bool) -> Record:
-    """The digest, hash and editions of the database, and the `reason` where it is not ready to answer from it.
+    """Return the digest, hash and editions of the database, and the `reason` where it is not ready to answer from it.
 
     stopping: whether a server that is about to stop is ready.
     """
@@ -91,5 +93,6 @@ def state(datasette: Datasette, expected: str, stopping: bool) -> Record:
 
 
 async def robots(datasette: Datasette) -> Response:
+    """Answer what robots may read."""
     lists = "\n".join(f"Allow: {datasette.urls.path(f'/census/{name}')}$" for name in LISTS)
     return Response.text(ROBOTS.format(lists=lists), headers={"cache-control": "public, max-age=86400"})

@@ -27,5 +27,5 @@ def startup(datasette: Datasette) -> None:
 
 
 def fits(path: Path, described: Record) -> bool:
-    """Whether the file `path` has the size and SHA-256 that `described`, an entry of inspect-data.json, gives."""
+    """Return whether the file `path` has the size and SHA-256 that `described`, of inspect-data.json, gives."""
     return path.stat().st_size == described.get("size") and inspect_hash(path) == described.get("hash")

@@ -31,7 +31,10 @@ def register_routes() -> Routes:
 
 @cache
 def library() -> dict[str, tuple[str, str]]:
-    """The files of MapLibre GL by name, each with what tells it from others; fewer where its package is missing."""
+    """Return the files of MapLibre GL by name, each with what tells it from others.
+
+    There are fewer where its package is missing.
+    """
     package = importlib.util.find_spec("maplibre")
     if package is None or not package.submodule_search_locations:
         return {}
@@ -42,6 +45,7 @@ def library() -> dict[str, tuple[str, str]]:
 
 
 async def script(request: Request) -> Response:
+    """Send a file of MapLibre GL."""
     if request.url_vars["file"] not in library():
         raise NotFound("The program of the map is not installed: make map does it.")
     text, version = library()[request.url_vars["file"]]

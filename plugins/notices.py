@@ -37,7 +37,10 @@ def extra_template_vars(
 
 
 async def told_of(census: Database, table: str | None) -> Record:
-    """What is said beside the figures of `table`, None elsewhere; it does not change with an immutable database."""
+    """Return what is said beside the figures of `table`, None elsewhere.
+
+    It does not change with an immutable database.
+    """
     told = await census.execute("select edition_notes.edition, edition.digest from edition_notes, edition")
     edition, digest = told.first()
     return {
@@ -49,7 +52,7 @@ async def told_of(census: Database, table: str | None) -> Record:
 
 
 async def notices_of(census: Database, table: str | None) -> list[str]:
-    """The notices for a page, a sentence each; `table` is the page's table, None elsewhere."""
+    """Return the notices for a page, a sentence each; `table` is the page's table, None elsewhere."""
     found = []
     for scope, authorities, directory in await census.execute("select scope, authorities, directory from edition"):
         if scope == "extract":
@@ -68,7 +71,7 @@ async def notices_of(census: Database, table: str | None) -> list[str]:
 
 
 async def attributions_of(census: Database, table: str | None) -> list[str]:
-    """The attributions and conditions of the publications that feed `table`; none elsewhere, as rows of queries do."""
+    """Return the attributions and conditions of the publications that feed `table`; none elsewhere."""
     if table is None:
         return []
     told = await census.execute(ATTRIBUTIONS, {"table": "postcodes" if table.startswith("postcode_") else table})

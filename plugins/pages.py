@@ -71,7 +71,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
 class Readers:
     """What reads for the pages: `places` on the thread of the server, `in_thread` on one of its own."""
 
-    def __init__(self, datasette: Datasette):
+    def __init__(self, datasette: Datasette) -> None:
         self.places: Places | None = None
         self._many: Places | None = None
         self._thread = ThreadPoolExecutor(1)
@@ -84,21 +84,21 @@ class Readers:
 
     @staticmethod
     def of(datasette: Datasette) -> "Readers":
-        """Those of `datasette`, made once."""
+        """Return those of `datasette`, made once."""
         if not hasattr(datasette, "_census_readers"):
             datasette._census_readers = Readers(datasette)
         readers: Readers = datasette._census_readers
         return readers
 
     async def in_thread(self, function: Callable[[Places, *Arguments], Result], *arguments: *Arguments) -> Result:
-        """The result of `function` (a method of Places, or one that takes them first) with `arguments`."""
+        """Return the result of `function` (a method of Places, or one that takes them first) with `arguments`."""
         if self._many is None:
             raise LookupError(NO_DATABASE)
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, self._many, *arguments)
 
 
 async def show(datasette: Datasette, request: Request, template: str, shown: Record, status: int = 200) -> Response:
-    """A page. Its addresses to copy begin as that of the request does."""
+    """Return a page. Its addresses to copy begin as that of the request does."""
     base = origin(request.scope, datasette.setting("force_https_urls")) + datasette.urls.path("").rstrip("/")
     tiles = datasette.plugin_config("datasette-cluster-map")
     html = await datasette.render_template(template, shown | {"origin": base, "tiles": tiles}, request=request)
@@ -106,19 +106,19 @@ async def show(datasette: Datasette, request: Request, template: str, shown: Rec
 
 
 async def show_page(datasette: Datasette, request: Request, page: Page) -> Response:
-    """What `Places` gave, or where it says that the page is."""
+    """Return what `Places` gave, or where it says that the page is."""
     if page.moved:
         return Response.redirect(datasette.urls.path(page.moved), status=page.status)
     return await show(datasette, request, page.template, page.shown, page.status)
 
 
 async def missing(datasette: Datasette, request: Request, message: str, status: int = 404) -> Response:
-    """The page of what is not there."""
+    """Return the page of what is not there."""
     return await show(datasette, request, "no_place.html", {"message": message}, status)
 
 
 async def home(datasette: Datasette, request: Request) -> Response:
-    """The first page. Datasette's own counts every table before it is shown; this one reads what it lists."""
+    """Return the first page. Datasette's own counts every table before it is shown; this one reads what it lists."""
     lookup = (places := Readers.of(datasette).places) and places.lookup
     shown = {
         "metadata": datasette.metadata(),
@@ -129,6 +129,7 @@ async def home(datasette: Datasette, request: Request) -> Response:
 
 
 async def postcode(datasette: Datasette, request: Request) -> Response:
+    """Show the page of a postcode."""
     readers = Readers.of(datasette)
     if readers.places is None:
         return await missing(datasette, request, NO_DATABASE, 503)
@@ -136,6 +137,7 @@ async def postcode(datasette: Datasette, request: Request) -> Response:
 
 
 async def place(datasette: Datasette, request: Request) -> Response:
+    """Show the page of an area, a local authority or a health geography."""
     readers = Readers.of(datasette)
     if readers.places is None:
         return await missing(datasette, request, NO_DATABASE, 503)
@@ -148,7 +150,7 @@ async def place(datasette: Datasette, request: Request) -> Response:
 
 
 async def areas(datasette: Datasette, request: Request) -> Response:
-    """The areas of a place, or the nearest to an area, in one index: CSV, or JSON as the maps read it."""
+    """Return the areas of a place, or the nearest to an area, in one index: CSV, or JSON as the maps read it."""
     readers, code = Readers.of(datasette), unquote(request.url_vars["code"])
     if readers.places is None:
         return Response.json({"error": NO_DATABASE}, status=503)
@@ -180,7 +182,7 @@ async def areas(datasette: Datasette, request: Request) -> Response:
 
 
 async def found(datasette: Datasette, request: Request) -> Response:
-    """Where the box leads without JavaScript: to the page, or to a list of those that it may mean."""
+    """Return where the box leads without JavaScript: to the page, or to a list of those that it may mean."""
     readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
     if readers.places is None:
         return await missing(datasette, request, NO_DATABASE, 503)
@@ -195,7 +197,7 @@ async def found(datasette: Datasette, request: Request) -> Response:
 
 
 async def suggest(datasette: Datasette, request: Request) -> Response:
-    """What may be meant by what has been typed so far, as JSON."""
+    """Return what may be meant by what has been typed so far, as JSON."""
     readers, text = Readers.of(datasette), request.args.get("q") or ""
     if readers.places is None:
         return Response.json({"error": NO_DATABASE}, status=503)
@@ -206,13 +208,14 @@ async def suggest(datasette: Datasette, request: Request) -> Response:
 
 
 async def spreadsheet(datasette: Datasette, request: Request) -> Response:
+    """Show the page that adds figures to a spreadsheet."""
     places = Readers.of(datasette).places
     shown = {"indices": places.lookup.indices if places else []}
     return await show(datasette, request, "spreadsheet.html", shown)
 
 
 async def map_(datasette: Datasette, request: Request) -> Response:
-    """The map and its list; with `q`, a redirect to the place on it, or to the page that lists what may be meant."""
+    """Return the map and its list; with `q`, a redirect to the place on it, or to the page of results."""
     readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
     layer, measure = request.args.get("layer") or MAPPED[0], request.args.get("measure") or "imd"
     if readers.places is None:

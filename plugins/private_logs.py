@@ -34,7 +34,7 @@ def asgi_wrapper() -> Wrapper:
 
 
 def without_access_log(app: App) -> App:
-    """The ASGI application `app`, at whose start uvicorn's access log loses its handlers: no line is even made."""
+    """Return the ASGI application `app`, at whose start uvicorn's access log loses its handlers: it makes no line."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -47,7 +47,7 @@ def without_access_log(app: App) -> App:
 
 
 def silence() -> None:
-    """Silences what would write a request's contents to a log. Calling it twice does no harm."""
+    """Silence what would write a request's contents to a log. Calling it twice does no harm."""
     access = logging.getLogger("uvicorn.access")
     if _nothing not in access.filters:
         access.addFilter(_nothing)  # a filter survives uvicorn's own logging set-up, a level or handler does not
@@ -66,7 +66,7 @@ def silence() -> None:
 
 
 def print_where() -> None:
-    """Prints the type of the exception being handled and the places it came through, but not its message."""
+    """Print the type of the exception being handled and the places it came through, but not its message."""
     type_, _, place = sys.exc_info()
     if type_ is not None:
         print("".join(traceback.format_tb(place)) + type_.__name__, file=sys.stderr)

@@ -19,7 +19,7 @@ def asgi_wrapper() -> Wrapper:
 
 
 def read_only(app: App) -> App:
-    """The ASGI application `app` behind a gate for methods."""
+    """Return the ASGI application `app` behind a gate for methods."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -83,7 +83,7 @@ def prepare_connection(conn: sqlite3.Connection, database: str | None) -> None:
 
 
 def authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
-    """SQLite's question whether a statement may do `action`, answered SQLITE_OK or SQLITE_DENY."""
+    """Tell SQLite whether a statement may do `action`: return SQLITE_OK or SQLITE_DENY."""
     if action in (sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_FUNCTION:
@@ -97,13 +97,13 @@ def authorize(action: int, first: str | None, second: str | None, *_: object) ->
 
 
 def long_format(text: object, *_: object) -> str | None:
-    """Why printf or format with this first argument is refused, None where it is not."""
+    """Return why printf or format with this first argument is refused, None where it is not."""
     wide = re.search(r"%[^a-zA-Z%]*(\*|[0-9]{4,})", str(text))
     return wide and f"a width or precision in {wide[0]!r}: write one below 1000 as digits"
 
 
 def long_set(_: object, characters: object = "") -> str | None:
-    """Why trim, ltrim or rtrim of these characters is refused, None where it is not."""
+    """Return why trim, ltrim or rtrim of these characters is refused, None where it is not."""
     return f"more than {MOST_TRIMMED} characters to trim" if len(str(characters)) > MOST_TRIMMED else None
 
 
@@ -120,7 +120,7 @@ BOUNDED: dict[tuple[str, int], Refused] = {
 
 
 def bounded(connection: sqlite3.Connection, rows: "Rows") -> None:
-    """Puts the functions of BOUNDED in front of SQLite's own of these names, which then do the work."""
+    """Put the functions of BOUNDED in front of SQLite's own of these names, which then do the work."""
     plain = sqlite3.connect(":memory:", check_same_thread=False)
     plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LIMITS[sqlite3.SQLITE_LIMIT_LENGTH])
 
@@ -150,17 +150,18 @@ class Rows:
         self.left: float = math.inf
 
     def begin(self) -> None:
-        """A statement begins."""
+        """Begin a statement."""
         self.left = MOST_BYTES
         self.refusal = None
 
     def end(self) -> None:
-        """It has ended; what Datasette asks of the schema beside its statements is not counted."""
+        """End it; what Datasette asks of the schema beside its statements is not counted."""
         self.left = math.inf
 
     def __call__(self, cursor: sqlite3.Cursor, values: tuple[Value, ...]) -> sqlite3.Row:
+        """Count a row, and return it."""
         for value in values:
-            self.left -= len(value) if isinstance(value, str | bytes) else 8
+            self.left -= len(value) if isinstance(value, (str, bytes)) else 8
         if self.left < 0:
             self.refusal = f"the result is larger than {MOST_BYTES:,} bytes: ask for less"
             cursor.connection.interrupt()
@@ -180,7 +181,7 @@ class Watch:
         self.thread: threading.Thread | None = None
 
     def begin(self, running: "Running") -> None:
-        """From now on `running` is interrupted at its deadline."""
+        """Interrupt `running` at its deadline from now on."""
         with self.changed:
             if self.thread is None or not self.thread.is_alive():  # also after a fork
                 self.thread = threading.Thread(target=self.run, name="sql time limit", daemon=True)
@@ -190,7 +191,7 @@ class Watch:
                 self.changed.notify()
 
     def run(self) -> None:
-        """The thread."""
+        """Interrupt what is over its deadline, in a thread of its own, as long as the process runs."""
         while True:
             with self.changed:
                 if not self.waiting:
@@ -208,18 +209,18 @@ class Watch:
 class Running:
     """A connection that runs SQL until `deadline`, of time.monotonic()."""
 
-    def __init__(self, connection: sqlite3.Connection, deadline: float):
+    def __init__(self, connection: sqlite3.Connection, deadline: float) -> None:
         self.connection, self.deadline, self.ended = connection, deadline, False
         self.lock = threading.Lock()  # so that the next statement of the connection is never interrupted instead
 
     def interrupt(self) -> None:
-        """Interrupts the connection unless its statement has ended."""
+        """Interrupt the connection unless its statement has ended."""
         with self.lock:
             if not self.ended:
                 self.connection.interrupt()
 
     def end(self) -> None:
-        """The statement has ended."""
+        """End the statement."""
         with self.lock:
             self.ended = True
 
@@ -229,7 +230,7 @@ WATCH = Watch()
 
 @contextlib.contextmanager
 def time_limit(connection: sqlite3.Connection, ms: int) -> Iterator[None]:
-    """Interrupts what runs on `connection` after `ms` milliseconds. Datasette calls it in place of its own."""
+    """Interrupt what runs on `connection` after `ms` milliseconds. Datasette calls it in place of its own."""
     rows = connection.row_factory if isinstance(connection.row_factory, Rows) else None
     if rows:
         rows.begin()

@@ -49,7 +49,7 @@ def asgi_wrapper(datasette: Datasette) -> Wrapper:
 
 
 def settings_of(datasette: Datasette) -> dict[str, int]:
-    """The settings, each from metadata.yml or as in SETTINGS."""
+    """Return the settings, each from metadata.yml or as in SETTINGS."""
     return SETTINGS | (datasette.plugin_config("sql_gate") or {})
 
 
@@ -63,13 +63,13 @@ class Gate:
         graphql: str,
         large: Callable[[], Collection[str]],
         settings: dict[str, int],
-    ):
+    ) -> None:
         self.base_url, self.queries, self.graphql, self.large = base_url, queries, graphql, large
         self.settings = settings
         self.working = self.unread = 0
 
     def costs(self, path: str, query: bytes) -> bool:
-        """Whether an address is among those that are counted: never a page of one row or of a canned query."""
+        """Return whether an address is among those that are counted: never a page of one row or of a canned query."""
         if path == self.graphql or path.startswith(self.graphql + "/"):
             return True
         if re.fullmatch(r"/census(\.[a-z]+)?", path):
@@ -78,7 +78,7 @@ class Gate:
         return table is not None and table[1] not in self.queries
 
     def refusal(self, path: str, query: bytes) -> tuple[int, str] | None:
-        """Why a request is refused whoever else is asking: status and sentence."""
+        """Return why a request is refused whoever else is asking: status and sentence."""
         if len(query) > 3 * self.settings["max_sql"]:
             return 414, f"The address is too long: SQL may have {self.settings['max_sql']:,} characters."
         asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
@@ -94,7 +94,7 @@ class Gate:
         return None
 
     def wrap(self, app: App) -> App:
-        """The ASGI application `app` behind the gate."""
+        """Return the ASGI application `app` behind the gate."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             path = tilde_decode(scope["path"]).removeprefix(self.base_url) if scope["type"] == "http" else ""
@@ -130,7 +130,7 @@ class Gate:
 
 
 async def refuse(send: Send, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
-    """Sends `why` as Datasette's JSON has errors."""
+    """Send `why` as Datasette's JSON has errors."""
     body = json.dumps({"ok": False, "error": why, "status": status}).encode()
     headers = (
         (b"content-type", b"application/json; charset=utf-8"),

@@ -64,7 +64,7 @@ Route = Callable[[Scope, maps.Maps, str], Awaitable[web.Answer | Tile]]
 class Tiles:
     """The tiles beside one Datasette's census.db."""
 
-    def __init__(self, datasette: Datasette):
+    def __init__(self, datasette: Datasette) -> None:
         self.datasette = datasette
         base_url = datasette.setting("base_url").rstrip("/")
         self.base = base_url + BASE
@@ -74,7 +74,7 @@ class Tiles:
         self.thread = ThreadPoolExecutor(1, initializer=give_way)
 
     def in_front(self, app: App) -> App:
-        """The ASGI application `app` with the tiles in front of it."""
+        """Return the ASGI application `app` with the tiles in front of it."""
         routes = ((f"{self.rcpch_base}/", self.of_rcpch), (f"{self.base}/", self.of_layer))
 
         async def in_front(scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +89,7 @@ class Tiles:
         return in_front
 
     async def answer(self, scope: Scope, send: Send, route: Route, path: str) -> None:
-        """Answers a request with `route`. path: what follows /tiles/."""
+        """Answer a request with `route`. path: what follows /tiles/."""
         found, problem = maps.opened(self.datasette)
         response: web.Answer | Tile
         if scope["method"] == "OPTIONS":
@@ -105,7 +105,7 @@ class Tiles:
         return await web.send_answer(scope, send, response, _etag(found, of_code=True) if found else b"")
 
     async def of_layer(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile:
-        """The answer of /tiles."""
+        """Return the answer of /tiles."""
         if tile := TILE.fullmatch(path):
             layer, zoom, column, row = tile[1], *map(int, tile.groups()[1:])
             if layer not in found.layers:
@@ -122,7 +122,7 @@ class Tiles:
         return web.problem(404, "no_tile", "Tiles are at /tiles/{layer}/{z}/{x}/{y}.pbf.")
 
     async def of_rcpch(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile:
-        """The answer at the RCPCH Census Platform's addresses, whatever the query says."""
+        """Return the answer at the RCPCH Census Platform's addresses, whatever the query says."""
         base = web.origin(scope, self.https) + self.rcpch_base
         if path == rcpch_tiles.INDEX:
             return web.Answer(orjson.dumps(rcpch_tiles.index(found, base)), cached=False)
@@ -147,13 +147,13 @@ class Tiles:
         return Tile(data, _etag(found, of_code=True))
 
     def tilejson(self, scope: Scope, found: maps.Maps, layer: str) -> web.Answer:
-        """The TileJSON of a layer, with addresses as the request's own."""
+        """Return the TileJSON of a layer, with addresses as the request's own."""
         figures = self.attribution([index["id"] for index in found.indices[layer]])
         base = web.origin(scope, self.https) + self.base
         return web.Answer(orjson.dumps(found.tilejson(layer, base, figures)), cached=False)
 
     def attribution(self, indices: list[str], lookups: tuple[str, ...] = ()) -> str:
-        """Whose the figures of indices are, and the lookups."""
+        """Return the attributions of the figures of indices, and of the lookups."""
         lookup = self.datasette._census_api.lookup
         there = [id_ for id_ in lookups if lookup.publications.get(id_, {}).get("status") in ("complete", "extract")]
         publications = lookup.sources(indices, True, there)
@@ -162,7 +162,7 @@ class Tiles:
 
 
 async def send_tile(scope: Scope, send: Send, tile: Tile) -> None:
-    """Sends a tile, or says that it is empty or as it was."""
+    """Send a tile, or says that it is empty or as it was."""
     headers = [
         *web.ALWAYS,
         (b"cache-control", FOR_A_YEAR if tile.lasting else web.MAX_AGE),
@@ -183,7 +183,7 @@ async def send_tile(scope: Scope, send: Send, tile: Tile) -> None:
 
 
 def no_tile(zooms: range, zoom: int, column: int, row: int) -> web.Answer | None:
-    """The answer about a tile that cannot be; None about any other."""
+    """Return the answer about a tile that cannot be; None about any other."""
     if zoom not in zooms:
         return web.problem(404, "no_tile", f"There are tiles of zoom {zooms[0]} to {zooms[-1]}, not {zoom}.")
     if max(column, row) >= 1 << zoom:
@@ -192,12 +192,12 @@ def no_tile(zooms: range, zoom: int, column: int, row: int) -> web.Answer | None
 
 
 def no_layer(found: maps.Maps, layer: str) -> web.Answer:
-    """The answer about a layer that there is not."""
+    """Return the answer about a layer that there is not."""
     there = f"there are {', '.join(found.layers)}" if found.layers else "tippecanoe was not there to make any"
     return web.problem(404, "no_layer", f"There is no layer '{layer[:40]}': {there}.")
 
 
 def _etag(found: maps.Maps, of_code: bool = False) -> bytes:
-    """The entity tag of everything in a map. of_code: of what this code makes of it, too."""
+    """Return the entity tag of everything in a map. of_code: of what this code makes of it, too."""
     version = found.version.encode()
     return b'W/"%s-%s"' % (version, web.CODE) if of_code else b'W/"%s"' % version

@@ -32,7 +32,10 @@ def startup(datasette: Datasette) -> WhenStarted:
 
 
 def lacks(connection: sqlite3.Connection) -> list[str]:
-    """What this version reads and the database behind `connection` does not have. Hosted data sets may come and go."""
+    """Return what this version reads and the database behind `connection` does not have.
+
+    Hosted data sets may come and go.
+    """
     there = dict(connection.execute("select name, sql from sqlite_master where type in ('table', 'view')"))
     lacking = [f"view {name} as it is here" for name in VIEWS if there.get(name) != view_sql(name)]
     for name, table in all_tables(publications()).items():

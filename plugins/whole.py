@@ -21,7 +21,7 @@ def asgi_wrapper() -> Wrapper:
 
 
 def whole(app: App) -> App:
-    """An ASGI wrapper that does what stands above."""
+    """Return an ASGI wrapper that does what stands above."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] == "HEAD":
@@ -62,15 +62,15 @@ def whole(app: App) -> App:
 
 
 def without_length(start: Message) -> bool:
-    """Whether an answer that begins so should have a length and has none."""
+    """Return whether an answer that begins so should have a length and has none."""
     return start["status"] not in (204, 304) and all(name.lower() != b"content-length" for name, _ in start["headers"])
 
 
 def with_length(start: Message, size: int) -> Message:
-    """The beginning of an answer whose body has `size` bytes."""
+    """Return the beginning of an answer whose body has `size` bytes."""
     return {**start, "headers": [*start["headers"], (b"content-length", b"%d" % size)]}
 
 
 def is_csv(start: Message) -> bool:
-    """Whether an answer that begins so is CSV, or the plain text that Datasette shows it as."""
+    """Return whether an answer that begins so is CSV, or the plain text that Datasette shows it as."""
     return any(n.lower() == b"content-type" and v.startswith((b"text/csv", b"text/plain")) for n, v in start["headers"])

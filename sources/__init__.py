@@ -11,7 +11,7 @@ from sources.publication import Publication
 
 
 def publications() -> list[Publication]:
-    """Every publication of every module of this package, in the order in which they are loaded."""
+    """Return every publication of every module of this package, in the order in which they are loaded."""
     names = sorted((m.name for m in pkgutil.iter_modules(__path__)), key=lambda name: (name != "geography", name))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     return [p for module in modules for p in getattr(module, "PUBLICATIONS", ())]

@@ -92,8 +92,8 @@ def _ons(file: SourceFile, code: str, geography: str, nations: str, title: str, 
 
 
 def _layer(id_: str, service: str, other: str, page_size: int) -> SourceFile:
-    """The feature layer `service`, accepted as a file of its name or with the name `other`."""
-    name = f"{service.split('/')[0]}.geojson"
+    """Return the feature layer `service`, accepted as a file of its name or with the name `other`."""
+    name = f"{service.split('/', maxsplit=1)[0]}.geojson"
     return SourceFile(id_, (name, other), SERVICES + service, page_size=page_size, geometry=True)
 
 
@@ -189,12 +189,12 @@ class ShownIndex(TypedDict):
 
 
 def letter(geography: str, nation: str) -> str:
-    """That with which the codes of a nation's areas begin, or those of its local authorities."""
+    """Return that with which the codes of a nation's areas begin, or those of its local authorities."""
     return "9" if nation == "Northern Ireland" and geography != OUTLINES else nation[0]
 
 
 def map_of(database: Path) -> Path:
-    """Where the map of a database is."""
+    """Return where the map of a database is."""
     return database.parent / "maps" / "uk.mbtiles"
 
 
@@ -202,7 +202,7 @@ def map_of(database: Path) -> Path:
 
 
 def packed(geometry: Record | None) -> bytes | None:
-    """The shape of a GeoJSON Polygon or MultiPolygon in WGS 84; None where nothing is left of it at this precision."""
+    """Return the shape of a GeoJSON Polygon or MultiPolygon in WGS 84; None where this precision leaves nothing."""
     if geometry is None or geometry["type"] not in ("Polygon", "MultiPolygon"):
         return None
     parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
@@ -215,7 +215,7 @@ def packed(geometry: Record | None) -> bytes | None:
 
 
 def _ring(points: Iterable[Sequence[float]]) -> list[int]:
-    """The ring in steps, each point from the one before it; empty where fewer than three points are left."""
+    """Return the ring in steps, each point from the one before it; empty where fewer than three points are left."""
     flat: list[int] = []
     before = None
     for longitude, latitude, *_ in points:
@@ -227,13 +227,13 @@ def _ring(points: Iterable[Sequence[float]]) -> list[int]:
 
 
 def polygons(shape: str | bytes) -> Iterator[list[list[tuple[int, int]]]]:
-    """The polygons of a shape: lists of rings of (longitude, latitude) in steps of 0.0001 degree, closed."""
+    """Yield the polygons of a shape: lists of rings of (longitude, latitude) in steps of 0.0001 degree, closed."""
     for polygon in orjson.loads(shape):
         yield [list(zip(accumulate(ring[::2]), accumulate(ring[1::2]), strict=True)) for ring in polygon]
 
 
 def bounds(shape: str | bytes) -> Box:
-    """West, east, south and north of a shape, in steps of 0.0001 degree."""
+    """Return west, east, south and north of a shape, in steps of 0.0001 degree."""
     points = [point for polygon in polygons(shape) for point in polygon[0]]
     across, up = zip(*points, strict=True)
     return min(across), max(across), min(up), max(up)
@@ -245,7 +245,7 @@ def _geojson(shape: bytes) -> Geometry:
 
 
 def read(obtained: Obtained, code: str) -> dict[str, bytes]:
-    """The shapes of a file of GeoJSON by the property `code`. Raises SourceError for one without shapes."""
+    """Return the shapes of a file of GeoJSON by the property `code`. Raises SourceError for one without shapes."""
     found: dict[str, bytes] = {}
     try:
         for feature in _features(obtained):
@@ -265,7 +265,7 @@ def read(obtained: Obtained, code: str) -> dict[str, bytes]:
 
 
 def _features(obtained: Obtained) -> Iterator[Record]:
-    """The features of a file: one a line, as it is mostly written (so that little memory is needed), or all at once."""
+    """Yield the features of a file: one a line, as it is mostly written (which saves memory), or all at once."""
     with obtained.open() as file:
         lines = 0
         for line in file:
@@ -282,7 +282,7 @@ def _features(obtained: Obtained) -> Iterator[Record]:
 
 
 def editions(connection: sqlite3.Connection, layer: str) -> list[ShownIndex]:
-    """The indices that a layer shows, one a nation; none of local authorities.
+    """Return the indices that a layer shows, one a nation; none of local authorities.
 
     Each has `id`, `nation`, `year`, `geography`, `areas` and `title` as in `indices`, and whether its deciles are
     published or computed: `decile_basis`, `domain_decile_basis`.
@@ -315,7 +315,9 @@ def editions(connection: sqlite3.Connection, layer: str) -> list[ShownIndex]:
 
 
 def rows(connection: sqlite3.Connection, layer: str) -> Iterator[Placed]:
-    """What the areas of a layer carry: (geography, properties) by index and code. Properties that are none are absent.
+    """Yield what the areas of a layer carry: (geography, properties) by index and code.
+
+    Properties that are none are absent.
 
     `year` is that of the areas, `imd_year` that of the index; ranks are as published, deciles as in `deprivation`.
     """
@@ -353,7 +355,7 @@ def rows(connection: sqlite3.Connection, layer: str) -> Iterator[Placed]:
 
 
 def figures_digest(connection: sqlite3.Connection) -> str:
-    """The SHA-256 of all that the layers carry: the map of a database with another one is not its map."""
+    """Return the SHA-256 of all that the layers carry: the map of a database with another one is not its map."""
     hashed = hashlib.sha256()
     for layer in LAYERS:
         for row in rows(connection, layer):
@@ -368,7 +370,7 @@ def figures_digest(connection: sqlite3.Connection) -> str:
 
 
 def build(database: Path, target: Path, library: Library | None, say: Say = print) -> dict[str, int]:
-    """Writes `target` for the census.db `database`, in place of an older one; returns how many tiles each layer has.
+    """Write `target` for the census.db `database`, in place of an older one; returns how many tiles each layer has.
 
     library: where the boundaries are found; None takes those of the extract. Raises SourceError where a boundary is
     missing or left over. Without tippecanoe there are no tiles, only the shapes for pictures; it says so.
@@ -402,7 +404,7 @@ def build(database: Path, target: Path, library: Library | None, say: Say = prin
 
 
 def tippecanoe() -> str | None:
-    """The program: of this environment, or of the machine."""
+    """Return the program: of this environment, or of the machine."""
     folders = [str(Path(sys.executable).parent), *os.environ.get("PATH", os.defpath).split(os.pathsep)]
     return shutil.which("tippecanoe", path=os.pathsep.join(folders))
 
@@ -418,7 +420,7 @@ def _runs(process: int) -> bool:
 
 
 def _of_publishers(found: dict[str, list[Placed]], library: Library, say: Say) -> tuple[Shapes, list[Row]]:
-    """The shapes of every publication with an area among those `found`, and the rows of `publications`."""
+    """Return the shapes of every publication with an area among those `found`, and the rows of `publications`."""
     needed = {(geography, properties["code"][0]) for layer in found.values() for geography, properties in layer}
     shapes: Shapes = {geography: {} for geography in (*AREAS_OF, OUTLINES)}
     credited: list[Row] = []
@@ -441,7 +443,7 @@ def _of_publishers(found: dict[str, list[Placed]], library: Library, say: Say) -
 
 
 def _of_extract() -> tuple[Shapes, list[Row]]:
-    """As `_of_publishers`, of the areas of the extract, from the repository."""
+    """Return as `_of_publishers`, of the areas of the extract, from the repository."""
     try:
         data = EXTRACT.read_bytes()
         told = orjson.loads(EXTRACT.with_name("manifest.json").read_bytes())["tables"]["boundaries"]
@@ -465,7 +467,7 @@ def _of_extract() -> tuple[Shapes, list[Row]]:
 
 
 def _meet(found: dict[str, list[Placed]], shapes: Shapes) -> None:
-    """Raises SourceError where an area has no boundary, or a boundary no area; it says which."""
+    """Raise SourceError where an area has no boundary, or a boundary no area; it says which."""
     wanted: dict[str, dict[str, None]] = {geography: {} for geography in shapes}
     for layer in found.values():
         for geography, properties in layer:
@@ -484,7 +486,7 @@ def _meet(found: dict[str, list[Placed]], shapes: Shapes) -> None:
 
 
 def _tiles(program: str, layer: str, found: list[Placed], shapes: Shapes, work: Path, say: Say) -> list[Path]:
-    """The tiles of a layer, by tippecanoe: MBTiles files, for low zooms and for high ones; none of an empty layer."""
+    """Return the tiles of a layer, by tippecanoe: MBTiles files, for low and for high zooms; none of an empty layer."""
     if not found:
         return []
     features = ((properties, _geojson(shapes[geography][properties["code"]])) for geography, properties in found)
@@ -502,7 +504,7 @@ def _by_tippecanoe(
     kept: Iterable[str] = (),
     lines: bool = False,
 ) -> list[Path]:
-    """The tiles of `features` (properties and geometry), as `_tiles` gives them.
+    """Return the tiles of `features` (properties and geometry), as `_tiles` gives them.
 
     kept: the properties below zoom NAMED_FROM, all if it is empty. lines: it is drawn as lines, and has few features.
     """
@@ -526,7 +528,7 @@ def _by_tippecanoe(
         done = subprocess.run(
             [*common, f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}",
              *(f"--include={name}" for name in kept if far), *every, f"--output={output}", source],
-            capture_output=True, text=True,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise SourceError(f"tippecanoe ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
@@ -548,7 +550,7 @@ class _Made:
 
 
 def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Shapes, work: Path, say: Say) -> _Made:
-    """The tiles of the table `name`: as published, or dissolved where Shapely is there."""
+    """Return the tiles of the table `name`: as published, or dissolved where Shapely is there."""
     table = rcpch_tiles.TABLES[name]
     if program is None:
         return _Made([], lacks="tippecanoe was not there to make any tiles.")
@@ -587,7 +589,7 @@ def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Sh
 
 
 def _dissolved(codes: Iterable[str], shapes: dict[str, bytes], boxes: dict[str, Box]) -> Geometry:
-    """The GeoJSON of areas together. shapes, boxes: of every area of their geography, by code."""
+    """Return the GeoJSON of areas together. shapes, boxes: of every area of their geography, by code."""
     own = set(codes)
 
     def within(west: float, south: float, east: float, north: float) -> Iterator[rcpch_tiles.Polygons]:
@@ -601,7 +603,7 @@ def _dissolved(codes: Iterable[str], shapes: dict[str, bytes], boxes: dict[str, 
 
 
 def _sides(edges: list[Box]) -> Iterator[tuple[Callable[[Iterable[int]], int], tuple[int, ...]]]:
-    """The sides of boxes, each with the function that finds the outermost: west, east, south, north."""
+    """Return the sides of boxes, each with the function that finds the outermost: west, east, south, north."""
     return zip((min, max, min, max), zip(*edges, strict=True), strict=True)
 
 
@@ -613,7 +615,7 @@ def _write(
     tiles: dict[str, list[Path]],
     made: dict[str, _Made],
 ) -> dict[str, int]:
-    """Writes the file; returns how many tiles each layer and each table has."""
+    """Write the file; returns how many tiles each layer and each table has."""
     with contextlib.closing(sqlite3.connect(path)) as maps:
         maps.executescript(
             """
@@ -696,7 +698,7 @@ def _gather(maps: sqlite3.Connection, layer: str, files: Iterable[Path]) -> int:
 
 
 def _name_tiers(maps: sqlite3.Connection, table: str) -> None:
-    """Calls the layer in each tile of a table by schema, table and tier, as who asks for it at that zoom expects."""
+    """Call the layer in each tile of a table by schema, table and tier, as who asks for it at that zoom expects."""
     for tier, (first, last) in rcpch_tiles.TIERS.items():
         name = f"public.{table}_{tier}"
         found = maps.execute(
@@ -707,7 +709,7 @@ def _name_tiers(maps: sqlite3.Connection, table: str) -> None:
 
 
 def _version(maps: sqlite3.Connection) -> str:
-    """What tells these tiles and shapes from any others."""
+    """Return what tells these tiles and shapes from any others."""
     hashed = hashlib.sha256()
     tiles = ((f"tiles_{name}", "tile_data") for name in (*LAYERS, *rcpch_tiles.TABLES))
     for table, column in (*tiles, ("boundaries", "shape")):
@@ -717,7 +719,7 @@ def _version(maps: sqlite3.Connection) -> str:
 
 
 def fields(layer: str) -> dict[str, str]:
-    """The properties of a layer's areas and their types, as TileJSON's `vector_layers` has them."""
+    """Return the properties of a layer's areas and their types, as TileJSON's `vector_layers` has them."""
     numbers = {"year", "imd_year", "imd_decile", "imd_rank", "of", *DECILES}
     names = (
         PROPERTIES if layer != "local_authorities" else ("code", "area_name", "la_code", "la_name", "nation", "year")
@@ -726,7 +728,7 @@ def fields(layer: str) -> dict[str, str]:
 
 
 def cut(maps: Path, census: sqlite3.Connection) -> tuple[bytes, int]:
-    """The boundaries, from a full `maps`, of the areas in `temp.chosen_lsoa_2011` and `temp.chosen_lsoa_2021`.
+    """Return the boundaries, from a full `maps`, of the areas in `temp.chosen_lsoa_2011` and `temp.chosen_lsoa_2021`.
 
     As a gzipped CSV, and its number of rows. Raises SourceError where there is no such file, or one of other figures.
     """

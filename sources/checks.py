@@ -39,7 +39,7 @@ class Check:
 
 
 def run(connection: sqlite3.Connection, publications: list[Publication]) -> list[Check]:
-    """Every check of the database behind `connection`, in the order of the report."""
+    """Return every check of the database behind `connection`, in the order of the report."""
     tables = all_tables(publications)
     there = {row[0] for row in connection.execute("select name from sqlite_master where type in ('table', 'view')")}
     missing = sorted({*tables, *VIEWS} - there)
@@ -74,7 +74,7 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
 
 
 def undescribed(connection: sqlite3.Connection, metadata: Record, publications: list[Publication]) -> list[Check]:
-    """That `metadata` (metadata.yml, read) describes each table and column there is, and no other."""
+    """Check that `metadata` (metadata.yml, read) describes each table and column there is, and no other."""
     described = metadata.get("databases", {}).get("census", {}).get("tables", {})
     built = [*all_tables(publications), *VIEWS]
     problems = [f"nothing of {t}" for t in built if t not in described]
@@ -98,14 +98,14 @@ def _one(connection: sqlite3.Connection, sql: str, *parameters: object) -> Any:
 
 
 def _none(name: str, connection: sqlite3.Connection, sql: str, hint: str = "") -> Check:
-    """A check that the query `sql` finds no row; the first few that it finds are named."""
+    """Return a check that the query `sql` finds no row; the first few that it finds are named."""
     rows = connection.execute(f"select * from ({sql}) limit 3").fetchall()
     found = "; ".join(" ".join(map(str, row)) for row in rows)
     return Check(name, "none", found or "none", hint)
 
 
 def list_of(index: Index) -> str:
-    """The list of the areas that an index ranks, all of one kind."""
+    """Return the list of the areas that an index ranks, all of one kind."""
     return LSOAS_2021.name if index.geography == "lsoa_2021" else LISTS[index.area_kind]
 
 
@@ -180,7 +180,7 @@ def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list
 
 
 def _scores(connection: sqlite3.Connection, index: Index) -> list[Check]:
-    """That no area has a higher score than one that ranks as more deprived: a score under another's label would."""
+    """Check that no area has a higher score than one that ranks as more deprived: a mislabelled score would."""
     columns = _columns(connection, index.table)
     scored = [c[:-6] for c in columns if c.endswith("_score") and f"{c[:-6]}_rank" in columns]
     if not scored:
@@ -200,7 +200,7 @@ def _scores(connection: sqlite3.Connection, index: Index) -> list[Check]:
 def _transformed(
     connection: sqlite3.Connection, index: Index, publications: list[Publication], missing: set[str]
 ) -> list[Check]:
-    """That exponentially transformed scores are there for every area and fall as the rank rises, or not there at all.
+    """Check that exponentially transformed scores are there for every area and fall with rank, or not at all.
 
     missing: the publications that were left out or not loaded; the scores are a publication of their own.
     """
@@ -224,7 +224,7 @@ def _transformed(
 
 
 def _bands(connection: sqlite3.Connection, index: Index) -> list[Check]:
-    """That published bands follow the index's rule, or at least rise with the rank where none is known."""
+    """Check that published bands follow the index's rule, or at least rise with the rank where none is known."""
     bands = {f"imd_{name}": ("imd", q) for name, q in index.bands.items()}
     columns = _columns(connection, index.table)
     if index.domain_bands:
@@ -299,7 +299,7 @@ def _composite(connection: sqlite3.Connection, complete: bool) -> list[Check]:
 
 
 def _natural_green_space(connection: sqlite3.Connection, complete: bool, missing: bool) -> list[Check]:
-    """That the table has the rows that it may have, each of an LSOA of England, and none where it was not loaded."""
+    """Check that the table has rows within bounds, each of an LSOA of England, and none where it was not loaded."""
     table = natural_green_space.TABLE.name
     found = _one(connection, f"select count(*) from {table}")
     if missing:
@@ -451,7 +451,10 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
 
 
 def _answered(connection: sqlite3.Connection, indices: list[Index], whole: bool) -> list[Check]:
-    """How many live postcodes with a small area have figures on the LSOAs of 2021; in a `whole` database, most."""
+    """Return how many live postcodes with a small area have figures on the LSOAs of 2021.
+
+    In a `whole` database it must be most.
+    """
     counted = {}
     for index in (i for i in indices if i.geography == "lsoa_2021"):
         counted[index.nation] = connection.execute(
@@ -494,7 +497,7 @@ def _shares(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
 
 
 def _findable(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
-    """That views are the declared ones, every index is there, and what can be searched is in the full-text index."""
+    """Check that views are as declared, every index is there, and the full-text indexes have every row."""
     there = dict(connection.execute("select name, sql from sqlite_master"))
     problems = [f"view {name} is another" for name in VIEWS if there[name] != view_sql(name)]
     for table in tables.values():

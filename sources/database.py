@@ -92,7 +92,7 @@ OWN_TABLES = (PROVENANCE, INDICES, DEPRIVATION, EDITION)
 
 
 def all_tables(publications: list[Publication]) -> dict[str, Table]:
-    """Every table of the database by its name, parents before their children.
+    """Return every table of the database by its name, parents before their children.
 
     Raises SourceError where two publications have a table of one name.
     """
@@ -134,7 +134,7 @@ class Build:
         library: Library | None,
         progress: Progress,
         say: Say = print,
-    ):
+    ) -> None:
         self.output, self.publications, self.library = output, publications, library
         self.progress, self.say = progress, say
         self.tables = all_tables(publications)
@@ -187,7 +187,7 @@ class Build:
     # What a publication's load function uses
 
     def file(self, file: SourceFile) -> Obtained:
-        """The file on this machine, fetched if it was not yet."""
+        """Return the file on this machine, fetched if it was not yet."""
         if file.id not in self._files:
             if self.library is None:
                 raise SourceError(f"{file.id}: it is in no extract, and a build from one fetches no files.")
@@ -197,7 +197,7 @@ class Build:
     def rows(
         self, file: SourceFile, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
     ) -> Iterator[Row]:
-        """The rows of `columns` in `file`, as `sources.workbook.rows` gives them, counted."""
+        """Return the rows of `columns` in `file`, as `sources.workbook.rows` gives them, counted."""
         obtained = self.file(file)
         found = list(read_rows(Path(obtained.name), obtained.read(), columns, sheet, header_rows))
         where = f"{obtained.name}, sheet {sheet!r}" if sheet else obtained.name
@@ -208,15 +208,15 @@ class Build:
         return iter(found)
 
     def counted(self, file: SourceFile, rows: int) -> None:
-        """Notes how many rows were read from `file`."""
+        """Note how many rows were read from `file`."""
         self._counts[file.id] = rows
 
     def edition(self, file: SourceFile, edition: str) -> None:
-        """Notes the edition of a file whose publication has many."""
+        """Note the edition of a file whose publication has many."""
         self._editions[file.id] = edition
 
     def insert(self, table: str, columns: list[str], rows: Iterable[Row]) -> None:
-        """Adds rows. Raises SourceError where a key is there twice or a required cell is blank."""
+        """Add rows. Raises SourceError where a key is there twice or a required cell is blank."""
         marks = ", ".join("?" * len(columns))
         with self._refusing(table):
             self.db.conn.execute("begin")
@@ -224,7 +224,7 @@ class Build:
             self.db.conn.execute("commit")
 
     def update(self, table: str, columns: list[str], rows: Iterable[Row]) -> None:
-        """Sets `columns[1:]` of the rows whose key is `columns[0]`. Raises SourceError for a key that is not there."""
+        """Set `columns[1:]` of the rows whose key is `columns[0]`. Raises SourceError for a key that is not there."""
         sql = f"update {table} set {', '.join(f'{c} = ?' for c in columns[1:])} where {columns[0]} = ?"
         self.db.conn.execute("begin")
         for row in rows:
@@ -233,7 +233,7 @@ class Build:
         self.db.conn.execute("commit")
 
     def merge(self, table: str, columns: list[str], rows: Iterable[Row]) -> None:
-        """Adds rows, or fills the blanks of those that are there (key: `columns[0]`).
+        """Add rows, or fills the blanks of those that are there (key: `columns[0]`).
 
         Raises SourceError for a key that is there twice in `rows`, and where two publications say different things of
         the same cell.
@@ -262,7 +262,7 @@ class Build:
         self.db.conn.execute("commit")
 
     def areas(self, areas: Iterable[Record]) -> None:
-        """Adds small areas, or fills the blanks of those that are there.
+        """Add small areas, or fills the blanks of those that are there.
 
         Each has `code`, `kind` and `nation`, and what the publication knows of `name`, `publisher_name` and
         `local_authority_2019`. The row in the list of its kind is added with it.
@@ -278,33 +278,33 @@ class Build:
             self.db.conn.executemany(f"insert or ignore into {table} (code) values (?)", codes)
 
     def authorities(self, vintage: str, authorities: Iterable[tuple[str, str | None, str]]) -> None:
-        """Adds local authorities (code, name, nation) that exist in `vintage`, a year."""
+        """Add local authorities (code, name, nation) that exist in `vintage`, a year."""
         unique = list(dict.fromkeys(authorities))
         self.merge("local_authorities", ["code", "name", "nation"], unique)
         self._add_vintage("local_authorities", vintage, unique)
 
     def health_geographies(self, vintage: str, places: Iterable[tuple[str, str, str, str | None, str | None]]) -> None:
-        """Adds health geographies (code, kind, nation, name, ODS code) that exist in `vintage`, a year."""
+        """Add health geographies (code, kind, nation, name, ODS code) that exist in `vintage`, a year."""
         unique = list(dict.fromkeys(places))
         self.merge("health_geographies", ["code", "kind", "nation", "name", "ods_code"], unique)
         self._add_vintage("health_geographies", vintage, unique)
 
     def _add_vintage(self, table: str, vintage: str, rows: Iterable[Row]) -> None:
-        """Adds `vintage` to those of the rows of `table`, whose code comes first."""
+        """Add `vintage` to those of the rows of `table`, whose code comes first."""
         for code, *_ in rows:
             [(before,)] = self.db.conn.execute(f"select vintages from {table} where code = ?", (code,))
             vintages = sorted({*(before.split(", ") if before else ()), vintage})
             self.db.conn.execute(f"update {table} set vintages = ? where code = ?", (", ".join(vintages), code))
 
     def name_authorities(self, names: dict[str, str]) -> None:
-        """Gives a name to the authorities that no publication has named; `names` is code to name."""
+        """Give a name to the authorities that no publication has named; `names` is code to name."""
         self.db.conn.executemany(
             "update local_authorities set name = ? where code = ? and name is null",
             [(name, code) for code, name in names.items()],
         )
 
     def authority_named(self, name: str, nation: str) -> str | None:
-        """The code of the authority of that name, None where no loaded publication names it."""
+        """Return the code of the authority of that name, None where no loaded publication names it."""
         found = self.db.conn.execute(
             "select code from local_authorities where name = ? and nation = ? order by code", (name, nation)
         ).fetchall()
@@ -313,7 +313,7 @@ class Build:
     # The steps of a build
 
     def load(self, skip: set[str]) -> None:
-        """Fetches and loads every publication that is not in `skip`, and notes where each came from."""
+        """Fetch and loads every publication that is not in `skip`, and notes where each came from."""
         skip = skip | {p.id for p in self.publications if p.goes_with in skip}
         official = [p for p in self.publications if not p.hosted]
         wanted = [p for p in official if p.id not in skip]
@@ -351,7 +351,7 @@ class Build:
         )
 
     def load_hosted(self) -> None:
-        """Loads the hosted data sets; after all else, for they join it."""
+        """Load the hosted data sets; after all else, for they join it."""
         for publication in self.publications:
             if publication.hosted:
                 data = publication.hosted.read_bytes()
@@ -363,7 +363,7 @@ class Build:
                 self.note(publication, "hosted")
 
     def note(self, publication: Publication, status: str) -> None:
-        """Adds its rows to the tables of publications and of indices."""
+        """Add its rows to the tables of publications and of indices."""
         for file in publication.files:
             obtained = self._files.get(file.id)
             edition = self._editions.get(file.id, publication.edition)
@@ -407,7 +407,7 @@ class Build:
             self.insert(INDICES.name, list(row), [tuple(row.values())])
 
     def finish(self) -> None:
-        """The common words, indexes, the digest of all figures, statistics, a compact file, and full-text search."""
+        """Add common words, indexes, the digest of all figures, statistics and full-text search; compact the file."""
         for index in filter(None, (p.index for p in self.publications)):
             self.db.conn.execute(f"insert into {DEPRIVATION.name} {common_words_sql(index)} order by area_code")
         for table in self.tables.values():
@@ -424,7 +424,7 @@ class Build:
                 self.db.table(table.name).optimize()
 
     def publish(self) -> None:
-        """Gives the finished database its name, in place of an older one.
+        """Give the finished database its name, in place of an older one.
 
         With the name census.db it also gets inspect-data.json and the downloads beside it.
         """
@@ -470,7 +470,7 @@ class Build:
             name_it()
 
     def close(self) -> None:
-        """Gives the disk space back."""
+        """Give the disk space back."""
         self.db.close()
         self._file.close()
 
@@ -483,7 +483,7 @@ class Build:
 
 
 def digest(connection: sqlite3.Connection, tables: dict[str, Table]) -> str:
-    """The SHA-256 of every row of every table (of `edition`, all but the digest), which tells a build from any other.
+    """Return the SHA-256 of every row of every table (of `edition`, all but the digest), which identifies a build.
 
     It depends on the figures alone, not on the version of SQLite or the layout of the file.
     """

@@ -43,7 +43,7 @@ PARENTS = {"lsoa_2011": "small_areas", "lsoa_2021": "lsoas_2021"}
 
 
 def band(rank: float, n: int, q: int, rule: str) -> int:
-    """The band from 1 (most deprived) to `q` of a rank from 1 to `n`, by `rule` ("ceil" or "floor").
+    """Return the band from 1 (most deprived) to `q` of a rank from 1 to `n`, by `rule` ("ceil" or "floor").
 
     Raises ValueError for a rank outside 1 to n, one that is neither whole nor a half, a number of bands outside
     2 to 100, or another rule.
@@ -61,7 +61,7 @@ def band(rank: float, n: int, q: int, rule: str) -> int:
 
 
 def band_sql(rank: str, n: int, q: int, rule: str) -> str:
-    """`band` as an SQL expression over the column `rank`; null where the rank is null."""
+    """Return `band` as an SQL expression over the column `rank`; null where the rank is null."""
     twice = f"cast(2 * {rank} as integer)"
     if rule == "ceil":
         return f"({twice} * {q} + {2 * n - 1}) / {2 * n}"
@@ -71,7 +71,10 @@ def band_sql(rank: str, n: int, q: int, rule: str) -> str:
 
 
 def quantile(index: Index, rank: float, q: int) -> int:
-    """The band from 1 to `q` of a rank of `index`, as its publisher cuts them. Raises ValueError as `band` does."""
+    """Return the band from 1 to `q` of a rank of `index`, as its publisher cuts them.
+
+    Raises ValueError as `band` does.
+    """
     by_rule = band(rank, index.areas, q, index.band_rule)
     for name, bounds in index.bounds.items():
         if q == BANDS[name]:
@@ -82,7 +85,7 @@ def quantile(index: Index, rank: float, q: int) -> int:
 
 
 def quantile_sql(index: Index, rank: str, q: int) -> str:
-    """`quantile` as an SQL expression over the column `rank`; null where the rank is null."""
+    """Return `quantile` as an SQL expression over the column `rank`; null where the rank is null."""
     for name, bounds in index.bounds.items():
         if q == BANDS[name]:
             cases = " ".join(f"when {rank} <= {highest} then {n}" for n, highest in enumerate(bounds, 1))
@@ -93,7 +96,7 @@ def quantile_sql(index: Index, rank: str, q: int) -> str:
 
 
 def index_table(name: str, columns: dict[str, type], geography: str = "lsoa_2011") -> Table:
-    """The table of an index: one row an area, keyed by the area's code."""
+    """Return the table of an index: one row an area, keyed by the area's code."""
     return Table(
         name,
         {"area_code": str, **columns},
@@ -143,7 +146,7 @@ A table, not a view over the indices' tables: SQLite reads those from end to end
 
 
 def common_words_sql(index: Index) -> str:
-    """The SQL that selects the rows of `index` for the table `deprivation` from the index's own table."""
+    """Return the SQL that selects the rows of `index` for the table `deprivation` from the index's own table."""
 
     def published(name: str) -> str:
         return f"imd_{name}" if name in index.bands else "null"

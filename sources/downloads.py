@@ -52,7 +52,7 @@ Manifest = dict[str, DownloadTable]
 
 
 def folder_of(database: Path, digest: str) -> Path:
-    """Where the files of the build with this digest lie."""
+    """Return where the files of the build with this digest lie."""
     return database.parent / FOLDER / digest[:16]
 
 
@@ -60,7 +60,7 @@ def folder_of(database: Path, digest: str) -> Path:
 def written(
     connection: sqlite3.Connection, tables: dict[str, Table], folder: Path, made_in: Path
 ) -> Iterator[Callable[[], None]]:
-    """Writes every table of the database behind `connection`; gives a function that puts the files into `folder`.
+    """Write every table of the database behind `connection`; gives a function that puts the files into `folder`.
 
     Until then they have no names: they are made in the file system of the folder `made_in`.
     """
@@ -89,7 +89,7 @@ def written(
 
 
 def remove_others(folder: Path) -> None:
-    """Removes the folders of other builds beside `folder`: those named as ours that hold our files and no others."""
+    """Remove the folders of other builds beside `folder`: those named as ours that hold our files and no others."""
     for other in folder.parent.iterdir():
         named = re.fullmatch("[0-9a-f]{16}", other.name) and other.is_dir() and not other.is_symlink()
         if other != folder and named and all(OURS.fullmatch(file.name) for file in other.iterdir()):
@@ -97,7 +97,7 @@ def remove_others(folder: Path) -> None:
 
 
 def listed(database: Path, digest: str) -> Manifest:
-    """The manifest of the files made with the build of that digest: table to rows and files; empty where there is none.
+    """Return the manifest of the files made with the build of that digest; empty where there is none.
 
     files: name to bytes and sha256.
     """
@@ -135,7 +135,7 @@ def _write_csv(out: "_Gzip", rows: list[Row]) -> None:
 class _Gzip(gzip.GzipFile):
     """A gzip file without name and time in it, so that the same rows give the same bytes; it knows size and hash."""
 
-    def __init__(self, name: str, file: BinaryIO):
+    def __init__(self, name: str, file: BinaryIO) -> None:
         self._out, self._hash, self._bytes = file, hashlib.sha256(), 0
         super().__init__("", "wb", LEVEL, self._tee(), mtime=0)
         self.name = name
@@ -153,7 +153,7 @@ class _Gzip(gzip.GzipFile):
         self._out.flush()
 
     def described(self) -> DownloadFile:
-        """Size in bytes and SHA-256 of what was written."""
+        """Return size in bytes and SHA-256 of what was written."""
         return {"bytes": self._bytes, "sha256": self._hash.hexdigest()}
 
 
@@ -164,7 +164,7 @@ def _csv(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _json(columns: list[str], rows: list[Row]) -> bytes:
-    """The rows as JSON objects, a line each, without brackets around them."""
+    """Return the rows as JSON objects, a line each, without brackets around them."""
     objects = [dict(zip(columns, row, strict=True)) for row in rows]
     together = orjson.dumps(objects)[1:-1]
     if together.count(b"},{") == len(rows) - 1:  # then it stands between the rows and nowhere in a text

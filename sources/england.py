@@ -62,7 +62,7 @@ COMMON = {  # common domain name: prefix
 
 
 def figures() -> dict[str, Column]:
-    """The columns of scores, ranks and deciles, which have the same labels in File 7 of each edition."""
+    """Return the columns of scores, ranks and deciles, which have the same labels in File 7 of each edition."""
     columns = {}
     for name, title in PARTS.items():
         decile = f"{title} Decile (where 1 is most deprived 10% of LSOAs)"
@@ -119,7 +119,7 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fills imd_england_2019 and adds names, 2019 authorities and mid-2015 populations to the LSOAs of England."""
+    """Fill imd_england_2019 and adds names, 2019 authorities and mid-2015 populations to the LSOAs of England."""
     file_7 = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
     scores, people = 1 + len(PLACE) + len(POPULATIONS), 1 + len(PLACE)
     build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[scores:] for row in file_7))
@@ -132,7 +132,7 @@ def load(build: "Build") -> None:
 
 
 def load_transformed(build: "Build") -> None:
-    """Adds the exponentially transformed domain scores to imd_england_2019."""
+    """Add the exponentially transformed domain scores to imd_england_2019."""
     build.update(TABLE.name, ["area_code", *TRANSFORMED], build.rows(FILE_9, KEY | TRANSFORMED))
 
 

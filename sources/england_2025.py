@@ -74,7 +74,7 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fills imd_england_2025 and adds 2024 authorities and mid-2022 populations to the LSOAs of England."""
+    """Fill imd_england_2025 and adds 2024 authorities and mid-2022 populations to the LSOAs of England."""
     rows = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
     people, scores = 1 + len(PLACE), 1 + len(PLACE) + len(POPULATIONS)
     build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[scores:] for row in rows))
@@ -87,7 +87,7 @@ def load(build: "Build") -> None:
 
 
 def load_transformed(build: "Build") -> None:
-    """Adds the exponentially transformed domain scores to imd_england_2025."""
+    """Add the exponentially transformed domain scores to imd_england_2025."""
     build.update(TABLE.name, ["area_code", *TRANSFORMED], build.rows(FILE_9, KEY | TRANSFORMED))
 
 

@@ -47,7 +47,7 @@ class ExtractManifest(TypedDict):
 def cut(
     database: Path, codes: list[str], folder: Path, publications: list[Publication], maps: Path | None = None
 ) -> ExtractManifest:
-    """Writes the extract of the authorities `codes` from the full `database` into `folder`; returns its manifest.
+    """Write the extract of the authorities `codes` from the full `database` into `folder`; returns its manifest.
 
     A code is a local authority's, of 2019 or of today; anything else is the beginning of postcodes that no index
     covers ("JE2 3A"). An authority's areas are those that lie in it by either vintage and those in which it has a
@@ -93,7 +93,7 @@ def cut(
 
 
 def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
-    """Makes the temporary tables `chosen_lsoa_2011`, `chosen_lsoa_2021` (areas) and `chosen_postcodes`."""
+    """Make the temporary tables `chosen_lsoa_2011`, `chosen_lsoa_2021` (areas) and `chosen_postcodes`."""
     connection.executescript(
         """
         create temp table chosen_lsoa_2011 (code text primary key);
@@ -168,7 +168,7 @@ def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, byte
 
 
 def load(build: Build, folder: Path = FOLDER) -> None:
-    """Fills the tables from the extract in `folder`. Raises SourceError for a file that is not as the manifest says."""
+    """Fill the tables from the extract in `folder`. Raises SourceError for a file that is not as the manifest says."""
     try:
         manifest: ExtractManifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:

@@ -56,7 +56,7 @@ class Obtained:
     retrieved: str | None
 
     def open(self) -> BinaryIO:
-        """The file's content as a seekable binary file."""
+        """Return the file's content as a seekable binary file."""
         if self.path.name == self.name:
             return self.path.open("rb")
         plain = tempfile.TemporaryFile()  # noqa: SIM115, the caller closes it
@@ -66,7 +66,7 @@ class Obtained:
         return plain
 
     def read(self) -> bytes:
-        """The file's content."""
+        """Return the file's content."""
         with self.open() as file:
             return file.read()
 
@@ -77,7 +77,7 @@ class Library:
     progress: called with (title, total bytes or None), gives a context manager whose value takes bytes as they come.
     """
 
-    def __init__(self, mirror: str | None, cache: Path, progress: Progress):
+    def __init__(self, mirror: str | None, cache: Path, progress: Progress) -> None:
         self.cache = cache
         self.progress = progress
         self.base = mirror.rstrip("/") + "/" if mirror and mirror.startswith(("http://", "https://")) else None
@@ -95,7 +95,10 @@ class Library:
                 self._found.setdefault(path.name, []).append(path)
 
     def obtain(self, file: SourceFile) -> Obtained:
-        """The file under the first of its accepted names. Raises SourceError saying what was looked for and where."""
+        """Return the file under the first of its accepted names.
+
+        Raises SourceError saying what was looked for and where.
+        """
         if self.folder:
             return self._from_folder(file)
         if self.base:
@@ -149,7 +152,7 @@ class Library:
         return httpx.Client(timeout=TIMEOUT, follow_redirects=not self.base, headers={"Accept-Encoding": "identity"})
 
     def _download(self, address: str, path: Path) -> None:
-        """Streams `address` to `path`, resuming a broken-off `path`.part.
+        """Stream `address` to `path`, resuming a broken-off `path`.part.
 
         Raises FileNotFoundError where a mirror has none, SourceError where there is nothing to be had.
         """
@@ -190,7 +193,9 @@ class Library:
         self._keep(part, path, address)
 
     def _features(self, address: str, file: SourceFile, page_size: int, path: Path) -> None:
-        """The features of an ArcGIS layer as one GeoJSON file, a feature a line; without geometry if none is wanted.
+        """Download the features of an ArcGIS layer as one GeoJSON file, a feature a line.
+
+        It is without geometry if none is wanted.
 
         Pages lie beside it until all have come, so that a download goes on where it was broken off.
         """
@@ -227,7 +232,7 @@ class Library:
         shutil.rmtree(pages)
 
     def _page(self, address: str, query: str, path: Path) -> bytes:
-        """One page of a layer, from `path` where it came a little before."""
+        """Return one page of a layer, from `path` where it came a little before."""
         if path.is_file() and time.time() - path.stat().st_mtime < KEPT_S:
             return path.read_bytes()
 
@@ -277,7 +282,7 @@ def _succeeded(response: httpx.Response, address: str) -> None:
 
 
 def _of_another(path: Path, address: str | None) -> bool:
-    """Whether a file of the cache came from another address, as that of a layer without its boundaries did."""
+    """Return whether a file of the cache came from another address, as that of a layer without its boundaries did."""
     return _note(path).is_file() and json.loads(_note(path).read_text()).get("address") != address
 
 

@@ -25,7 +25,7 @@ OPEN_GEOGRAPHY = "https://geoportal.statistics.gov.uk/"
 
 
 def _layer(id_: str, name: str, service: str) -> SourceFile:
-    """A lookup that ONS gives as a file `name` and as the feature layer `service`."""
+    """Return a lookup that ONS gives as a file `name` and as the feature layer `service`."""
     layer = f"{service}.geojson"
     address = f"{SERVICES}{service}/FeatureServer/0"
     return SourceFile(id_, (name, f"{service}.csv", layer), address, page_size=1000, served_as=layer)
@@ -122,7 +122,7 @@ def _list_table(
     geography: str = "lsoa_2011",
     joins: dict[str, str] | None = None,
 ) -> Table:
-    """The list of one kind of area, that can be read alone: names, authorities, and `own`, what only this kind has.
+    """Return the table that lists one kind of area: names, authorities, and `own`, what only this kind has.
 
     geography: as in `Index.geography`. joins: columns of `own` to the table that they refer to.
     """
@@ -224,7 +224,7 @@ KIND_OF_CODE = {"E": "LSOA", "W": "LSOA", "S": "data zone", "9": "SOA"}
 
 
 def load_lsoas(build: "Build") -> None:
-    """Adds the LSOAs of England and Wales with ONS's names, their wards and authorities of 2019."""
+    """Add the LSOAs of England and Wales with ONS's names, their wards and authorities of 2019."""
     wanted = ("LSOA11CD", "LSOA11NM", "WD19CD", "WD19NM", "LAD19CD", "LAD19NM")
     rows = list(build.rows(WARDS, {name: column(str, name) for name in wanted}))
     build.authorities("2019", ((row[4], row[5], NATION_OF_CODE[row[4][0]]) for row in rows))
@@ -242,7 +242,7 @@ def load_lsoas(build: "Build") -> None:
 
 
 def load_changes(build: "Build") -> None:
-    """Adds the LSOAs of 2021 and how they follow from those of 2011: U unchanged, M merged, S split, X irregular."""
+    """Add the LSOAs of 2021 and how they follow from those of 2011: U unchanged, M merged, S split, X irregular."""
     wanted = ("LSOA11CD", "LSOA21CD", "LSOA21NM", "CHGIND", "LAD22CD", "LAD22NM")
     rows = list(build.rows(CHANGES, {name: column(str, name) for name in wanted}))
     for row in rows:
@@ -255,7 +255,7 @@ def load_changes(build: "Build") -> None:
 
 
 def load_nhs(build: "Build", file: SourceFile, table: str, area: str, year: str) -> None:
-    """Adds the sub-ICB locations and integrated care boards of England, and which of them each LSOA lies in."""
+    """Add the sub-ICB locations and integrated care boards of England, and which of them each LSOA lies in."""
     names = [area, *(f"{kind}{year[2:]}{part}" for kind in ("SICBL", "ICB") for part in ("CD", "CDH", "NM"))]
     rows = list(build.rows(file, {name: column(str, name) for name in names}))
     for kind, at in (("sub-ICB location", 1), ("integrated care board", 4)):
@@ -264,7 +264,7 @@ def load_nhs(build: "Build", file: SourceFile, table: str, area: str, year: str)
 
 
 def load_data_zones(build: "Build") -> None:
-    """Adds Scotland's data zones with their full names, intermediate zones, wards, health boards, urban-rural class."""
+    """Add Scotland's data zones with their full names, intermediate zones, wards, health boards, urban-rural class."""
     place = {name: column(str, name) for name in ("DZ2011_Code", "DZ2011_Name", "LA_Code", "LA_Name", "HB_Name")}
     own = {
         "intermediate_zone": column(str, "IZ2011_Code"),
@@ -283,13 +283,13 @@ def load_data_zones(build: "Build") -> None:
 
 
 def load_authorities(build: "Build") -> None:
-    """Adds the authorities of May 2024."""
+    """Add the authorities of May 2024."""
     rows = list(build.rows(AUTHORITIES, {name: column(str, name) for name in ("LAD24CD", "LAD24NM")}))
     build.authorities("2024", ((code, name, NATION_OF_CODE[code[0]]) for code, name in rows))
 
 
 def derive(db: "Database") -> None:
-    """Fills what follows from the postcodes: current authorities, centroids and successors, all described as derived.
+    """Fill what follows from the postcodes: current authorities, centroids and successors, all described as derived.
 
     Before that, a publisher's name that is no other than the area's own is taken out; after it, the lists of each kind
     of area get what small_areas says, and the health geographies how many areas they have.
@@ -373,7 +373,7 @@ def derive(db: "Database") -> None:
 
 
 def _place(db: "Database", geography: str) -> None:
-    """Gives the areas of a geography, a column of postcodes, the authority and the mean position of their postcodes.
+    """Give the areas of a geography, a column of postcodes, the authority and the mean position of their postcodes.
 
     Leaves the counts behind it: temp.tally by area, authority and live or not; temp.counted, those of them that count.
     """

@@ -27,14 +27,14 @@ SPACE = "private outdoor space"
 
 
 def _addresses(type_: type, kind: str, text: str) -> Column:
-    """A column whose label the publication misspells ("Adress"); the right spelling is accepted too."""
+    """Return a column whose label the publication misspells ("Adress"); the right spelling is accepted too."""
     return column(
         type_, f"Property type: {kind} | {text.replace('ddress', 'dress')}", f"Property type: {kind} | {text}"
     )
 
 
 def _of(kind: str) -> dict[str, Column]:
-    """The columns that houses, flats and the total have in common, in the file's order."""
+    """Return the columns that houses, flats and the total have in common, in the file's order."""
     prefix = kind.lower()
     return {
         f"{prefix}_address_count": column(int, f"Property type: {kind} | Address count"),
@@ -76,7 +76,7 @@ TABLE = Table(
 
 
 def load(build: "Build") -> None:
-    """Fills green_space and adds the 2019 authorities of Great Britain."""
+    """Fill green_space and adds the 2019 authorities of Great Britain."""
     sheet = None if build.file(GARDENS).name.endswith(".csv") else SHEET
     rows = list(build.rows(GARDENS, KEY | PLACE | FIGURES, sheet=sheet, header_rows=2))
     build.insert(TABLE.name, list(TABLE.columns), (row[:1] + row[3:] for row in rows))
@@ -121,7 +121,7 @@ PARKS_TABLE = Table(
 
 
 def load_parks(build: "Build") -> None:
-    """Fills green_space_parks and adds the 2019 authorities of Great Britain."""
+    """Fill green_space_parks and adds the 2019 authorities of Great Britain."""
     rows = list(build.rows(PARKS, KEY | PLACE | PARKS_FIGURES, sheet=PARKS_SHEET))
     build.insert(PARKS_TABLE.name, list(PARKS_TABLE.columns), (row[:1] + row[3:] for row in rows))
     build.authorities("2019", ((row[0], row[2], row[1]) for row in rows))

@@ -46,7 +46,7 @@ BOARDS = Table(
 
 
 def load_regions(build: "Build") -> None:
-    """Adds the NHS region of each integrated care board of 2022, with the board's code of 2024."""
+    """Add the NHS region of each integrated care board of 2022, with the board's code of 2024."""
     wanted = ("ICB22CD", "ICB22NM", "ICB24CD", "NHSER21CD", "NHSER21NM", "NHSER21CDH")
     rows = list(build.rows(REGIONS_FILE, {name: column(str, name) for name in wanted}))
     kind, nation = "integrated care board", "England"
@@ -56,7 +56,7 @@ def load_regions(build: "Build") -> None:
 
 
 def load_boards(build: "Build") -> None:
-    """Adds the health board of each local authority of Wales."""
+    """Add the health board of each local authority of Wales."""
     wanted = ("UA22CD", "UA22NM", "LHB22CD", "LHB22NM")
     rows = list(build.rows(BOARDS_FILE, {name: column(str, name) for name in wanted}))
     build.authorities("2022", ((row[0], row[1], "Wales") for row in rows))

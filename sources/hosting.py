@@ -112,7 +112,7 @@ HINTS = {
 
 
 def data_sets(folder: Path = FOLDER) -> list[Publication]:
-    """The data sets of `folder`, by name. Raises SourceError for a YAML that is not as docs/hosting.md says."""
+    """Return the data sets of `folder`, by name. Raises SourceError for a YAML that is not as docs/hosting.md says."""
     for path in sorted(folder.glob("*")):
         if path.suffix not in (".csv", ".yml"):
             raise SourceError(f"{path}: a data set is a .csv and a .yml, nothing else.")
@@ -154,8 +154,7 @@ def _data_set(path: Path) -> Publication:
 
 
 def described(path: Path) -> DataSet:
-    """What the YAML `path` says. Raises SourceError, naming the file and the entry, where it says too little."""
-
+    """Return what the YAML `path` says. Raises SourceError, naming the file and the entry, where it says too little."""
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -175,6 +174,18 @@ def _problem(name: str, told: object) -> str | None:
         return f"its name becomes a table's: {NAMING}."
     if unknown := sorted(set(told) - {*REQUIRED, *OPTIONAL}):
         return f"unknown entry {', '.join(unknown)}. There are {', '.join((*REQUIRED, *OPTIONAL))}."
+    if problem := _entry_problem(told):
+        return problem
+    if not isinstance(told["columns"], dict):
+        return "columns must be entries of column name to type and description."
+    for column, says in told["columns"].items():
+        if problem := _column_problem(column, says):
+            return f"column {column}{problem}" if usable(str(column)) else f"column {column!r}{problem}"
+    return _key_problem(told)
+
+
+def _entry_problem(told: Record) -> str | None:
+    """Return what is wrong with the entries that are texts, or None."""
     for entry in REQUIRED:
         if not told.get(entry) or not str(told[entry]).strip():
             return f"{entry} is missing."
@@ -184,11 +195,11 @@ def _problem(name: str, told: object) -> str | None:
     for entry in ("source_url", "licence_url"):
         if not re.fullmatch(r"https?://\S+", told[entry]):
             return f"{entry} must be an address (https://…), found {told[entry]!r}."
-    if not isinstance(told["columns"], dict):
-        return "columns must be entries of column name to type and description."
-    for column, says in told["columns"].items():
-        if problem := _column_problem(column, says):
-            return f"column {column}{problem}" if usable(str(column)) else f"column {column!r}{problem}"
+    return None
+
+
+def _key_problem(told: Record) -> str | None:
+    """Return what is wrong with the key, or None."""
     key = told.get("key") or []
     if not isinstance(key, list):
         return f"key must be a list of columns ([{next(iter(told['columns']))}]), found {key!r}."
@@ -215,7 +226,7 @@ def _column_problem(column: object, says: object) -> str | None:
 
 
 def usable(name: str) -> bool:
-    """Whether `name` may name a table or column in anyone's SQL, without quotes."""
+    """Return whether `name` may name a table or column in anyone's SQL, without quotes."""
     if not NAME.fullmatch(name) or name in SPECIAL or name.startswith("idx_"):
         return False
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
@@ -227,7 +238,7 @@ def usable(name: str) -> bool:
 
 
 def describe(metadata: Record, folder: Path = FOLDER) -> Record:
-    """Adds the descriptions of the data sets of `folder` to `metadata` (metadata.yml, read), and returns it."""
+    """Add the descriptions of the data sets of `folder` to `metadata` (metadata.yml, read), and returns it."""
     tables = metadata["databases"]["census"]["tables"]
     for publication in data_sets(folder):
         told = described(folder / f"{publication.id}.yml")
@@ -248,7 +259,7 @@ def describe(metadata: Record, folder: Path = FOLDER) -> Record:
 
 
 def load(build: "Build", path: Path, told: DataSet) -> int:
-    """Fills the table of the data set whose YAML is `path` and says `told`; returns the number of rows read.
+    """Fill the table of the data set whose YAML is `path` and says `told`; returns the number of rows read.
 
     Rows that join an area or a postcode which an extract does not hold are left out, as in every table, and so are rows
     that join a publication which was left out of the build; `build.say` tells of them.
@@ -286,7 +297,7 @@ def load(build: "Build", path: Path, told: DataSet) -> int:
 
 
 def _values(build: "Build", told: DataSet, row: list[str], part: bool) -> tuple[Row, list[str], str]:
-    """The values of a row, what is wrong with it, and which cell joins what this database, a `part`, does not hold."""
+    """Return the values of a row, what is wrong with it, and which cell joins what a `part` of a database lacks."""
     values, wrong, missing = [], [], ""
     if (size := sum(len(cell.encode()) for cell in row)) > MOST_IN_A_ROW:
         wrong.append(f": a row of {size:,} bytes; {MOST_IN_A_ROW:,} are allowed.")
@@ -307,7 +318,10 @@ def _values(build: "Build", told: DataSet, row: list[str], part: bool) -> tuple[
 
 
 def _joined(build: "Build", table: str, cell: str, part: bool) -> bool:
-    """Whether what `cell` joins is in the database; False only where the database is a part. Raises SourceError."""
+    """Return whether what `cell` joins is in the database; False only where the database is a part.
+
+    Raises SourceError.
+    """
     form, fits = FORMS[table]
     if not fits(cell):
         raise SourceError(f"expected {form}, found {cell[:40]!r}")
@@ -320,7 +334,7 @@ def _joined(build: "Build", table: str, cell: str, part: bool) -> bool:
 
 
 def read(file: Path, columns: list[str]) -> tuple[list[int], list[list[str]]]:
-    """The line numbers and cells of the CSV `file`, whose header must be `columns`. Raises SourceError."""
+    """Return the line numbers and cells of the CSV `file`, whose header must be `columns`. Raises SourceError."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -352,7 +366,7 @@ def read(file: Path, columns: list[str]) -> tuple[list[int], list[list[str]]]:
 
 
 def through_csvs_to_sqlite(name: str, columns: list[str], cells: list[list[str]]) -> list[list[str]]:
-    """The cells as csvs-to-sqlite stored them, which went into it behind a mark so that it took none for a null."""
+    """Return the cells as csvs-to-sqlite stored them; a mark before each kept it from taking any for a null."""
     from csvs_to_sqlite.cli import cli  # pandas takes a second to import
 
     with tempfile.TemporaryDirectory() as folder:

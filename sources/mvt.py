@@ -164,10 +164,11 @@ def _varints(data: bytes) -> list[int]:
 def _packed(numbers: list[int]) -> bytes:
     out = bytearray()
     for number in numbers:
-        while number > 127:
-            out.append(number & 127 | 128)
-            number >>= 7
-        out.append(number)
+        left = number
+        while left > 127:
+            out.append(left & 127 | 128)
+            left >>= 7
+        out.append(left)
     return bytes(out)
 
 

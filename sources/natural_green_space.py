@@ -83,7 +83,7 @@ TABLE = Table(
 
 
 def load(build: "Build") -> None:
-    """Fills natural_green_space_inequalities and adds its areas to the small areas."""
+    """Fill natural_green_space_inequalities and adds its areas to the small areas."""
     rows = list(build.rows(LAYER, KEY | FIGURES))
     build.insert(TABLE.name, list(TABLE.columns), rows)
     build.areas({"code": code, "kind": "LSOA", "nation": "England"} for code, *_ in rows)

@@ -112,7 +112,7 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fills imd_northern_ireland_2017 and soas_2001, and adds the SOAs to the small areas."""
+    """Fill imd_northern_ireland_2017 and soas_2001, and adds the SOAs to the small areas."""
     rows = list(build.rows(WORKBOOK, KEY | PLACE | MEASURE, sheet="MDM"))
     measure = 1 + len(PLACE)
     build.insert(TABLE.name, ["area_code", *MEASURE], (row[:1] + row[measure:] for row in rows))

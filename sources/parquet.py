@@ -17,7 +17,7 @@ BATCH = 100_000
 
 
 def write(connection: sqlite3.Connection, tables: dict[str, Table], described: Record, folder: Path) -> dict[str, int]:
-    """Writes every table of a database to `folder`/<table>.parquet; gives the rows of each.
+    """Write every table of a database to `folder`/<table>.parquet; gives the rows of each.
 
     described: the database's entry of metadata.yml. The folder takes its place when all files are whole; one that is
     there already is replaced if it holds nothing but Parquet files. Raises SourceError.

@@ -17,7 +17,7 @@ _CONFUSED = ({"0": "O", "1": "I", "5": "S", "8": "B"}, {"O": "0", "I": "1", "L":
 
 
 def normalise(text: str | None) -> str | None:
-    """The postcode in `text` as ONS writes it ("SW1A 1AA"), or None where `text` is not the form of one.
+    """Return the postcode in `text` as ONS writes it ("SW1A 1AA"), or None where `text` is not the form of one.
 
     Any case and any Unicode white space anywhere are accepted; nothing else is forgiven.
     """
@@ -26,7 +26,7 @@ def normalise(text: str | None) -> str | None:
 
 
 def key(text: str | None) -> str | None:
-    """What to look for in a table of postcodes: for a postcode what `normalise` gives, in a third of the time.
+    """Return what to look for in a table of postcodes: for a postcode what `normalise` gives, in a third of the time.
 
     For what is none it is None or a text that has not the form of one, so no table has it.
     """
@@ -40,7 +40,7 @@ def key(text: str | None) -> str | None:
 
 
 def problem(text: str | None) -> str | None:
-    """None where `text` has the form of a postcode, otherwise the reason why it does not, in a sentence."""
+    """Return None where `text` has the form of a postcode, otherwise a sentence that says why not."""
     if _match(text):
         return None
     packed = _packed(text)
@@ -63,7 +63,7 @@ def problem(text: str | None) -> str | None:
 
 
 def near_miss(text: str | None) -> str | None:
-    """The only postcode form that one swap of look-alike letters and digits makes of `text`, if there is one."""
+    """Return the only postcode form that one swap of look-alike letters and digits makes of `text`, if there is one."""
     packed, (to_letter, to_digit) = _packed(text).upper(), _CONFUSED
     swaps = {
         packed[:i] + table[c] + packed[i + 1 :]

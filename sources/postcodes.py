@@ -102,7 +102,7 @@ class _Codes(dict[str, Code | None], Generic[Code]):
     Where the pattern has a group, only what it catches is kept: other nations' codes of that column are None.
     """
 
-    def __init__(self, pattern: re.Pattern[str], convert: Callable[[str], Code]):
+    def __init__(self, pattern: re.Pattern[str], convert: Callable[[str], Code]) -> None:
         super().__init__({"": None})
         self.pattern = pattern
         self.convert: Callable[[str], Code] = convert
@@ -122,7 +122,7 @@ class _Codes(dict[str, Code | None], Generic[Code]):
 
 
 def load(build: "Build") -> None:
-    """Fills postcodes, the middle layer of the LSOAs, and the authorities of the directory's edition."""
+    """Fill postcodes, the middle layer of the LSOAs, and the authorities of the directory's edition."""
     obtained = build.file(DIRECTORY)
     try:
         with obtained.open() as file, zipfile.ZipFile(file) as archive:
@@ -168,7 +168,7 @@ class _Rows:
     middle: LSOA to its MSOA.
     """
 
-    def __init__(self, build: "Build", raw: IO[bytes], member: zipfile.ZipInfo, name: str):
+    def __init__(self, build: "Build", raw: IO[bytes], member: zipfile.ZipInfo, name: str) -> None:
         self.build, self.raw, self.member, self.where = build, raw, member, f"{name}, {member.filename}"
         self.count = 0
         self.middle: dict[str, str] = {}
@@ -247,7 +247,7 @@ def _places(header: list[str], where: str) -> dict[str, int]:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """The CSV of all postcodes, by its name; those of one postcode area each (multi_csv) are others."""
+    """Return the CSV of all postcodes, by its name; those of one postcode area each (multi_csv) are others."""
     found = [
         member
         for member in archive.infolist()
@@ -260,13 +260,13 @@ def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 def _edition(name: str) -> tuple[str, str] | None:
-    """Month and year in a file name of the directory: ("November", "2025")."""
+    """Return month and year in a file name of the directory: ("November", "2025")."""
     match = re.search(r"ONSPD_([A-Z]{3})_([0-9]{4})", name.upper())
     return (MONTHS[match[1]], match[2]) if match and match[1] in MONTHS else None
 
 
 def _authority_names(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    """Code and name of the authorities that the directory's own documents name, where it has any."""
+    """Yield code and name of the authorities that the directory's own documents name, where it has any."""
     for member in archive.namelist():
         if not re.search(r"Documents/.*(LAD|LA_UA).*\.csv$", member, re.IGNORECASE):
             continue

@@ -78,7 +78,7 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fills imd_scotland_2020 and adds names, authorities, intermediate zones and populations to the data zones."""
+    """Fill imd_scotland_2020 and adds names, authorities, intermediate zones and populations to the data zones."""
     sheet = None if build.file(LOOKUP).name.endswith(".csv") else SHEET
     rows = list(build.rows(LOOKUP, KEY | PLACE | FIGURES, sheet=sheet))
     build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[1 + len(PLACE) :] for row in rows))

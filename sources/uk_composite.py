@@ -49,7 +49,7 @@ TABLE = Table(
 
 
 def load(build: "Build") -> None:
-    """Fills imd_uk_composite and adds its areas to the small areas."""
+    """Fill imd_uk_composite and adds its areas to the small areas."""
     rows = list(build.rows(INDEX_FILE, FIGURES))
     build.insert(TABLE.name, list(FIGURES), rows)
     firsts = [(code, (code or "")[:1]) for code, *_ in rows]

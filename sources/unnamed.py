@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def unnamed(path: Path, made_in: Path | None = None) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
-    """A file without a name until the function given with it names it `path`, replacing what was there.
+    """Yield a file without a name until the function given with it names it `path`, replacing what was there.
 
     made_in: a folder of the same file system that exists already; `path`'s own where it is None. Where the system has
     no such files, one with a temporary name in that folder, removed on failure.
@@ -38,6 +38,6 @@ def unnamed(path: Path, made_in: Path | None = None) -> Iterator[tuple[BinaryIO,
 
 
 def strays(output: Path) -> list[Path]:
-    """What a build of `output` that was killed while it named its files left beside it."""
+    """Return what a build of `output` that was killed while it named its files left beside it."""
     ours = rf"\.({re.escape(output.name)}|inspect-data\.json|manifest\.json|[a-z0-9_]+\.(csv|json)\.gz)\.[0-9]+"
     return [path for path in output.parent.iterdir() if re.fullmatch(ours, path.name)]

@@ -205,5 +205,5 @@ VIEWS = {
 
 
 def view_sql(name: str) -> str:
-    """The statement that makes the view `name`."""
+    """Return the statement that makes the view `name`."""
     return f"CREATE VIEW {name} AS\n{inspect.cleandoc(VIEWS[name])}"

@@ -77,7 +77,7 @@ INDEX = Index(
 def bands_of(
     build: "Build", file: SourceFile, bands: dict[str, Column], overall: dict[str, int], year: int
 ) -> list[Row]:
-    """The rows of code and published bands in a workbook's sheet of them.
+    """Return the rows of code and published bands in a workbook's sheet of them.
 
     overall: each area's rank in the main sheet. Raises SourceError where the two sheets give an area different ranks.
     """
@@ -92,7 +92,7 @@ def bands_of(
 
 
 def load(build: "Build") -> None:
-    """Fills imd_wales_2019 and adds the index's own names to the LSOAs of Wales."""
+    """Fill imd_wales_2019 and adds the index's own names to the LSOAs of Wales."""
     ranks = list(build.rows(RANKS, KEY | NAME | RANK, sheet="WIMD_2019_ranks"))
     build.insert(TABLE.name, ["area_code", *RANK], (row[:1] + row[2:] for row in ranks))
     bands = bands_of(build, RANKS, BANDS, {row[0]: row[2] for row in ranks}, 2019)

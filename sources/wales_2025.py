@@ -63,7 +63,7 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fills imd_wales_2025 and adds the index's own names and the authorities to the LSOAs of Wales."""
+    """Fill imd_wales_2025 and adds the index's own names and the authorities to the LSOAs of Wales."""
     is_csv = build.file(RANKS).name.endswith(".csv")
     rows = list(build.rows(RANKS, wales.KEY | PLACE | RANK, sheet=None if is_csv else "WIMD_2025_ranks"))
     build.insert(TABLE.name, ["area_code", *RANK], (row[:1] + row[3:] for row in rows))

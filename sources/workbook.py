@@ -34,19 +34,19 @@ class Column:
 
 
 def column(type_: type, *labels: str) -> Column:
-    """A column of `type_` under any of `labels`; a label of a two-row header is "upper | lower"."""
+    """Return a column of `type_` under any of `labels`; a label of a two-row header is "upper | lower"."""
     return Column(type_, labels)
 
 
 def label(text: object) -> str:
-    """A label as it is compared: one space between words, no case, no byte-order mark."""
+    """Return a label as it is compared: one space between words, no case, no byte-order mark."""
     return " ".join(str(text).replace("\ufeff", " ").split()).casefold()
 
 
 def rows(
     path: Path, data: bytes, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
 ) -> Iterator[Row]:
-    """The rows of `columns`, in their order and typed; blank cells are None, blank rows and footnotes are passed over.
+    """Return the rows of `columns`, in their order and typed; blank cells are None, blank rows are passed over.
 
     path: the file's name says what it is (.csv, .xls, .xlsx, .ods, .geojson). data: its bytes.
     sheet: a workbook's sheet; None takes the one sheet that holds the labels.
@@ -91,7 +91,7 @@ def _sheets(path: Path, data: bytes, sheet: str | None) -> Iterator[tuple[str | 
 
 
 def decode(data: bytes) -> str:
-    """Text in UTF-8, with or without a byte-order mark, otherwise in Windows-1252."""
+    """Return text in UTF-8, with or without a byte-order mark, otherwise in Windows-1252."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -115,7 +115,7 @@ def _feature_grid(path: Path, data: bytes) -> Grid:
 
 
 def _header(grid: Grid, columns: dict[str, Column], header_rows: int) -> tuple[int, list[int], str | None]:
-    """The first row of data, the place of each column that was found, and what is wrong with the header, or None."""
+    """Return the first row of data, the place of each column found, and what is wrong with the header, or None."""
     best: tuple[int, list[int], str | None] = (0, [], "the file is empty")
     for top in range(min(HEADER_SEARCH_ROWS, len(grid) - header_rows + 1)):
         labels = _labels(grid[top : top + header_rows])
@@ -170,7 +170,7 @@ def _blank(cell: object) -> bool:
 
 
 def text(cell: object) -> str | None:
-    """A cell's text with one space between words, None where blank."""
+    """Return a cell's text with one space between words, None where blank."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     return " ".join(str(cell).split()) or None
@@ -181,7 +181,10 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def real(cell: object) -> float | None:
-    """A cell's number, None where blank. Raises ValueError for anything else, infinities and percentages included."""
+    """Return a cell's number, None where blank.
+
+    Raises ValueError for anything else, infinities and percentages included.
+    """
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return float(cell)
     if _blank(cell):
@@ -198,7 +201,7 @@ def real(cell: object) -> float | None:
 
 
 def integer(cell: object) -> int | None:
-    """A cell's whole number, None where blank. Raises ValueError for anything else."""
+    """Return a cell's whole number, None where blank. Raises ValueError for anything else."""
     if isinstance(cell, str) and len(cell) < 16 and cell.isascii() and cell.isdigit():
         return int(cell)
     value = real(cell)
