@@ -1,23 +1,18 @@
-"""How it is deployed: the image's steps in a clean root, the Dockerfile's lint, the manifests against their schemas."""
+"""How it is deployed: the Dockerfile's lint, the manifests against their schemas. stack/test_image.py has the image."""
 
 import configparser
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from serve_many import free_port
-from tests.conftest import ROOT, copy_of_the_repository, unavailable
+from tests.conftest import ROOT
 
 MANIFESTS = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "census.yaml").read_text()))
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -120,54 +115,3 @@ def test_another_port_is_taken_by_both_servers():
             last = done.stdout.strip().splitlines()[-1]
             assert last.endswith(wanted), (target, given, last)
             assert wanted or "--port" not in last, (target, given, last)
-
-
-@pytest.fixture(scope="module")
-def image():
-    """What deploy/image.sh makes of a clone of the repository, which has no census.db, in a clean root."""
-    folder = Path(tempfile.mkdtemp(prefix="image"))
-    folder.chmod(0o755)
-    source = folder / "source"
-    copy_of_the_repository(source)
-    done = subprocess.run(["sh", source / "deploy/image.sh", source, folder / "root"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    shutil.rmtree(source)  # the image has it no more
-    yield folder / "root"
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def test_the_image_serves_from_a_root_that_nobody_can_write_to(image):
-    """With the whole file system read-only and without any capability, as the manifests have it."""
-    locked = ["unshare", "--mount", "sh", "-c", 'mount -o remount,ro,bind / && exec "$@"', "sh"]
-    locked += ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-    if subprocess.run([*locked, "true"], capture_output=True).returncode:
-        unavailable("a file system of one's own cannot be made here (unshare, setpriv)")
-    assert subprocess.run([*locked, "touch", image / "written"], capture_output=True).returncode, "it is read-only"
-    port = free_port()
-    command = json.loads(re.search(r'^CMD (\["/opt/census/venv/bin/datasette.*)$', DOCKERFILE, re.MULTILINE)[1])
-    command = [part.replace("/opt/census", str(image)).replace("0.0.0.0", "127.0.0.1") for part in command]  # noqa: S104
-    command[command.index("8001")] = str(port)
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PORT": str(port)}
-    process = subprocess.Popen([*locked, *command], cwd=image / "app", env=environment, stderr=subprocess.PIPE)
-    try:
-        ready = [image / "venv/bin/python", image / "app/deploy/ready.py"]
-        end = time.monotonic() + 60
-        while subprocess.run(ready, env=environment, capture_output=True).returncode:
-            assert process.poll() is None, process.stderr.read().decode()
-            assert time.monotonic() < end
-            time.sleep(0.3)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/postcodes/SW1A1AA?fields=decile") as answer:
-            assert json.load(answer)["decile"] == 8
-        other = subprocess.run(ready, env=environment | {"DIGEST": "0123456789"}, capture_output=True)
-        assert other.returncode == 1, "another edition's replica is not ready"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def test_an_image_of_another_database_than_the_named_one_is_refused(image):
-    checked = (ROOT / "deploy" / "image.sh").read_text().split("found=")[1].split("compileall")[0].rsplit("\n", 1)[0]
-    script = f"set -eu\ntarget={image} expected=ffff\nfound={checked}\n"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "not ffff" in done.stderr
