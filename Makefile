@@ -27,7 +27,7 @@ swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under runn
 	@test -n "$(DATABASE)" || { echo "make swap needs DATABASE=new/census.db: the database to put in the place of census.db"; exit 2; }
 	$(BIN)/python serve_many.py --swap "$(DATABASE)"
 
-check: lint ## style, types and the tests of functions and files: before each commit
+check: lint lint-github ## style, types and the tests of functions and files: before each commit
 	$(BIN)/python -m tests unit $(SELECT)
 
 test: $(VENV)/dev ## every test that needs only Python; K=words for those whose names have them
