@@ -70,7 +70,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
     making.mkdir(parents=True)
     for title, command in steps(making, options.mirror, options.extract):
         print(f"\n{title}: {shlex.join(command)}", flush=True)
-        if subprocess.run(command, cwd=root).returncode != 0:
+        if subprocess.run(command, cwd=root, check=False).returncode != 0:
             raise RefusedError(f"'{title}' failed. Nothing was put into dist/.")
     print("\nCollect the files in dist/", flush=True)
     files = collect(release, making, root / "dist")
@@ -262,7 +262,7 @@ def _undated(release: Release) -> str:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise RefusedError("There is no git. Install it.") from None
     if done.returncode != 0:
