@@ -303,7 +303,7 @@ class Lookup:
                     told = known.get(alike) or known.setdefault(alike, self._why(text, wanted, q, whole))
                     counts[_counted(*(told[name] for name in _COUNTED))] += 1
                     answers[place] = tuple(told[field] for field in fields)
-        return [answer for answer in answers if answer is not None], counts
+        return cast(list[Row], answers), counts  # each has its answer now
 
     def by_areas(
         self, texts: Sequence[str], wanted: str, fields: tuple[str, ...], q: int | None, known: KnownByArea
