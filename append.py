@@ -15,11 +15,11 @@ import contextlib
 import csv
 import io
 import os
+import secrets
 import shutil
 import signal
 import sqlite3
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -407,12 +407,14 @@ def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
             raise RefusedError(f"There is a file {options.output} already; --force replaces it.")
 
     check()
-    descriptor, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
+    # Its name is known before it is there: a signal may come at any moment.
+    name = output.with_name(f".{output.name}.{secrets.token_hex(8)}")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with open(descriptor, "wb") as file:
+        with open(os.open(name, flags, 0o600), "wb") as file:
             yield file
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         check()
         if output.exists():
             shutil.copymode(output, name)
@@ -422,7 +424,8 @@ def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
             os.chmod(name, 0o666 & ~mask)
         os.replace(name, output)
     except BaseException:
-        os.unlink(name)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            name.unlink()
         raise
 
 

@@ -1,5 +1,6 @@
 """append.py: every row in its order with the right figures, what it refuses, and what it leaves behind: nothing."""
 
+import contextlib
 import csv
 import io
 import json
@@ -483,6 +484,26 @@ def test_an_end_midway_leaves_nothing(extract_db, tmp_path, kind):
     assert process.returncode in (1, 143)
     assert list(tmp_path.iterdir()) == []
     assert b"1AA" not in told
+
+
+def test_a_signal_right_after_the_file_was_made_leaves_nothing(extract_db, tmp_path, monkeypatch):
+    (tmp_path / "in.csv").write_text("postcode\nSW1A 1AA\n")
+    opened, made = os.open, []
+
+    def interrupted(path, *rest, **more):
+        handle = opened(path, *rest, **more)
+        if "out.csv" in os.fspath(path):
+            os.close(handle)
+            made.append(path)
+            raise KeyboardInterrupt
+        return handle
+
+    monkeypatch.setattr(os, "open", interrupted)
+    arguments = [str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), "--database", str(extract_db)]
+    with contextlib.suppress(KeyboardInterrupt):
+        assert append.main(arguments) == 1
+    assert len(made) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
 def test_a_terminal_sees_how_far_it_is(extract_db, tmp_path):
