@@ -39,6 +39,9 @@ test-all: $(VENV)/dev ## every test, as CI runs them; CENSUS_SOURCES=DIR, the pu
 golden: $(VENV)/dev ## record what the site, the build and the commands answer as their golden answers, and show what changed
 	$(BIN)/python -m tests.golden --record
 
+tables: $(VENV)/dev census.db ## the README's tables anew, from the program that they describe
+	$(BIN)/cog -I . -r README.md
+
 full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there
 	$(BIN)/python build_db.py --full $(if $(MIRROR),--mirror "$(MIRROR)")
 
@@ -134,4 +137,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden release lint-github
+.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden release lint-github tables

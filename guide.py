@@ -5,7 +5,9 @@ as Markdown: from census.db (CENSUS_DB, by default the one here), metadata.yml, 
 description of the API.
 """
 
+import ast
 import inspect
+import json
 import os
 import re
 import shlex
@@ -15,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from datasette.app import SETTINGS
 from mkdocs.exceptions import PluginError
 
 from api.lookup import Lookup
@@ -22,6 +25,8 @@ from api.openapi import document
 from api.v1 import V1
 from sources import hosting
 from sources.rows import Record
+from tests import LAYERS
+from tests.__main__ import PROGRAMS
 
 ROOT = Path(__file__).resolve().parent
 ASKED = re.compile(r"^\*\[Filled in on the site: (\w+) ?(.*?)\]\*$", re.MULTILINE)
@@ -126,6 +131,55 @@ class House:
             told.append(f"## {of['title']} {{ #{name} data-toc-label='{name}' }}\n\n`/census/{name}`\n\n{text}")
         return "\n\n".join(told)
 
+    def query_list(self) -> str:
+        """Return the canned queries, a row each."""
+        rows = [
+            (f"`{name}`", ", ".join(f"`{param}`" for param in of["params"]), of["description"])
+            for name, of in self.census["queries"].items()
+        ]
+        return table("`/census/…`|Parameters|What it answers", rows)
+
+    def functions(self) -> str:
+        """Return the SQL functions that plugins add, as their docstrings describe them."""
+        rows = [
+            (f"`{call}`", " ".join(text.split()).rstrip("."))
+            for path in sorted((ROOT / "plugins").glob("*_sql.py"))
+            for call, text in re.findall(r"^(\w+\([\w, ]+\)): (.+?)$(?=\n\n|\n\w+\(|\Z)", docstring(path), re.M | re.S)
+        ]
+        return table("Function|Gives", rows)
+
+    def plugins(self) -> str:
+        """Return the plugins, each with the first sentence of its docstring."""
+        rows = [
+            (f"`{path.name}`", " ".join(re.split(r"(?<=[.:])\s", docstring(path), maxsplit=1)[0].split()).rstrip(".:"))
+            for path in sorted((ROOT / "plugins").glob("*.py"))
+        ]
+        return table("Plugin|What it does", rows)
+
+    def settings(self) -> str:
+        """Return the settings: of Datasette in its own words, of plugins in those beside them in metadata.yml."""
+        of_datasette = {setting.name: setting.help for setting in SETTINGS}
+        told = [
+            (f"`{name}`", "`settings.json`", f"`{json.dumps(value)}`", of_datasette[name])
+            for name, value in json.loads((ROOT / "settings.json").read_text()).items()
+        ]
+        lines = (ROOT / "metadata.yml").read_text().partition("\nplugins:\n")[2].partition("\n\n")[0]
+        for line in lines.splitlines():
+            if plugin := re.match(r"  ([\w-]+):", line):
+                where = f"`metadata.yml`, {plugin[1]}"
+            elif setting := re.fullmatch(r"    (\w+):(.*?)# (.+)", line):
+                value = f"`{setting[2].strip()}`" if setting[2].strip() else ""
+                told.append((f"`{setting[1]}`", where, value, setting[3]))
+        return table("Setting|In|Value|What it does", told)
+
+    def layers(self) -> str:
+        """Return the layers of the tests."""
+        rows = [
+            (f"`{name}`", what, ", ".join(f"`{program}`" for program in PROGRAMS.get(name, ())) or "Python")
+            for name, what in LAYERS.items()
+        ]
+        return table("Layer|What it tests|What it needs", rows)
+
     def routes(self) -> str:
         """Return the routes of the API."""
         rows = []
@@ -200,6 +254,14 @@ def table(head: str, *rows: Iterable[Iterable[object]]) -> str:
     title, names = (f"**{head}**\n\n", ["", ""]) if middle else ("", head.split("|"))
     told: list[Iterable[object]] = [names, ["---"] * len(names), *lines]
     return title + "\n".join(f"| {' | '.join(map(cell, line))} |" for line in told)
+
+
+def docstring(path: Path) -> str:
+    """Return the docstring of a module. Raises PluginError where it has none."""
+    told = ast.get_docstring(ast.parse(path.read_text()))
+    if not told:
+        raise PluginError(f"{path.name} has no docstring.")
+    return told
 
 
 def cell(value: object) -> str:

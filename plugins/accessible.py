@@ -1,4 +1,4 @@
-"""What Datasette's templates lack for screen readers and keyboards: a language, landmarks, labels, order of headings.
+"""Add the labels, landmarks, language and order of headings that Datasette's templates lack.
 
 0.65's have no blocks for these, so their text is changed as Jinja reads it. A Datasette with other templates stops the
 start rather than being served half changed.

@@ -1,4 +1,4 @@
-"""The API at /api/v1 and the routes of the RCPCH Census Platform, in front of Datasette.
+"""Serve the API, and the routes of the RCPCH Census Platform, in front of Datasette.
 
 The platform's first version is at `rcpch_v1_base_path` and, as another address of the same, at `rcpch_base_path`; its
 second is at `rcpch_v2_base_path`. Where its terminated postcodes answer 410, `rcpch_v2_terminated` is "gone". A request

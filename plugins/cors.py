@@ -1,7 +1,8 @@
-"""CORS for every answer: any page of any origin may read what is published here, and send no credentials with it.
+"""Let pages of any origin read every answer.
 
-Datasette's `--cors` is an option of the command line and leaves out what plugins answer; this is for every answer, also
-errors, downloads and GraphQL. Answers carry no cookie and depend on none, so `*` gives nothing away.
+They send no credentials with it. Datasette's `--cors` is an option of the command line and leaves out what plugins
+answer; this is for every answer, also errors, downloads and GraphQL. Answers carry no cookie and depend on none, so `*`
+gives nothing away.
 """
 
 from datasette import hookimpl

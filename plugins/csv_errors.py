@@ -1,4 +1,4 @@
-"""An error is an error as CSV too.
+"""Answer SQL that fails with an error as CSV too.
 
 Datasette answers SQL that fails with 200 and an empty CSV, which a spreadsheet would take for "nothing found"; here it
 is 400 with the reason, as in JSON. Where a later page of a streamed table fails, Datasette ends the CSV with the reason

@@ -1,7 +1,7 @@
-"""SQL function for the bands of an index, usable in anyone's SQL.
+"""Add the SQL function `imd_quantile`: the band of a rank.
 
 imd_quantile(index_id, rank, q): the band from 1 (most deprived) to q of a rank of that index, as its publisher cuts
-them; null for an unknown index, what is not a rank of it, or a q that is not 2 to 100.
+them; null for an unknown index, for what is not a rank of it, and for a q that is not 2 to 100.
 
 `select imd_quantile('wales_2019', imd_rank, 3) from imd_wales_2019` gives thirds.
 """

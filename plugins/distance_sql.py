@@ -1,4 +1,4 @@
-"""SQL function for the distance between two points, usable in anyone's SQL.
+"""Add the SQL function `distance_m`: metres between two points.
 
 distance_m(latitude, longitude, latitude, longitude): metres between two points given in degrees (WGS 84), along a great
 circle of a sphere with the Earth's mean radius: right to half a per cent. Null where any of them is null or no number.

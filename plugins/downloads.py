@@ -1,4 +1,4 @@
-"""Whole tables as compressed files: /download lists them, /download/<table>.csv.gz and .json.gz are they.
+"""Serve whole tables as compressed files: `/download` lists them.
 
 They are made in the build (`sources.downloads`), in a folder named after the database's digest: files of another build
 are never given. /download.json has the list with size, SHA-256 and licence.

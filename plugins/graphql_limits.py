@@ -1,4 +1,4 @@
-"""Limits on GraphQL, and its switch.
+"""Bound what a GraphQL request may cost, and switch GraphQL off.
 
 datasette-graphql bounds the number of its table queries and checks its time between them. It bounds neither the size of
 a request nor how many rows foreign keys are followed for, and 60,000 of those keep a server busy for ten seconds. Here

@@ -1,4 +1,7 @@
-"""The guide at `/guide/`, where no Caddy gives it: the folder that `make docs` makes, `site/` or what GUIDE names."""
+"""Serve the guide at `/guide/` where no Caddy does.
+
+It is the folder that `make docs` makes, `site/` or what GUIDE names.
+"""
 
 import mimetypes
 import os

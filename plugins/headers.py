@@ -1,4 +1,4 @@
-"""What every answer of Datasette says about itself, and what of a request Datasette never sees.
+"""Add entity tags, caching and security headers, and let no cookie through.
 
 - An answer has an entity tag of the database's digest, this code's and the map's, and may be kept an hour; one to free
   SQL may be asked again. Who has it already is answered 304 before any SQL runs.

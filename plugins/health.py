@@ -1,4 +1,4 @@
-"""/-/health (the server answers), /-/ready (it has its database, and which), /robots.txt.
+"""Answer `/-/health` (the server answers), `/-/ready` (it has its database, and which) and `/robots.txt`.
 
 /-/ready opens the database file anew and compares its digest with the one served. `?digest=` says which is expected: a
 replica that has another one, of an older edition, is not ready. After SIGUSR1 a server goes on answering and is not

@@ -1,4 +1,4 @@
-"""Describes the tables of hosted data sets as their YAML does, beside those that metadata.yml describes."""
+"""Describe the tables of hosted data sets as their YAML does."""
 
 import copy
 import sys

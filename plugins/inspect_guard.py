@@ -1,4 +1,4 @@
-"""Takes inspect-data.json at its word only where it fits the database file.
+"""Ignore row counts that another build left.
 
 The file holds row counts and a hash that spare a server the counting. One left over from another build would give
 wrong counts, so a server that finds one which does not fit (size, hash) ignores it, and says so.

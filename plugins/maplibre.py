@@ -1,7 +1,7 @@
-"""/map/maplibre-gl.js and .css: the program that draws the map, from the installed package `maplibre`.
+"""Serve the program that draws the map, from the installed package `maplibre`.
 
-It is not in the repository; its licence (3-Clause BSD) is named in its first lines. Without the package `/map` has a
-picture and a list.
+It is at /map/maplibre-gl.js and .css. It is not in the repository; its licence (3-Clause BSD) is named in its first
+lines. Without the package `/map` has a picture and a list.
 """
 
 import hashlib

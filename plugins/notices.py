@@ -1,4 +1,4 @@
-"""What pages say beside their figures: notices, the edition, and the attributions that the publishers ask for.
+"""Show notices, the edition and the publishers' attributions beside the figures.
 
 Notices are that the database is an extract and, on a table's page, that its publication was left out.
 """

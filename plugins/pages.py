@@ -1,4 +1,4 @@
-"""The pages for people: those of postcodes, areas, local authorities and health geographies, and the box to find them.
+"""Serve the pages for people, and the box that finds a place.
 
 `pages/` reads and draws, `templates/` words it. A postcode's page is made at once, like an answer of the API; pages of
 many areas, and what looks through names, have a thread of their own, on a connection of its own, so that lookups go on

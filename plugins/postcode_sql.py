@@ -1,4 +1,4 @@
-"""SQL functions for the form of a postcode, usable in anyone's SQL.
+"""Add the SQL functions `normalise_postcode` and `postcode_problem`.
 
 normalise_postcode(text): the postcode as ONS writes it ("SW1A 1AA"), null where the text is not the form of one.
 postcode_problem(text): null where the text has the form of a postcode, otherwise the reason why not.

@@ -1,8 +1,9 @@
-"""No log line holds a postcode, a query or a parameter: to the people who look one up, a postcode is personal data.
+"""Keep postcodes, queries and parameters out of the logs.
 
-Datasette's command line has no option for any of this, so the places that would write one are silenced by name:
-uvicorn's access log, the SQL and parameters of a failing query, the message of an error in mid-CSV, and the local
-variables and messages of exceptions. What is left of an exception is its type and where it was raised.
+To the people who look one up, a postcode is personal data. Datasette's command line has no option for any of this, so
+the places that would write one are silenced by name: uvicorn's access log, the SQL and parameters of a failing query,
+the message of an error in mid-CSV, and the local variables and messages of exceptions. What is left of an exception is
+its type and where it was raised.
 """
 
 import logging

@@ -1,6 +1,7 @@
-"""Only methods that read: GET, HEAD and OPTIONS, and POST where GraphQL takes its queries. Any other is answered 405.
+"""Answer 405 to any method that does not read.
 
-Datasette itself answers a POST to a query or table with an error of its own (500).
+GET, HEAD and OPTIONS read, and POST where GraphQL takes its queries. Datasette itself answers a POST to a query or
+table with an error of its own (500).
 """
 
 import json

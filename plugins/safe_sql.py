@@ -1,4 +1,4 @@
-"""Anyone's SQL, and harmless: what a statement on census.db may do, how large it and its result are, how long it runs.
+"""Bound what anyone's SQL may do, how large its result is and how long it runs.
 
 SQLite's own limits bound values, statements and programs; an authorizer allows reading, the functions of `FUNCTIONS`
 and the few pragmas that Datasette asks for; a result above `MOST_BYTES` is refused; a watch interrupts what takes too

@@ -1,4 +1,4 @@
-"""How many may ask for what costs most at once: SQL of one's own, tables and views with their filters, GraphQL.
+"""Bound how many may run SQL, open tables or use GraphQL at once.
 
 At most `at_once` of them are worked on; the next one is answered 503 with Retry-After before Datasette sees it. At most
 `unread` answers wait for their readers. A statement longer than `max_sql` is refused, and so is the streaming of a

@@ -1,6 +1,7 @@
-"""Vector tiles of the map, in front of Datasette: /tiles/{layer}/{z}/{x}/{y}.pbf, and TileJSON at /tiles/{layer}.json.
+"""Serve vector tiles and TileJSON of the map, in front of Datasette.
 
-The same for the RCPCH Census Platform's map component, at its addresses: {rcpch_v2_base_path}/tiles/public.{table}/…
+They are at /tiles/{layer}/{z}/{x}/{y}.pbf and /tiles/{layer}.json. The same for the RCPCH Census Platform's map
+component, at its addresses: {rcpch_v2_base_path}/tiles/public.{table}/…
 
 A tile is sent as it lies in maps/uk.mbtiles, gzipped: one key read. TileJSON, which is never kept, names tiles with the
 version of the map (`?v=`): those may be kept for a year, and are not answered from another map (410); those without a

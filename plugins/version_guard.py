@@ -1,4 +1,4 @@
-"""Refuses to serve a census.db that another version of this project built, and says what to do.
+"""Refuse a census.db that another version of this project built, and say what to do.
 
 Queries and pages read tables, columns and views by name; over an older database each of them would fail on its own.
 """

@@ -1,4 +1,4 @@
-"""An answer says how long it is, so that one that breaks off on its way is seen to be broken.
+"""Give answers their length, so that one that breaks off is seen to be broken.
 
 Datasette sends pages and JSON without a length and CSV row by row. A proxy may end such an answer, broken off, as if it
 were whole (Caddy 2.6 does), and half a CSV looks like a whole one. CSV is therefore gathered here, beyond `HELD` bytes

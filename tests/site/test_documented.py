@@ -9,7 +9,9 @@ import sqlite3
 
 import pytest
 import yaml
+from cogapp import Cog
 
+import guide
 from sources import hosting
 from tests.conftest import ROOT
 
@@ -123,6 +125,12 @@ def test_every_plugin_is_described():
     assert len(dependencies) == 3
     for name in dependencies:
         assert name in README, name
+
+
+def test_the_tables_of_the_readme_are_as_generated(extract_db, monkeypatch):
+    monkeypatch.setenv("CENSUS_DB", str(extract_db))
+    guide.house.cache_clear()
+    Cog().callable_main(["cog", "--check", "-I", str(ROOT), str(ROOT / "README.md")])  # `make tables` writes them anew
 
 
 def test_every_setting_is_described():

@@ -67,6 +67,20 @@ def test_the_files_and_publications_that_workflows_name_exist():
     assert checked > 5
 
 
+def test_every_target_that_a_workflow_makes_is_one_of_the_makefile():
+    targets = set(re.findall(r"^([\w./-]+):", MAKEFILE.replace("$(VENV)", ".venv"), re.MULTILINE))
+    made = {
+        name
+        for workflow in WORKFLOWS
+        for command in commands(workflow)
+        for words in re.findall(r"^\s*make (.+)$", command, re.MULTILINE)
+        for name in words.split()
+        if "=" not in name
+    }
+    assert {"check", "test", "test-all"} <= made
+    assert made <= targets
+
+
 def test_every_python_that_a_workflow_uses_is_one_that_we_support():
     least = re.search(r'requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text("utf-8"))[1]
     versions = re.findall(r'"3\.(\d+)"', "".join(path.read_text("utf-8") for path in WORKFLOWS))
