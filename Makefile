@@ -36,6 +36,10 @@ test: $(VENV)/dev ## every test that needs only Python; K=words for those whose 
 test-all: $(VENV)/dev ## every test, as CI runs them; CENSUS_SOURCES=DIR, the publications, for those of the whole UK
 	CENSUS_THOROUGH=1 $(BIN)/python -m tests $(LAYERS) $(SELECT)
 
+coverage: $(VENV)/dev ## which lines and branches of the program no test runs; LAYERS="unit site" for fewer layers
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m tests $(LAYERS) $(SELECT); $(BIN)/coverage combine --quiet && $(BIN)/coverage report --show-missing
+
 golden: $(VENV)/dev ## record what the site, the build and the commands answer as their golden answers, and show what changed
 	$(BIN)/python -m tests.golden --record
 
@@ -137,4 +141,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden release lint-github tables
+.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden release lint-github tables coverage
