@@ -41,7 +41,7 @@ from sources.geography import OPEN_GEOGRAPHY, SERVICES
 from sources.publication import OGL, SourceError, SourceFile
 from sources.rows import Record, Row, Say
 
-EXTRACT = Path(__file__).parent / "extract" / "boundaries.csv.gz"
+EXTRACT = Path(__file__).parent.parent / "tests" / "extract" / "boundaries.csv.gz"
 STEPS = 10_000  # of a degree
 ZOOMS = range(13)
 NAMED_FROM = 8  # the first zoom whose tiles carry names and ranks: below it they would be too large

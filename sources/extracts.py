@@ -22,7 +22,7 @@ from sources.postcodes import AUTHORITY
 from sources.publication import Publication, SourceError, Table
 from sources.rows import Row
 
-FOLDER = Path(__file__).parent / "extract"
+FOLDER = Path(__file__).parent.parent / "tests" / "extract"
 MANIFEST = "manifest.json"
 GZIP_ABOVE = 1_000_000  # bytes
 
