@@ -60,56 +60,71 @@ def test_a_caddy_that_is_killed_comes_back_and_nothing_wrong_is_answered(own_sta
     assert (after["failed"], after["wrong"]) == (0, 0), after
 
 
-@pytest.mark.parametrize("garbage", [b"", b"garbage" * 100_000, "half"])
-def test_garbage_in_the_database_s_place_is_refused_and_the_old_one_serves_on(own_stack, garbage):
-    before, whole = own_stack.state, own_stack.database.read_bytes()
-    lookups = own_stack.sending(6, rate=100, connections=4)
-    with own_stack.database.open("r+b") as file:  # not replaced: written over, as cp does
-        file.truncate(0)
-        file.write(whole[: len(whole) // 2] if garbage == "half" else garbage)
-    own_stack.process.send_signal(signal.SIGHUP)
-    while own_stack.state["reloads"] == before["reloads"]:
-        time.sleep(0.1)
-    os.kill(before["workers"][0]["pid"], signal.SIGKILL)  # and one that starts now gets the old one too
+def test_garbage_in_the_database_s_place_is_refused_and_the_old_one_serves_on(own_stack):
+    whole = own_stack.database.read_bytes()
+    lookups = own_stack.sending(12, rate=100, connections=4)
+    for garbage in (b"", b"garbage" * 100_000, whole[: len(whole) // 2]):
+        before = own_stack.state
+        with own_stack.database.open("r+b") as file:  # not replaced: written over, as cp does
+            file.truncate(0)
+            file.write(garbage)
+        own_stack.process.send_signal(signal.SIGHUP)
+        while own_stack.state["reloads"] == before["reloads"]:
+            time.sleep(0.1)
+        os.kill(before["workers"][0]["pid"], signal.SIGKILL)  # and one that starts now gets the old one too
+        own_stack.settled()
+        state = own_stack.state
+        assert state["digest"] == before["digest"]
+        assert str(own_stack.database) in state["problem"]
+        assert state["workers"][0]["pid"] != before["workers"][0]["pid"]
+        assert [w["pid"] for w in state["workers"][1:]] == [w["pid"] for w in before["workers"][1:]]
     found = lookups.found()
     print("garbage:", found)
     assert (found["failed"], found["wrong"]) == (0, 0), found
-    state = own_stack.state
-    assert state["digest"] == before["digest"]
-    assert str(own_stack.database) in state["problem"]
-    assert [w["pid"] for w in state["workers"][1:]] == [w["pid"] for w in before["workers"][1:]]
 
 
-def test_a_swap_refuses_garbage_and_leaves_the_file_as_it_was(own_stack, tmp_path):
-    whole = own_stack.database.read_bytes()
+@pytest.fixture(scope="module")
+def served(extract_db, tmp_path_factory):
+    """A stack of this file's own over the extract, which refuses what is done to it and stays as it is."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(extract_db.parent, folder / "published")
+    running = Stack(folder / "published" / "census.db", folder / "home", folder / "log.txt")
+    yield running
+    running.end()
+
+
+def test_a_swap_refuses_garbage_and_leaves_the_file_as_it_was(served, tmp_path):
+    whole = served.database.read_bytes()
     bad = tmp_path / "bad.db"
     for content in (b"garbage", whole[: len(whole) // 2]):
         bad.write_bytes(content)
-        done = swapped(own_stack, bad)
+        done = swapped(served, bad)
         assert done.returncode == 1
         assert str(bad) in done.stderr
         assert "Traceback" not in done.stderr
-    done = swapped(own_stack, tmp_path / "nothing.db")
+    done = swapped(served, tmp_path / "nothing.db")
     assert (done.returncode, "There is no" in done.stderr) == (1, True)
-    assert own_stack.database.read_bytes() == whole
-    assert own_stack.state["reloads"] == 0
+    assert served.database.read_bytes() == whole
+    assert served.state["reloads"] == 0
 
 
 @pytest.mark.parametrize("what", ["home", "port", "no database", "no workers"])
-def test_a_second_stack_in_the_way_of_the_first_is_refused(own_stack, tmp_path, what):
-    told = {"--database": own_stack.database, "--home": tmp_path / "other", "--port": own_stack.port, "--workers": 1}
-    told |= {"home": {"--home": own_stack.home}, "no workers": {"--workers": 0}}.get(what, {})
-    if what == "no database":
-        told["--database"] = tmp_path / "none.db"
+def test_a_second_stack_in_the_way_of_the_first_is_refused(served, tmp_path, what):
+    told = {"--database": served.database, "--home": tmp_path / "other", "--port": served.port, "--workers": 1}
+    told |= {
+        "home": {"--home": served.home},
+        "no workers": {"--workers": 0},
+        "no database": {"--database": tmp_path / "none.db"},
+    }.get(what, {})
     arguments = [str(part) for pair in told.items() for part in pair]
     done = subprocess.run(
         [sys.executable, ROOT / "serve_many.py", *arguments], capture_output=True, text=True, timeout=60
     )
     assert done.returncode in (1, 2)
-    why = {"home": "runs already in", "port": f"Port {own_stack.port} is taken"}
+    why = {"home": "runs already in", "port": f"Port {served.port} is taken"}
     assert why.get(what, "There is no" if what == "no database" else "--workers must be 1 to 64") in done.stderr
     assert "Traceback" not in done.stderr
-    assert own_stack.sending(1, rate=50, connections=2).found()["failed"] == 0
+    assert served.sending(1, rate=50, connections=2).found()["failed"] == 0
 
 
 def test_a_worker_that_is_killed_while_an_edition_is_checked_comes_back(own_stack):

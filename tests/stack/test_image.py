@@ -12,8 +12,6 @@ from serve_many import digest_of
 from tests.conftest import ROOT, copy_of_the_repository
 from tests.stack.image import Engine
 
-pytestmark = pytest.mark.alone
-
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 IGNORED = [line for line in (ROOT / ".dockerignore").read_text().split() if not line.startswith("*")]
 PYTHON = "/opt/census/venv/bin/python"

@@ -7,10 +7,6 @@ import socket
 import time
 from urllib.parse import quote
 
-import pytest
-
-pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
-
 POSTCODE = "SW1A 1AA"
 SPELT = ["SW1A1AA", "SW1A+1AA", "SW1A%201AA", "sw1a1aa", "SW1A~201AA"]
 FOUND = re.compile(rb"sw1a([^0-9a-z]|%20|~20|\\u0020){0,6}1aa", re.IGNORECASE)
