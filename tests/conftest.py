@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         item.add_marker(_layer(item))
-    full = {item.path for item in items if item.get_closest_marker("full")}
+    full = {item.path for item in items if item.get_closest_marker("full") or "stack" in item.fixturenames}
     items.sort(key=lambda item: (item.path.name != "test_full.py", item.path in full))
 
 

@@ -23,8 +23,6 @@ from plugins.pages import ROOMS
 from serve_many import buffering, free_port, site_address, taken
 from tests.conftest import ROOT, unavailable
 
-pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
-
 PAGES = [
     "/",
     "/postcode/SW1A1AA",
