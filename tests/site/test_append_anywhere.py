@@ -2,7 +2,7 @@
 
 Nothing here needs a server, or what only Unix has; nor does it need tests/conftest.py:
 
-    CENSUS_DB=census.db python -m pytest --noconftest tests/unit/test_append_anywhere.py
+    CENSUS_DB=census.db python -m pytest --noconftest tests/site/test_append_anywhere.py
 
 CENSUS_DB names a census.db of the extract (or of the whole UK), which may have been built on another system. Without it
 the database of the other tests is used.
