@@ -103,16 +103,18 @@ def expected(lookup, postcode: str, columns, index: str, q: int | None) -> dict[
 
 def test_each_figure_is_that_of_the_lookup_of_one_postcode(run, lookup):
     every = [row["postcode"] for row in lookup.rows("select postcode from postcodes order by postcode")]
-    asked = random.Random(2).sample(every, 1500) + ASKED
     columns = ("status", *(field for field in FIELDS if field not in (*OWN, "status")), *QUANTILE_FIELDS)
     assert len(columns) > 35
+    chance = random.Random(2)
     for index in ("", "latest", "2019", *INDICES):
+        asked = chance.sample(every, 1500 if THOROUGH else 250) + ASKED
+        told = [expected(lookup, postcode, (*columns, *OWN), index, 7) for postcode in asked]
         for fields in (columns, (*columns, *sorted(OWN))):
             options = ["--columns", ",".join(fields), "--quantile", "7", "--force"]
             _, written, _ = run(table(asked), *options, *(["--index", index] if index else []))
-            for row, postcode in zip(rows_of(written), asked, strict=True):
-                told = expected(lookup, postcode, fields, index, 7)
-                assert {name: row[name] for name in told} == told, postcode
+            for row, answer, postcode in zip(rows_of(written), told, asked, strict=True):
+                assert {f"imd_{field}" for field in fields} == row.keys() - {"id", "Postcode"}
+                assert row.items() - {("id", row["id"]), ("Postcode", row["Postcode"])} <= answer.items(), postcode
 
 
 def same_by_areas(lookup, most: int) -> int:
@@ -133,7 +135,7 @@ def same_by_areas(lookup, most: int) -> int:
 
 
 def test_postcodes_of_the_same_areas_share_their_figures(lookup):
-    assert same_by_areas(lookup, 1_000_000 if THOROUGH else 15_000) >= 15_000
+    assert same_by_areas(lookup, 1_000_000 if THOROUGH else 8_000) >= 8_000
 
 
 def test_postcodes_of_the_same_areas_share_their_figures_in_the_whole_uk(full_build):
@@ -402,6 +404,13 @@ def test_a_folder_a_device_and_a_place_that_is_not_there_are_refused(run, tmp_pa
     assert status == 1
 
 
+def statuses_of(content: bytes) -> list[str]:
+    """The statuses of a long table, as `rows_of` would give them."""
+    header, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+    place = header.index("imd_status")
+    return [row[place] for row in rows]
+
+
 def command(extract_db, *options) -> list[str]:
     return [sys.executable, str(ROOT / "append.py"), "--database", str(extract_db), *options]
 
@@ -419,16 +428,17 @@ def test_standard_input_and_output(extract_db, encoding):
 
 
 def test_a_long_standard_input_is_read_to_its_end(extract_db):
-    asked = ASKED * 20_000
+    asked = ASKED * 12_000
+    assert len(table(asked)) > 1 << 20, "more than it is recognised by"
     done = subprocess.run(
         command(extract_db, "-", "-o", "-"), input=table(asked).encode(), capture_output=True, timeout=100
     )
     assert done.returncode == 0, done.stderr
-    assert [row["imd_status"] for row in rows_of(done.stdout)] == STATUSES * 20_000
+    assert statuses_of(done.stdout) == STATUSES * 12_000
     late = table(asked).encode() + b"1,\xe9\n"  # after what the encoding was told from
     done = subprocess.run(command(extract_db, "-", "-o", "-"), input=late, capture_output=True, timeout=100)
     assert done.returncode == 1
-    assert re.search(rb"is not utf-8 after line 19\d,\d{3}: name --encoding", done.stderr)
+    assert re.search(rb"is not utf-8 after line 11\d,\d{3}: name --encoding", done.stderr)
 
 
 def test_a_workbook_may_come_by_standard_input(extract_db, tmp_path):
@@ -438,10 +448,10 @@ def test_a_workbook_may_come_by_standard_input(extract_db, tmp_path):
 
 
 def test_a_pipe_may_stand_in_the_place_of_a_file(extract_db, tmp_path):
-    (tmp_path / "in.csv").write_text(table(ASKED * 20_000))
+    (tmp_path / "in.csv").write_text(table(ASKED * 10_000))
     told = " ".join(command(extract_db, f"<(cat {tmp_path / 'in.csv'})", "-o", "-"))
     done = subprocess.run(["bash", "-c", told], capture_output=True, timeout=60)
-    assert [row["imd_status"] for row in rows_of(done.stdout)] == STATUSES * 20_000
+    assert statuses_of(done.stdout) == STATUSES * 10_000
 
 
 def test_a_full_disk_is_an_error(extract_db):
@@ -507,7 +517,7 @@ def test_a_signal_right_after_the_file_was_made_leaves_nothing(extract_db, tmp_p
 
 
 def test_a_terminal_sees_how_far_it_is(extract_db, tmp_path):
-    (tmp_path / "in.csv").write_text(table(ASKED * 20_000))
+    (tmp_path / "in.csv").write_text(table(ASKED * 5_000))
     ours, theirs = pty.openpty()
     started = command(extract_db, str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"))
     process = subprocess.Popen(started, stderr=theirs)
@@ -559,7 +569,7 @@ def test_memory_does_not_grow_with_the_table(extract_db, tmp_path):
     peak = "import re,sys,append; append.main(sys.argv[1:]); "
     peak += "print(re.search('VmHWM:\\\\s+(\\\\d+)', open('/proc/self/status').read())[1])"
     used = []
-    for n in (2_000, 40_000):
+    for n in (1_000, 20_000):
         (tmp_path / "in.csv").write_text(table(ASKED * n))
         asked = [str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), "--database", str(extract_db), "--force"]
         told = subprocess.run([sys.executable, "-c", peak, *asked], capture_output=True, cwd=ROOT, timeout=100)
