@@ -466,9 +466,9 @@ def test_large_answers_are_compressed_and_small_ones_are_not(extract_site, postc
         assert "content-encoding" not in plain.headers
         assert plain.content == packed.content
     assert "content-encoding" not in get(extract_site, "/postcodes/SW1A1AA").headers
-    long = post(extract_site, postcodes)
+    long = post(extract_site, postcodes[:2000])
     assert long.headers["content-encoding"] == "gzip"
-    assert long.json() == post(extract_site, postcodes, **{"accept-encoding": "identity"}).json()
+    assert long.json() == post(extract_site, postcodes[:2000], **{"accept-encoding": "identity"}).json()
 
 
 def test_any_page_may_read_it_and_other_methods_are_refused(extract_site):
