@@ -15,7 +15,6 @@ import contextlib
 import csv
 import io
 import os
-import secrets
 import shutil
 import signal
 import sqlite3
@@ -30,8 +29,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import python_calamine
-import rich.console
-import rich.progress
 
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from sources import postcode
@@ -408,7 +405,7 @@ def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
 
     check()
     # Its name is known before it is there: a signal may come at any moment.
-    name = output.with_name(f".{output.name}.{secrets.token_hex(8)}")
+    name = output.with_name(f".{output.name}.{os.urandom(8).hex()}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         with open(os.open(name, flags, 0o600), "wb") as file:
@@ -432,6 +429,12 @@ def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
 @contextlib.contextmanager
 def progress(table: Table) -> Iterator[Callable[[], None]]:
     """Yield a progress bar on standard error, where that is a terminal; gives what moves it."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    import rich.console  # a third of the time that a short table takes
+    import rich.progress
+
     console = rich.console.Console(stderr=True)
     with rich.progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("adding", total=table.size)

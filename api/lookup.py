@@ -147,6 +147,7 @@ class AskedError(ValueError):
         self.reason = reason
 
 
+@cache
 def canned_sql(metadata: Path = METADATA) -> dict[str, str]:
     """Return the SQL of the canned queries, by name, from metadata.yml."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

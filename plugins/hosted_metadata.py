@@ -2,9 +2,11 @@
 
 import copy
 import sys
+from functools import lru_cache
 
 from datasette import hookimpl
 from datasette.app import Datasette
+from datasette.plugins import pm
 
 from api.asgi import WhenStarted
 from sources import hosting
@@ -17,6 +19,10 @@ def startup(datasette: Datasette) -> WhenStarted:
         database = datasette.databases.get("census")
         if database is None:
             return
+        # Datasette copies all metadata for each permission of a table, of which the database's page asks a hundred.
+        # From here on they stay as they are, unless a plugin has metadata of its own.
+        if not pm.hook.get_metadata.get_hookimpls():
+            datasette._table_permission_allows = lru_cache(1000)(datasette._table_permission_allows)
         there = await database.table_names()
         try:
             whole = hosting.describe(copy.deepcopy(datasette._metadata_local))

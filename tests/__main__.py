@@ -29,6 +29,12 @@ def missing(layer: str) -> list[str]:
     return [name for name in PROGRAMS.get(layer, ()) if not shutil.which(name)]
 
 
+def with_tests_alone(folders: list[str]) -> list[str]:
+    """Return the files of tests in `folders` that mark a test as `alone`."""
+    files = (path for folder in folders for path in sorted(Path(folder).glob("test_*.py")))
+    return [str(path) for path in files if "mark.alone" in path.read_text("utf-8")]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("layers", nargs="+", choices=LAYERS)
@@ -48,10 +54,10 @@ def main() -> int:
     # Each file's tests stay in one process where some wait minutes for the build of the whole UK.
     spread = ["loadfile", "--no-loadscope-reorder"] if "full" in options.layers else ["worksteal"]
     together = ["-n", str(processes), "--dist", *spread] if processes > 1 else []
-    codes = [
-        subprocess.run([sys.executable, "-m", "pytest", *more, *where, *sys.argv[at + 1 :]]).returncode
-        for more in ([*together, "-m", f"({chosen}) and not alone"], ["-m", f"({chosen}) and alone"])
-    ]
+    runs = [[*together, "-m", f"({chosen}) and not alone", *where]]
+    if files := with_tests_alone(where):
+        runs.append(["-m", f"({chosen}) and alone", *files])
+    codes = [subprocess.run([sys.executable, "-m", "pytest", *run, *sys.argv[at + 1 :]]).returncode for run in runs]
     if set(codes) == {NOTHING_COLLECTED}:
         return NOTHING_COLLECTED
     return next((code for code in codes if code not in (0, NOTHING_COLLECTED)), 0)

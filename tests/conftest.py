@@ -16,15 +16,18 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from datasette.app import Datasette
 
 import build_db
 from sources import boundaries
 from tests import made_up
 from tests.kept import kept
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD = b"an older database"
@@ -212,18 +215,20 @@ def site_of(database: Path, folder: Path) -> Path:
     return folder
 
 
-def datasette_of(folder: Path) -> Datasette:
+def datasette_of(folder: Path) -> "Datasette":
     """The Datasette that serves `folder`, with its settings."""
+    from datasette.app import Datasette  # a second that unit tests do not need
+
     return Datasette(config_dir=folder, settings=json.loads((folder / "settings.json").read_text()))
 
 
 @pytest.fixture(scope="session")
-def extract_site(extract_db, guide, tmp_path_factory) -> Datasette:  # noqa: ARG001
+def extract_site(extract_db, guide, tmp_path_factory) -> "Datasette":  # noqa: ARG001
     return datasette_of(site_of(extract_db, tmp_path_factory.mktemp("site")))
 
 
 @pytest.fixture(scope="session")
-def full_site(full_build, full_maps, guide, tmp_path_factory) -> Datasette:  # noqa: ARG001
+def full_site(full_build, full_maps, guide, tmp_path_factory) -> "Datasette":  # noqa: ARG001
     return datasette_of(site_of(full_build.path, tmp_path_factory.mktemp("full_site")))
 
 

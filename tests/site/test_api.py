@@ -74,7 +74,8 @@ def post(site, body, content_type="application/json", query="", **headers):
 
 def test_the_api_and_the_canned_queries_never_disagree(v1, lookup, postcodes):
     indices, statuses = random.Random(2), Counter()
-    for postcode in [*postcodes, "ZZ99 3VZ", "ZZ1 1ZZ", "nope", "", "SW1A-1AA"]:
+    some = postcodes if THOROUGH else [*postcodes[:2000], *postcodes[-200:]]
+    for postcode in [*some, "ZZ99 3VZ", "ZZ1 1ZZ", "nope", "", "SW1A-1AA"]:
         index, q = indices.choice(INDICES), indices.choice((2, 3, 4, 5, 7, 10, 20, 100))
         [told] = lookup.canned("imd_by_postcode", postcode=postcode, index=index)
         statuses[told["status"]] += 1
@@ -99,11 +100,21 @@ def test_the_api_and_the_canned_queries_never_disagree(v1, lookup, postcodes):
 
 
 def test_quantiles_are_those_of_the_canned_query(extract_site, lookup, postcodes):
+    query = "imd_quantile_by_postcode"
+
+    async def by_request(parameters):
+        answer = await extract_site.client.get(f"/census/{query}.json", params={**parameters, "_shape": "array"})
+        return answer.json()
+
+    async def by_sql(parameters):
+        return (await extract_site.get_database("census").execute(lookup.queries[query], parameters)).rows
+
     async def compare():
-        for postcode in [*postcodes[:300], *postcodes[-5:]]:
+        await extract_site.invoke_startup()
+        for place, postcode in enumerate([*postcodes[: 300 if THOROUGH else 100], *postcodes[-5:]]):
             for q in (3, 4, 5, 8, 10, 20, 99):
-                query = {"postcode": postcode, "quantile": q, "index": "latest", "_shape": "array"}
-                [told] = (await extract_site.client.get("/census/imd_quantile_by_postcode.json", params=query)).json()
+                asked = by_request if place < 5 else by_sql
+                [told] = await asked({"postcode": postcode, "quantile": str(q), "index": "latest"})
                 answer = lookup.one(postcode, "latest", q)
                 assert {name: answer[name] for name in QUANTILE_FIELDS} == {
                     name: told[name] for name in QUANTILE_FIELDS
@@ -127,8 +138,9 @@ def test_green_space_is_that_of_the_canned_query(v1, lookup, postcodes):
 
 
 def test_a_list_answers_what_one_by_one_answers(lookup, postcodes):
-    texts = [*postcodes[:3000], *postcodes[-100:], "nope", None, "ZZ99 3VZ"]
-    for index in INDICES:
+    for place, index in enumerate(INDICES):
+        some = postcodes[:3000] if THOROUGH else postcodes[place : 3000 : len(INDICES)]
+        texts = [*some, *postcodes[-20:], "nope", None, "ZZ99 3VZ"]
         answers, counts = lookup.many(texts, index, (*FIELDS, *QUANTILE_FIELDS), 5)
         assert sum(counts.values()) == len(texts)
         for text, answer in zip(texts, answers, strict=True):
@@ -446,16 +458,17 @@ def test_head_answers_the_headers_of_get(extract_site):
 
 
 def test_large_answers_are_compressed_and_small_ones_are_not(extract_site, postcodes):
-    assert get(extract_site, "/openapi.json").headers["content-encoding"] == "gzip"
+    packed = get(extract_site, "/openapi.json")
+    assert packed.headers["content-encoding"] == "gzip"
     assert get(extract_site, "/openapi.json", headers={"accept-encoding": "identity"}).headers.get("vary")
     for refused in ("identity", "gzip;q=0", "br"):
         plain = get(extract_site, "/openapi.json", headers={"accept-encoding": refused})
         assert "content-encoding" not in plain.headers
-        assert plain.json() == get(extract_site, "/openapi.json").json()
+        assert plain.content == packed.content
     assert "content-encoding" not in get(extract_site, "/postcodes/SW1A1AA").headers
-    long = post(extract_site, postcodes)
+    long = post(extract_site, postcodes[:2000])
     assert long.headers["content-encoding"] == "gzip"
-    assert long.json() == post(extract_site, postcodes, **{"accept-encoding": "identity"}).json()
+    assert long.json() == post(extract_site, postcodes[:2000], **{"accept-encoding": "identity"}).json()
 
 
 def test_any_page_may_read_it_and_other_methods_are_refused(extract_site):
@@ -533,6 +546,14 @@ def as_text(ctx, value):
 """
 
 
+# Lists of dozens of columns, each a parameter of the same kind: the list of Scotland has them too.
+WIDE = """
+[[operations]]
+include-path-regex = "/(english|welsh|northern_ireland)_indices_of_multiple_deprivation/$"
+phases.coverage.enabled = false
+"""
+
+
 def schemathesis(base: str, folder: Path) -> subprocess.CompletedProcess:
     checks = (
         "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
@@ -543,14 +564,14 @@ def schemathesis(base: str, folder: Path) -> subprocess.CompletedProcess:
         "--checks",
         checks,
         "--max-examples",
-        "40" if THOROUGH else "8",
+        "40" if THOROUGH else "5",
         "--seed",
         "1",
-        "--workers",
-        "2",
         "--no-color",
     ]
     (folder / "ndjson.py").write_text(NDJSON)
+    if not THOROUGH:
+        (folder / "schemathesis.toml").write_text(WIDE)
     told = {**os.environ, "SCHEMATHESIS_HOOKS": "ndjson", "PYTHONPATH": str(folder)}
     return subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=folder, timeout=500, env=told)
 
@@ -592,7 +613,7 @@ def own_memory() -> int:
 
 
 def test_strange_postcodes_leave_no_trace(extract_site, postcodes):
-    asked = 200_000 if THOROUGH else 20_000
+    asked = 200_000 if THOROUGH else 10_000
     asyncio.run(extract_site.client.get(f"{BASE}/indices"))
     app, statuses, sizes = extract_site.app(), Counter(), []
 
@@ -655,18 +676,18 @@ def test_free_sql_beside_it_does_not_slow_it(server):
                 answered[error.code] += 1
                 stop.wait(int(error.headers.get("Retry-After", 0)))
 
-    idle = min(p99(base, 1000) for _ in range(5))
+    idle = min(p99(base, 1000) for _ in range(3))
     threads = [threading.Thread(target=run_away) for _ in range(12)]
     for thread in threads:
         thread.start()
     try:
-        time.sleep(2)
-        busy = min(p99(base, 1000) for _ in range(5))
+        while answered[400] < 6:
+            time.sleep(0.05)
+        busy = min(p99(base, 1000) for _ in range(3))
     finally:
         stop.set()
         for thread in threads:
             thread.join(60)
-    assert answered[400] >= 6, "the queries did run, into their time limit"
     print(f"p99 idle {idle * 1000:.2f} ms, with a dozen runaway queries {busy * 1000:.2f} ms")
     assert busy < 5 * idle
 

@@ -78,18 +78,6 @@ def test_compose_has_the_same_stack():
     assert {entry["name"] for entry in CONTAINERS["caddy"]["env"]} <= CADDY_NAMES
 
 
-def test_cloud_run_asks_what_the_server_answers(extract_site):
-    import asyncio
-
-    service = yaml.safe_load((ROOT / "deploy" / "cloud-run.yaml").read_text())
-    [container] = service["spec"]["template"]["spec"]["containers"]
-    assert f"EXPOSE {container['ports'][0]['containerPort']}" in DOCKERFILE
-    for probe in ("startupProbe", "livenessProbe"):
-        asked = container[probe]["httpGet"]
-        assert asked["port"] == container["ports"][0]["containerPort"]
-        assert asyncio.run(extract_site.client.get(asked["path"])).status_code == 200
-
-
 def test_the_service_starts_what_there_is():
     service = configparser.ConfigParser(interpolation=None)
     service.optionxform = str

@@ -69,7 +69,7 @@ def publisher(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Publisher)
     server.answers, server.asked = {}, []
     server.base = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()

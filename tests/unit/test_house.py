@@ -45,16 +45,21 @@ def test_the_dev_lock_has_the_same_versions_as_the_other():
     assert versions[0].items() <= versions[1].items()
 
 
-def test_the_help_names_every_publication_that_can_be_left_out():
-    said = " ".join(command("--help").stdout.split())
+@pytest.fixture(scope="module")
+def build_help() -> str:
+    """Return what `build_db.py --help` prints."""
+    return command("--help").stdout
+
+
+def test_the_help_names_every_publication_that_can_be_left_out(build_help):
+    said = " ".join(build_help.split())
     for publication in sources.publications():
         assert publication.id in said, publication.id
 
 
-def test_the_readme_s_commands_exist():
-    said = command("--help").stdout
+def test_the_readme_s_commands_exist(build_help):
     for option in set(re.findall(r"build_db\.py.*?(--[a-z]+)", README)):
-        assert option in said
+        assert option in build_help
     for target in re.findall(r"make ([a-z-]+)", README):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
 
@@ -62,16 +67,6 @@ def test_the_readme_s_commands_exist():
 def test_the_readme_s_extract_command_is_how_the_extract_was_cut():
     codes = re.search(r'--extract "([^"]+)"', README)[1].split(",")
     assert codes == yaml.safe_load((extracts.FOLDER / "manifest.json").read_text())["codes"]
-
-
-def test_the_readme_s_answer_is_the_real_one(extract_site):
-    import asyncio
-
-    path = re.search(r"curl 'http://127\.0\.0\.1:8001(.+?)'", README)[1]
-    row = asyncio.run(extract_site.client.get(path)).json()[0]
-    shown = yaml.safe_load(re.search(r"```json\n(.*?)```", README, re.DOTALL)[1])
-    assert shown
-    assert {name: row[name] for name in shown} == shown
 
 
 def test_licences_of_tables_are_those_of_their_publications():

@@ -1,12 +1,16 @@
 """deploy/release.py: what it refuses, with the reason, and what a release holds. It never tags and never pushes."""
 
+import contextlib
 import hashlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import deploy.release
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "deploy" / "release.py"
@@ -87,9 +91,21 @@ def commit(root: Path) -> None:
     git(root, "commit", "--quiet", "--message", "Change")
 
 
-def release(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def command(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
     command = [sys.executable, str(RELEASE), "--root", str(root), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def release(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process; its steps are processes of their own."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = deploy.release.main(["--root", str(root), *options])
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return subprocess.CompletedProcess([], status, out.getvalue(), err.getvalue())
 
 
 def change(root: Path, name: str, old: str, new: str) -> None:
@@ -151,7 +167,7 @@ def test_a_dirty_tree_is_refused_and_the_file_is_named(repository, name):
 
 def test_a_version_that_has_a_tag_is_refused(repository):
     git(repository, "tag", "v1.2.0")
-    done = release(repository)
+    done = command(repository)
     assert (done.returncode, "There is a tag v1.2.0 already" in done.stderr) == (1, True)
 
 
@@ -187,7 +203,7 @@ def test_a_mirror_and_a_rehearsal_do_not_go_together(repository):
 
 
 def test_a_release_has_the_database_map_exports_notes_and_checksums(repository):
-    done = release(repository, "--mirror", "files")
+    done = command(repository, "--mirror", "files")
     assert done.returncode == 0, done.stderr
     dist = repository / "dist"
     assert sorted(path.name for path in dist.iterdir()) == [
@@ -259,7 +275,7 @@ def test_a_dry_run_prints_each_step_and_writes_nothing(repository):
 
 
 def test_this_repository_s_version_and_changelog_agree():
-    done = release(ROOT, "--dry-run")
+    done = command(ROOT, "--dry-run")
     refused = [line for line in done.stdout.splitlines() if line.startswith("refused")]
     assert [line for line in refused if "uncommitted changes" not in line] == []
     assert "is the same in pyproject.toml, CITATION.cff and CHANGELOG.md" in done.stdout
