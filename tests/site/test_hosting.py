@@ -1,14 +1,22 @@
 """Hosted data sets: what is taken in as it stands, and what is refused with file, line and column."""
 
+import asyncio
+import contextlib
 import csv
+import io
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import datasette_graphql.utils
 import pytest
 import yaml
 
 import build_db
-from sources import hosting
+from sources import extracts, hosting, publications
+from sources.database import Build
+from sources.publication import SourceError
 from tests.conftest import ROOT, datasette_of, site_of
 
 TOLD = {
@@ -56,13 +64,18 @@ def offer(folder: Path, told=None, text: str | bytes | None = None, name: str = 
     return folder
 
 
+def host(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Makes `folder` the only one of hosted data sets."""
+    for function in (hosting.data_sets, hosting.describe):
+        patch.setattr(function, "__defaults__", (folder,))
+
+
 @pytest.fixture
 def hosted(tmp_path, monkeypatch) -> Path:
     """An empty folder of hosted data sets, and the only one."""
     folder = tmp_path / "hosted"
     folder.mkdir()
-    for function in (hosting.data_sets, hosting.describe):
-        monkeypatch.setattr(function, "__defaults__", (folder,))
+    host(monkeypatch, folder)
     return folder
 
 
@@ -72,11 +85,37 @@ def build(tmp_path, capsys) -> tuple[int, str, Path]:
     return status, capsys.readouterr().err, output
 
 
-def test_a_data_set_becomes_a_table_with_every_cell_as_it_stands(hosted, tmp_path, capsys):
-    offer(hosted)
-    status, said, output = build(tmp_path, capsys)
-    assert status == 0, said
-    db = sqlite3.connect(output)
+# What is taken in
+
+
+PLACES = {
+    "columns": {
+        "area": {"type": "text", "description": "Area.", "joins": "small_areas"},
+        "postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"},
+        "newer": {"type": "text", "description": "LSOA of 2021.", "joins": "lsoas_2021"},
+    },
+    "key": None,
+}
+SOME_NOT_HELD = "area,postcode,newer\nE01004736,SW1A 1AA,E01035711\nE01004736,,\nE01000001,,\n,M1 1AE,\n,,E01034473\n"
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory) -> SimpleNamespace:
+    """One build with three data sets, ours, the guide's and one of places: its path, what it said, the folder."""
+    folder, output = tmp_path_factory.mktemp("hosted"), tmp_path_factory.mktemp("taken") / "census.db"
+    offer(folder)
+    guide = (ROOT / "docs" / "hosting.md").read_text()
+    example = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
+    offer(folder, example, guide.split('```csv title="asthma_clinics.csv"\n')[1].split("```")[0], "of_the_guide")
+    offer(folder, PLACES, SOME_NOT_HELD, "places")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        host(patch, folder)
+        assert build_db.main(["--output", str(output)]) == 0
+    return SimpleNamespace(folder=folder, path=output, said=said.getvalue())
+
+
+def test_a_data_set_becomes_a_table_with_every_cell_as_it_stands(taken, monkeypatch):
+    db = sqlite3.connect(taken.path)
     found = db.execute("select * from asthma_clinics order by rowid").fetchall()
     assert found == [
         ("00123", "E09000033", 17, 3.5, "2001-02-03"),
@@ -102,17 +141,13 @@ def test_a_data_set_becomes_a_table_with_every_cell_as_it_stands(hosted, tmp_pat
         "select status, rows, licence, file, tables from publications where id = 'asthma_clinics'"
     ).fetchone()
     assert row == ("hosted", 7, "CC BY 4.0", "asthma_clinics.csv", "asthma_clinics")
-    assert build_db.main(["--check", str(output)]) == 0
+    host(monkeypatch, taken.folder)
+    assert build_db.main(["--check", str(taken.path)]) == 0
 
 
-def test_a_data_set_is_described_and_licensed_like_the_others(hosted, tmp_path, capsys):
-    offer(hosted)
-    _, _, output = build(tmp_path, capsys)
-    (tmp_path / "site").mkdir()
-    site = datasette_of(site_of(output, tmp_path / "site"))
-
-    import asyncio
-
+def test_a_data_set_is_described_and_licensed_like_the_others(taken, tmp_path, monkeypatch):
+    host(monkeypatch, taken.folder)
+    site = datasette_of(site_of(taken.path, tmp_path))
     page = asyncio.run(site.client.get("/census/asthma_clinics")).text
     for text in ("Asthma clinics", "CC BY 4.0", "Children seen, 2025.", "A hospital, licensed under CC BY 4.0."):
         assert text in page
@@ -120,46 +155,50 @@ def test_a_data_set_is_described_and_licensed_like_the_others(hosted, tmp_path, 
     [told] = [table for table in listing if table["table"] == "asthma_clinics"]
     assert told["licence"] == "CC BY 4.0"
     walk = '{ asthma_clinics(filter: {clinic: {eq: "00123"}}) { nodes { children authority { name } } } }'
-    import datasette_graphql.utils
-
     datasette_graphql.utils._schema_cache.clear()
     answer = asyncio.run(site.client.post("/graphql", json={"query": walk})).json()
     assert answer["data"]["asthma_clinics"]["nodes"] == [{"children": 17, "authority": {"name": "Westminster"}}]
 
 
-def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold(hosted, tmp_path, capsys):
-    told = {
-        "columns": {
-            "area": {"type": "text", "description": "Area.", "joins": "small_areas"},
-            "postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"},
-            "newer": {"type": "text", "description": "LSOA of 2021.", "joins": "lsoas_2021"},
-        },
-        "key": None,
-    }
-    rows = ("E01004736,SW1A 1AA,E01035711", "E01004736,,", "E01000001,,", ",M1 1AE,", ",,E01034473")
-    offer(hosted, told, "area,postcode,newer\n" + "\n".join(rows) + "\n")
-    output = tmp_path / "out" / "census.db"
-    assert build_db.main(["--output", str(output)]) == 0
-    said = capsys.readouterr().out
-    assert "asthma_clinics.csv: 3 of 5 rows are left out" in said
-    assert "line 4, column area, E01000001; line 5, column postcode, M1 1AE; line 6, column newer, E01034473" in said
-    db = sqlite3.connect(output)
+def test_the_example_of_the_guide_is_taken_in(taken):
+    found = sqlite3.connect(taken.path).execute("select * from of_the_guide").fetchall()
+    assert found == [("00123", "E09000033", 412, "2001-02-03"), ("00124", "E08000025", None, "2019-09-30")]
+
+
+def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold(taken):
+    assert "places.csv: 3 of 5 rows are left out" in taken.said
+    named = "line 4, column area, E01000001; line 5, column postcode, M1 1AE; line 6, column newer, E01034473"
+    assert named in taken.said
+    db = sqlite3.connect(taken.path)
     expected = [("E01004736", "SW1A 1AA", "E01035711"), ("E01004736", None, None)]
-    assert db.execute("select * from asthma_clinics").fetchall() == expected
-    assert db.execute("select rows from publications where id = 'asthma_clinics'").fetchone() == (5,)
+    assert db.execute("select * from places").fetchall() == expected
+    assert db.execute("select rows from publications where id = 'places'").fetchone() == (5,)
 
 
-def test_a_build_without_the_directory_leaves_out_what_joins_it(hosted, mirror, tmp_path):
+def test_a_build_without_the_directory_leaves_out_what_joins_it(hosted, mirror, tmp_path, capsys):
     told = {"columns": {"postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"}}, "key": None}
     offer(hosted, told, "postcode\nSW1A 1AA\n")
-    output = tmp_path / "census.db"
-    arguments = ["--full", "--mirror", str(mirror), "--output", str(output), "--skip", "postcode_directory"]
-    assert build_db.main(arguments) == 0
+    output = tmp_path / "few.db"
+    skipped = ",".join(p.id for p in publications() if p.id != "green_space")
+    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", skipped]) == 0
+    assert "asthma_clinics.csv: 1 of 1 rows are left out" in capsys.readouterr().out
     assert sqlite3.connect(output).execute("select count(*) from asthma_clinics").fetchone() == (0,)
+
+
+# What is refused
 
 
 def line(*cells: str) -> str:
     return f"{HEADER}\n00123,E09000033,17,3.50,2001-02-03\n{','.join(cells)}\n"
+
+
+@pytest.fixture(scope="module")
+def extract(tmp_path_factory) -> Iterator[Build]:
+    """A build from the extract as it is before it loads the hosted data sets."""
+    output = tmp_path_factory.mktemp("extract") / "census.db"
+    with contextlib.closing(Build(output, publications(), None, build_db.progress)) as building:
+        extracts.load(building)
+        yield building
 
 
 @pytest.mark.parametrize(
@@ -206,12 +245,21 @@ def line(*cells: str) -> str:
         (line("é" * 5_000, "", "1", "1", ""), "line 3: a row of 10,002 bytes; 10,000 are allowed"),
     ],
 )
-def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, capsys, text, message):
+def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text, message):
     offer(hosted, text=text)
-    status, said, output = build(tmp_path, capsys)
-    assert status == 1
+    extract.publications = hosting.data_sets()
+    with pytest.raises(SourceError) as refused:
+        extract.load_hosted()
+    said = str(refused.value)
     assert "asthma_clinics.csv" in said
     assert message in said
+
+
+def test_a_build_with_such_a_cell_ends_and_writes_nothing(hosted, tmp_path, capsys):
+    offer(hosted, text=line("1", "", "one", "1", ""))
+    status, said, output = build(tmp_path, capsys)
+    assert status == 1
+    assert "asthma_clinics.csv, line 3, column children: expected integer, found 'one'" in said
     assert not output.exists()
 
 
@@ -302,14 +350,3 @@ def test_the_documentation_offers_what_is_accepted():
     guide = (ROOT / "docs" / "hosting.md").read_text()
     for word in (*hosting.REQUIRED, *hosting.OPTIONAL, *hosting.TYPES, *hosting.JOINS):
         assert f"`{word}`" in guide, word
-
-
-def test_the_example_of_the_guide_is_taken_in(hosted, tmp_path, capsys):
-    guide = (ROOT / "docs" / "hosting.md").read_text()
-    example = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
-    name = "asthma_clinics"
-    offer(hosted, example, guide.split(f'```csv title="{name}.csv"\n')[1].split("```")[0], name)
-    status, said, output = build(tmp_path, capsys)
-    assert status == 0, said
-    found = sqlite3.connect(output).execute(f"select * from {name}").fetchall()
-    assert found == [("00123", "E09000033", 412, "2001-02-03"), ("00124", "E08000025", None, "2019-09-30")]
