@@ -4,6 +4,7 @@ CENSUS_SOURCES names a folder with the real publications; without it the tests o
 CENSUS_NO_SKIP=1 (set in CI) turns every such skip into a failure.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -15,8 +16,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 
+import datasette.app
+import jinja2
 import pytest
 import yaml
 from datasette.app import Datasette
@@ -34,6 +37,28 @@ THOROUGH = os.environ.get("CENSUS_THOROUGH") == "1"  # set by `make test-all` an
 # Every Datasette and build of these processes reads metadata.yml: libyaml's reader, of the same grammar, is ten times
 # as fast. The servers and commands that tests start as processes of their own are as users have them.
 yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Compiled(jinja2.BytecodeCache):
+    """The templates that this process has compiled; each Datasette of a test would compile them anew."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, ...], CodeType] = {}
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:  # noqa: ARG002, every test has its folder
+        return name
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        bucket.code = self.kept.get(self._key(bucket))
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self.kept[self._key(bucket)] = bucket.code
+
+    def _key(self, bucket: jinja2.bccache.Bucket) -> tuple[str, ...]:
+        return bucket.key, bucket.checksum, *sorted(bucket.environment.extensions)
+
+
+datasette.app.Environment = functools.partial(datasette.app.Environment, bytecode_cache=Compiled())
 
 # A shell that starts something behind it hides SIGINT from it and from all that it starts; the tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
