@@ -202,127 +202,132 @@ def extract(tmp_path_factory) -> Iterator[Build]:
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    "text, named",
     [
-        (line("1", "E99999999", "1", "1", ""), "line 3, column authority: expected the code of a local authority"),
-        (
-            line("1", "E09000099", "1", "1", ""),
-            "line 3, column authority: E09000099 is not in local_authorities, so it",
-        ),
-        (line("1", "", "one", "1", ""), "line 3, column children: expected integer, found 'one'"),
-        (line("1", "", "1.0", "1", ""), "line 3, column children: expected integer, found '1.0'"),
-        (line("1", "", "007", "1", ""), "line 3, column children: expected integer, found '007'"),
-        (line("1", "", "9" * 30, "1", ""), "line 3, column children: expected integer"),
-        (line("1", "", "-0", "1", ""), "line 3, column children: expected integer"),
-        (line("1", "", "1", "0.12345678901234567890", ""), "line 3, column wait: expected number"),
-        (line("1", "", "1", "9" * 400, ""), "line 3, column wait: expected number"),
-        (line("1", "", "1", "1", "20010203"), "line 3, column opened: expected date, found '20010203'"),
-        (line("1", "", "1", "1e5", ""), "line 3, column wait: expected number, found '1e5'"),
-        (line("1", "", "1", "NaN", ""), "line 3, column wait: expected number, found 'NaN'"),
-        (line("1", "", "1", "1", "3/2/2001"), "line 3, column opened: expected date, found '3/2/2001'"),
-        (line("1", "", "1", "1", "2001-02-30"), "line 3, column opened: expected date"),
-        (line("1", "", "1"), "line 3, column wait: the line ends before it"),
-        (line("1", "", "1", "1", "", "more"), "line 3: there are cells after the last column, opened"),
-        (line('"1', "", "1", "1", ""), "line 3: unexpected end of data"),
-        (line('1"x"', "", '"1"x', "1", ""), "line 3: "),
-        (line("00123", "", "1", "1", ""), "line 3, column clinic: 00123 is in line 2 already, and this is the key"),
-        (line("", "", "1", "1", ""), "line 3, column clinic: empty, and this is the key"),
-        (line("1", "E10000014", "1", "1", ""), "a local authority, which a county (E10…) is not here, found 'E10"),
-        (line("1", "", "1", "1", "31/03/2026"), "found '31/03/2026' (a day that exists, as 2026-01-31; empty is null)"),
-        (HEADER.replace(",", ";") + "\n", "(commas must stand between them)"),
-        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", "line 4, column wait: expected number, found 'y'"),
-        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", "line 3, column children: expected integer, found 'x'"),
-        (HEADER + "\n" + "x,,x,,\n" * 30, "And 39 more."),
-        (f"{HEADER}\n\n", "line 2, column clinic: the line ends before it"),
-        (f"{HEADER}\n", "no rows"),
-        ("", "no rows"),
-        (
-            "clinic,authority\n1,\n",
-            "line 1: expected clinic, authority, children, wait, opened; found clinic, authority",
-        ),
-        (f"{HEADER}\n1,,1,1,\n".encode() + b"caf\xe9,,1,1,\n", "line 3: not UTF-8"),
-        (f"{HEADER}\na\0b,,1,1,\n", "line 2"),
-        (line("é" * 5_000, "", "1", "1", ""), "line 3: a row of 10,002 bytes; 10,000 are allowed"),
+        (line("1", "E99999999", "1", "1", ""), ["line 3, column authority", "'E99999999'"]),
+        (line("1", "E09000099", "1", "1", ""), ["line 3, column authority", "E09000099", "local_authorities"]),
+        (line("1", "", "one", "1", ""), ["line 3, column children", "integer", "'one'"]),
+        (line("1", "", "1.0", "1", ""), ["line 3, column children", "integer", "'1.0'"]),
+        (line("1", "", "007", "1", ""), ["line 3, column children", "integer", "'007'"]),
+        (line("1", "", "9" * 30, "1", ""), ["line 3, column children", "integer"]),
+        (line("1", "", "-0", "1", ""), ["line 3, column children", "integer", "'-0'"]),
+        (line("1", "", "1", "0.12345678901234567890", ""), ["line 3, column wait", "number"]),
+        (line("1", "", "1", "9" * 400, ""), ["line 3, column wait", "number"]),
+        (line("1", "", "1", "1", "20010203"), ["line 3, column opened", "date", "'20010203'"]),
+        (line("1", "", "1", "1e5", ""), ["line 3, column wait", "number", "'1e5'"]),
+        (line("1", "", "1", "NaN", ""), ["line 3, column wait", "number", "'NaN'"]),
+        (line("1", "", "1", "1", "3/2/2001"), ["line 3, column opened", "date", "'3/2/2001'"]),
+        (line("1", "", "1", "1", "2001-02-30"), ["line 3, column opened", "date", "'2001-02-30'"]),
+        (line("1", "", "1"), ["line 3, column wait"]),
+        (line("1", "", "1", "1", "", "more"), ["line 3:", "opened"]),
+        (line('"1', "", "1", "1", ""), ["line 3:"]),
+        (line('1"x"', "", '"1"x', "1", ""), ["line 3:"]),
+        (line("00123", "", "1", "1", ""), ["line 3, column clinic", "00123", "line 2"]),
+        (line("", "", "1", "1", ""), ["line 3, column clinic", "key"]),
+        (line("1", "E10000014", "1", "1", ""), ["line 3, column authority", "E10…", "'E10000014'"]),
+        (line("1", "", "1", "1", "31/03/2026"), ["line 3, column opened", "'31/03/2026'", "2026-01-31"]),
+        (HEADER.replace(",", ";") + "\n", ["line 1:", "comma", HEADER.replace(",", ";")]),
+        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", ["line 3, column children", "'x'", "line 4, column wait", "'y'"]),
+        (HEADER + "\n" + "x,,x,,\n" * 30, ["39"]),
+        (f"{HEADER}\n\n", ["line 2, column clinic"]),
+        (f"{HEADER}\n", ["no rows"]),
+        ("", ["no rows"]),
+        ("clinic,authority\n1,\n", ["line 1:", "clinic, authority, children, wait, opened", "found clinic, authority"]),
+        (f"{HEADER}\n1,,1,1,\n".encode() + b"caf\xe9,,1,1,\n", ["line 3:", "UTF-8"]),
+        (f"{HEADER}\na\0b,,1,1,\n", ["line 2"]),
+        (line("é" * 5_000, "", "1", "1", ""), ["line 3:", "10,002", "10,000"]),
     ],
 )
-def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text, message):
+def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text, named):
     offer(hosted, text=text)
     extract.publications = hosting.data_sets()
     with pytest.raises(SourceError) as refused:
         extract.load_hosted()
-    said = str(refused.value)
-    assert "asthma_clinics.csv" in said
-    assert message in said
+    for what in ("asthma_clinics.csv", *named):
+        assert what in str(refused.value)
 
 
 def test_a_build_with_such_a_cell_ends_and_writes_nothing(hosted, tmp_path, capsys):
     offer(hosted, text=line("1", "", "one", "1", ""))
     status, said, output = build(tmp_path, capsys)
     assert status == 1
-    assert "asthma_clinics.csv, line 3, column children: expected integer, found 'one'" in said
+    assert "asthma_clinics.csv, line 3, column children" in said
     assert not output.exists()
 
 
 @pytest.mark.parametrize(
-    "told, message",
+    "told, named",
     [
-        *(({entry: None}, f"{entry} is missing") for entry in hosting.REQUIRED),
-        ({"licence": ["CC BY"]}, "licence must be a text"),
-        ({"licence": "  "}, "licence is missing"),
-        ({"columns": {"rowid": {"type": "text", "description": "x"}}}, "column 'rowid': a name has"),
-        ({"licence_url": "creative commons"}, "licence_url must be an address"),
-        ({"owner": "me"}, "unknown entry owner"),
-        ({"columns": ["clinic"]}, "columns must be entries"),
-        ({"columns": {"clinic": {"type": "text"}}}, "column clinic has no description"),
-        ({"columns": {"clinic": {"description": "Code."}}}, "column clinic: type must be one of text, integer, number"),
-        ({"columns": {"Clinic no": {"type": "text", "description": "x"}}}, "a name has 2 to 60 small letters"),
-        ({"columns": {"group": {"type": "text", "description": "x"}}}, "and no word of SQL"),
+        *(({entry: None}, [entry]) for entry in hosting.REQUIRED),
+        ({"licence": ["CC BY"]}, ["licence"]),
+        ({"licence": "  "}, ["licence"]),
+        ({"columns": {"rowid": {"type": "text", "description": "x"}}}, ["column 'rowid'"]),
+        ({"licence_url": "creative commons"}, ["licence_url", "'creative commons'"]),
+        ({"owner": "me"}, ["owner"]),
+        ({"columns": ["clinic"]}, ["columns"]),
+        ({"columns": {"clinic": {"type": "text"}}}, ["column clinic", "description"]),
+        ({"columns": {"clinic": {"description": "Code."}}}, ["column clinic", "type", *hosting.TYPES]),
+        ({"columns": {"Clinic no": {"type": "text", "description": "x"}}}, ["column 'Clinic no'"]),
+        ({"columns": {"group": {"type": "text", "description": "x"}}}, ["column 'group'", "SQL"]),
         (
             {"columns": {"clinic": {"type": "text", "description": "x", "joins": "hospitals"}}},
-            "column clinic: joins must be one of small_areas, lsoas_2021, local_authorities, postcodes, indices, found"
-            " 'hospitals'",
+            ["column clinic", "joins", *hosting.JOINS, "'hospitals'"],
         ),
-        ({"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}}, "is of type text"),
-        ({"publisher": ["x"]}, "publisher must be a text"),
-        ({"columns": {"clinic": {"type": ["text"], "description": "x"}}}, "column clinic: type must be one of"),
-        ({"columns": {"current_date": {"type": "text", "description": "x"}}}, "and no word of SQL"),
-        ({"key": [["clinic"]]}, "key names ['clinic'], which is not among the columns"),
-        ({"key": ["hospital"]}, "key names hospital, which is not among the columns"),
-        ({"key": "clinic"}, "key must be a list of columns ([clinic]), found 'clinic'"),
-        ({"edition": 2026}, "edition must be a text: put it between quotes (edition: '…')"),
-        ({"license": "x"}, "unknown entry license. There are title, description"),
+        (
+            {"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}},
+            ["column clinic", "text"],
+        ),
+        ({"publisher": ["x"]}, ["publisher"]),
+        ({"columns": {"clinic": {"type": ["text"], "description": "x"}}}, ["column clinic", "type", "['text']"]),
+        ({"columns": {"current_date": {"type": "text", "description": "x"}}}, ["column 'current_date'", "SQL"]),
+        ({"key": [["clinic"]]}, ["key", "['clinic']"]),
+        ({"key": ["hospital"]}, ["key", "hospital"]),
+        ({"key": "clinic"}, ["key", "[clinic]", "'clinic'"]),
+        ({"edition": 2026}, ["edition"]),
+        ({"license": "x"}, ["license", *hosting.REQUIRED]),
     ],
 )
-def test_a_data_set_that_says_too_little_is_refused(hosted, tmp_path, capsys, told, message):
+def test_a_data_set_that_says_too_little_is_refused(hosted, tmp_path, capsys, told, named):
     offer(hosted, told)
     status, said, output = build(tmp_path, capsys)
     assert status == 1
-    assert "asthma_clinics.yml" in said
-    assert message in said
+    [refused] = [line for line in said.splitlines() if "asthma_clinics.yml" in line]
+    for what in named:
+        assert what in refused.split("asthma_clinics.yml: ")[1]
     assert not output.exists()
 
 
 def test_a_file_that_belongs_to_nothing_is_named(hosted, tmp_path, capsys):
     offer(hosted)
     (hosted / "asthma_clinics.yml").unlink()
-    assert "asthma_clinics.csv has no asthma_clinics.yml beside it" in build(tmp_path, capsys)[1]
+    said = build(tmp_path, capsys)[1]
+    assert "asthma_clinics.csv" in said
+    assert "asthma_clinics.yml" in said
     (hosted / "asthma_clinics.csv").unlink()
     (hosted / "notes.txt").write_text("?")
-    assert "notes.txt: a data set is a .csv and a .yml" in build(tmp_path, capsys)[1]
+    assert "notes.txt" in build(tmp_path, capsys)[1]
     (hosted / "notes.txt").unlink()
-    for name, message in [
-        ("postcodes", "there is a table postcodes already"),
-        ("edition_notes", "there is a table edition_notes already"),
-        ("imd_by_postcode", "there is a query imd_by_postcode, at the same address"),
-        ("postcode_directory", "there is a publication postcode_directory already"),
-        ("idx_postcodes_cell", "its name becomes a table's"),
-        ("sqlite_master", "its name becomes a table's"),
-        ("Clinics", "its name becomes a table's"),
-    ]:
-        offer(hosted, name=name)
-        assert message in build(tmp_path, capsys)[1], name
-        for path in hosted.iterdir():
-            path.unlink()
+
+
+@pytest.mark.parametrize(
+    "name, what",
+    [
+        ("postcodes", "table postcodes"),
+        ("edition_notes", "table edition_notes"),
+        ("imd_by_postcode", "query imd_by_postcode"),
+        ("postcode_directory", "publication postcode_directory"),
+        ("idx_postcodes_cell", "name"),
+        ("sqlite_master", "name"),
+        ("Clinics", "name"),
+    ],
+)
+def test_a_data_set_of_a_name_that_is_taken_or_none_is_refused(hosted, tmp_path, capsys, name, what):
+    offer(hosted, name=name)
+    status, said, output = build(tmp_path, capsys)
+    assert status == 1
+    [refused] = [line for line in said.splitlines() if f"{name}." in line]
+    assert what in refused.split(f"{name}.", 1)[1]
+    assert not output.exists()
 
 
 def test_what_csvs_to_sqlite_would_change_is_found_out(tmp_path, monkeypatch):
@@ -331,9 +336,9 @@ def test_what_csvs_to_sqlite_would_change_is_found_out(tmp_path, monkeypatch):
     monkeypatch.setattr(hosting, "MARK", "")
     cells = [["NA", "1"], ["b", "2"]]
     stored = hosting.through_csvs_to_sqlite("asthma_clinics", columns, cells)
-    with pytest.raises(hosting.SourceError, match="row 1, column clinic: 'NA' was stored as ''"):
+    with pytest.raises(hosting.SourceError, match=r"row 1, column clinic: 'NA'.*''"):
         hosting._compare(file, columns, cells, stored)
-    with pytest.raises(hosting.SourceError, match="2 rows were read and 1 stored"):
+    with pytest.raises(hosting.SourceError, match=r"\b2\b.*\b1\b"):
         hosting._compare(file, columns, cells, cells[:1])
 
 
