@@ -1,14 +1,22 @@
 """Hosted data sets: what is taken in as it stands, and what is refused with file, line and column."""
 
+import asyncio
+import contextlib
 import csv
+import io
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import datasette_graphql.utils
 import pytest
 import yaml
 
 import build_db
-from sources import hosting
+from sources import extracts, hosting, publications
+from sources.database import Build
+from sources.publication import SourceError
 from tests.conftest import ROOT, datasette_of, site_of
 
 TOLD = {
@@ -56,13 +64,18 @@ def offer(folder: Path, told=None, text: str | bytes | None = None, name: str = 
     return folder
 
 
+def host(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Makes `folder` the only one of hosted data sets."""
+    for function in (hosting.data_sets, hosting.describe):
+        patch.setattr(function, "__defaults__", (folder,))
+
+
 @pytest.fixture
 def hosted(tmp_path, monkeypatch) -> Path:
     """An empty folder of hosted data sets, and the only one."""
     folder = tmp_path / "hosted"
     folder.mkdir()
-    for function in (hosting.data_sets, hosting.describe):
-        monkeypatch.setattr(function, "__defaults__", (folder,))
+    host(monkeypatch, folder)
     return folder
 
 
@@ -72,11 +85,37 @@ def build(tmp_path, capsys) -> tuple[int, str, Path]:
     return status, capsys.readouterr().err, output
 
 
-def test_a_data_set_becomes_a_table_with_every_cell_as_it_stands(hosted, tmp_path, capsys):
-    offer(hosted)
-    status, said, output = build(tmp_path, capsys)
-    assert status == 0, said
-    db = sqlite3.connect(output)
+# What is taken in
+
+
+PLACES = {
+    "columns": {
+        "area": {"type": "text", "description": "Area.", "joins": "small_areas"},
+        "postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"},
+        "newer": {"type": "text", "description": "LSOA of 2021.", "joins": "lsoas_2021"},
+    },
+    "key": None,
+}
+SOME_NOT_HELD = "area,postcode,newer\nE01004736,SW1A 1AA,E01035711\nE01004736,,\nE01000001,,\n,M1 1AE,\n,,E01034473\n"
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory) -> SimpleNamespace:
+    """One build with three data sets, ours, the guide's and one of places: its path, what it said, the folder."""
+    folder, output = tmp_path_factory.mktemp("hosted"), tmp_path_factory.mktemp("taken") / "census.db"
+    offer(folder)
+    guide = (ROOT / "docs" / "hosting.md").read_text()
+    example = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
+    offer(folder, example, guide.split('```csv title="asthma_clinics.csv"\n')[1].split("```")[0], "of_the_guide")
+    offer(folder, PLACES, SOME_NOT_HELD, "places")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        host(patch, folder)
+        assert build_db.main(["--output", str(output)]) == 0
+    return SimpleNamespace(folder=folder, path=output, said=said.getvalue())
+
+
+def test_a_data_set_becomes_a_table_with_every_cell_as_it_stands(taken, monkeypatch):
+    db = sqlite3.connect(taken.path)
     found = db.execute("select * from asthma_clinics order by rowid").fetchall()
     assert found == [
         ("00123", "E09000033", 17, 3.5, "2001-02-03"),
@@ -102,17 +141,13 @@ def test_a_data_set_becomes_a_table_with_every_cell_as_it_stands(hosted, tmp_pat
         "select status, rows, licence, file, tables from publications where id = 'asthma_clinics'"
     ).fetchone()
     assert row == ("hosted", 7, "CC BY 4.0", "asthma_clinics.csv", "asthma_clinics")
-    assert build_db.main(["--check", str(output)]) == 0
+    host(monkeypatch, taken.folder)
+    assert build_db.main(["--check", str(taken.path)]) == 0
 
 
-def test_a_data_set_is_described_and_licensed_like_the_others(hosted, tmp_path, capsys):
-    offer(hosted)
-    _, _, output = build(tmp_path, capsys)
-    (tmp_path / "site").mkdir()
-    site = datasette_of(site_of(output, tmp_path / "site"))
-
-    import asyncio
-
+def test_a_data_set_is_described_and_licensed_like_the_others(taken, tmp_path, monkeypatch):
+    host(monkeypatch, taken.folder)
+    site = datasette_of(site_of(taken.path, tmp_path))
     page = asyncio.run(site.client.get("/census/asthma_clinics")).text
     for text in ("Asthma clinics", "CC BY 4.0", "Children seen, 2025.", "A hospital, licensed under CC BY 4.0."):
         assert text in page
@@ -120,161 +155,179 @@ def test_a_data_set_is_described_and_licensed_like_the_others(hosted, tmp_path, 
     [told] = [table for table in listing if table["table"] == "asthma_clinics"]
     assert told["licence"] == "CC BY 4.0"
     walk = '{ asthma_clinics(filter: {clinic: {eq: "00123"}}) { nodes { children authority { name } } } }'
-    import datasette_graphql.utils
-
     datasette_graphql.utils._schema_cache.clear()
     answer = asyncio.run(site.client.post("/graphql", json={"query": walk})).json()
     assert answer["data"]["asthma_clinics"]["nodes"] == [{"children": 17, "authority": {"name": "Westminster"}}]
 
 
-def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold(hosted, tmp_path, capsys):
-    told = {
-        "columns": {
-            "area": {"type": "text", "description": "Area.", "joins": "small_areas"},
-            "postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"},
-            "newer": {"type": "text", "description": "LSOA of 2021.", "joins": "lsoas_2021"},
-        },
-        "key": None,
-    }
-    rows = ("E01004736,SW1A 1AA,E01035711", "E01004736,,", "E01000001,,", ",M1 1AE,", ",,E01034473")
-    offer(hosted, told, "area,postcode,newer\n" + "\n".join(rows) + "\n")
-    output = tmp_path / "out" / "census.db"
-    assert build_db.main(["--output", str(output)]) == 0
-    said = capsys.readouterr().out
-    assert "asthma_clinics.csv: 3 of 5 rows are left out" in said
-    assert "line 4, column area, E01000001; line 5, column postcode, M1 1AE; line 6, column newer, E01034473" in said
-    db = sqlite3.connect(output)
+def test_the_example_of_the_guide_is_taken_in(taken):
+    found = sqlite3.connect(taken.path).execute("select * from of_the_guide").fetchall()
+    assert found == [("00123", "E09000033", 412, "2001-02-03"), ("00124", "E08000025", None, "2019-09-30")]
+
+
+def test_an_extract_leaves_out_rows_of_areas_and_postcodes_that_it_does_not_hold(taken):
+    assert "places.csv: 3 of 5 rows are left out" in taken.said
+    named = "line 4, column area, E01000001; line 5, column postcode, M1 1AE; line 6, column newer, E01034473"
+    assert named in taken.said
+    db = sqlite3.connect(taken.path)
     expected = [("E01004736", "SW1A 1AA", "E01035711"), ("E01004736", None, None)]
-    assert db.execute("select * from asthma_clinics").fetchall() == expected
-    assert db.execute("select rows from publications where id = 'asthma_clinics'").fetchone() == (5,)
+    assert db.execute("select * from places").fetchall() == expected
+    assert db.execute("select rows from publications where id = 'places'").fetchone() == (5,)
 
 
-def test_a_build_without_the_directory_leaves_out_what_joins_it(hosted, mirror, tmp_path):
+def test_a_build_without_the_directory_leaves_out_what_joins_it(hosted, mirror, tmp_path, capsys):
     told = {"columns": {"postcode": {"type": "text", "description": "Postcode.", "joins": "postcodes"}}, "key": None}
     offer(hosted, told, "postcode\nSW1A 1AA\n")
-    output = tmp_path / "census.db"
-    arguments = ["--full", "--mirror", str(mirror), "--output", str(output), "--skip", "postcode_directory"]
-    assert build_db.main(arguments) == 0
+    output = tmp_path / "few.db"
+    skipped = ",".join(p.id for p in publications() if p.id != "green_space")
+    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", skipped]) == 0
+    assert "asthma_clinics.csv: 1 of 1 rows are left out" in capsys.readouterr().out
     assert sqlite3.connect(output).execute("select count(*) from asthma_clinics").fetchone() == (0,)
+
+
+# What is refused
 
 
 def line(*cells: str) -> str:
     return f"{HEADER}\n00123,E09000033,17,3.50,2001-02-03\n{','.join(cells)}\n"
 
 
+@pytest.fixture(scope="module")
+def extract(tmp_path_factory) -> Iterator[Build]:
+    """A build from the extract as it is before it loads the hosted data sets."""
+    output = tmp_path_factory.mktemp("extract") / "census.db"
+    with contextlib.closing(Build(output, publications(), None, build_db.progress)) as building:
+        extracts.load(building)
+        yield building
+
+
 @pytest.mark.parametrize(
-    "text, message",
+    "text, named",
     [
-        (line("1", "E99999999", "1", "1", ""), "line 3, column authority: expected the code of a local authority"),
-        (
-            line("1", "E09000099", "1", "1", ""),
-            "line 3, column authority: E09000099 is not in local_authorities, so it",
-        ),
-        (line("1", "", "one", "1", ""), "line 3, column children: expected integer, found 'one'"),
-        (line("1", "", "1.0", "1", ""), "line 3, column children: expected integer, found '1.0'"),
-        (line("1", "", "007", "1", ""), "line 3, column children: expected integer, found '007'"),
-        (line("1", "", "9" * 30, "1", ""), "line 3, column children: expected integer"),
-        (line("1", "", "-0", "1", ""), "line 3, column children: expected integer"),
-        (line("1", "", "1", "0.12345678901234567890", ""), "line 3, column wait: expected number"),
-        (line("1", "", "1", "9" * 400, ""), "line 3, column wait: expected number"),
-        (line("1", "", "1", "1", "20010203"), "line 3, column opened: expected date, found '20010203'"),
-        (line("1", "", "1", "1e5", ""), "line 3, column wait: expected number, found '1e5'"),
-        (line("1", "", "1", "NaN", ""), "line 3, column wait: expected number, found 'NaN'"),
-        (line("1", "", "1", "1", "3/2/2001"), "line 3, column opened: expected date, found '3/2/2001'"),
-        (line("1", "", "1", "1", "2001-02-30"), "line 3, column opened: expected date"),
-        (line("1", "", "1"), "line 3, column wait: the line ends before it"),
-        (line("1", "", "1", "1", "", "more"), "line 3: there are cells after the last column, opened"),
-        (line('"1', "", "1", "1", ""), "line 3: unexpected end of data"),
-        (line('1"x"', "", '"1"x', "1", ""), "line 3: "),
-        (line("00123", "", "1", "1", ""), "line 3, column clinic: 00123 is in line 2 already, and this is the key"),
-        (line("", "", "1", "1", ""), "line 3, column clinic: empty, and this is the key"),
-        (line("1", "E10000014", "1", "1", ""), "a local authority, which a county (E10…) is not here, found 'E10"),
-        (line("1", "", "1", "1", "31/03/2026"), "found '31/03/2026' (a day that exists, as 2026-01-31; empty is null)"),
-        (HEADER.replace(",", ";") + "\n", "(commas must stand between them)"),
-        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", "line 4, column wait: expected number, found 'y'"),
-        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", "line 3, column children: expected integer, found 'x'"),
-        (HEADER + "\n" + "x,,x,,\n" * 30, "And 39 more."),
-        (f"{HEADER}\n\n", "line 2, column clinic: the line ends before it"),
-        (f"{HEADER}\n", "no rows"),
-        ("", "no rows"),
-        (
-            "clinic,authority\n1,\n",
-            "line 1: expected clinic, authority, children, wait, opened; found clinic, authority",
-        ),
-        (f"{HEADER}\n1,,1,1,\n".encode() + b"caf\xe9,,1,1,\n", "line 3: not UTF-8"),
-        (f"{HEADER}\na\0b,,1,1,\n", "line 2"),
-        (line("é" * 5_000, "", "1", "1", ""), "line 3: a row of 10,002 bytes; 10,000 are allowed"),
+        (line("1", "E99999999", "1", "1", ""), ["line 3, column authority", "'E99999999'"]),
+        (line("1", "E09000099", "1", "1", ""), ["line 3, column authority", "E09000099", "local_authorities"]),
+        (line("1", "", "one", "1", ""), ["line 3, column children", "integer", "'one'"]),
+        (line("1", "", "1.0", "1", ""), ["line 3, column children", "integer", "'1.0'"]),
+        (line("1", "", "007", "1", ""), ["line 3, column children", "integer", "'007'"]),
+        (line("1", "", "9" * 30, "1", ""), ["line 3, column children", "integer"]),
+        (line("1", "", "-0", "1", ""), ["line 3, column children", "integer", "'-0'"]),
+        (line("1", "", "1", "0.12345678901234567890", ""), ["line 3, column wait", "number"]),
+        (line("1", "", "1", "9" * 400, ""), ["line 3, column wait", "number"]),
+        (line("1", "", "1", "1", "20010203"), ["line 3, column opened", "date", "'20010203'"]),
+        (line("1", "", "1", "1e5", ""), ["line 3, column wait", "number", "'1e5'"]),
+        (line("1", "", "1", "NaN", ""), ["line 3, column wait", "number", "'NaN'"]),
+        (line("1", "", "1", "1", "3/2/2001"), ["line 3, column opened", "date", "'3/2/2001'"]),
+        (line("1", "", "1", "1", "2001-02-30"), ["line 3, column opened", "date", "'2001-02-30'"]),
+        (line("1", "", "1"), ["line 3, column wait"]),
+        (line("1", "", "1", "1", "", "more"), ["line 3:", "opened"]),
+        (line('"1', "", "1", "1", ""), ["line 3:"]),
+        (line('1"x"', "", '"1"x', "1", ""), ["line 3:"]),
+        (line("00123", "", "1", "1", ""), ["line 3, column clinic", "00123", "line 2"]),
+        (line("", "", "1", "1", ""), ["line 3, column clinic", "key"]),
+        (line("1", "E10000014", "1", "1", ""), ["line 3, column authority", "E10…", "'E10000014'"]),
+        (line("1", "", "1", "1", "31/03/2026"), ["line 3, column opened", "'31/03/2026'", "2026-01-31"]),
+        (HEADER.replace(",", ";") + "\n", ["line 1:", "comma", HEADER.replace(",", ";")]),
+        (line("1", "", "x", "1", "") + "2,E1,1,y,\n", ["line 3, column children", "'x'", "line 4, column wait", "'y'"]),
+        (HEADER + "\n" + "x,,x,,\n" * 30, ["39"]),
+        (f"{HEADER}\n\n", ["line 2, column clinic"]),
+        (f"{HEADER}\n", ["no rows"]),
+        ("", ["no rows"]),
+        ("clinic,authority\n1,\n", ["line 1:", "clinic, authority, children, wait, opened", "found clinic, authority"]),
+        (f"{HEADER}\n1,,1,1,\n".encode() + b"caf\xe9,,1,1,\n", ["line 3:", "UTF-8"]),
+        (f"{HEADER}\na\0b,,1,1,\n", ["line 2"]),
+        (line("é" * 5_000, "", "1", "1", ""), ["line 3:", "10,002", "10,000"]),
     ],
 )
-def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, tmp_path, capsys, text, message):
+def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text, named):
     offer(hosted, text=text)
+    extract.publications = hosting.data_sets()
+    with pytest.raises(SourceError) as refused:
+        extract.load_hosted()
+    for what in ("asthma_clinics.csv", *named):
+        assert what in str(refused.value)
+
+
+def test_a_build_with_such_a_cell_ends_and_writes_nothing(hosted, tmp_path, capsys):
+    offer(hosted, text=line("1", "", "one", "1", ""))
     status, said, output = build(tmp_path, capsys)
     assert status == 1
-    assert "asthma_clinics.csv" in said
-    assert message in said
+    assert "asthma_clinics.csv, line 3, column children" in said
     assert not output.exists()
 
 
 @pytest.mark.parametrize(
-    "told, message",
+    "told, named",
     [
-        *(({entry: None}, f"{entry} is missing") for entry in hosting.REQUIRED),
-        ({"licence": ["CC BY"]}, "licence must be a text"),
-        ({"licence": "  "}, "licence is missing"),
-        ({"columns": {"rowid": {"type": "text", "description": "x"}}}, "column 'rowid': a name has"),
-        ({"licence_url": "creative commons"}, "licence_url must be an address"),
-        ({"owner": "me"}, "unknown entry owner"),
-        ({"columns": ["clinic"]}, "columns must be entries"),
-        ({"columns": {"clinic": {"type": "text"}}}, "column clinic has no description"),
-        ({"columns": {"clinic": {"description": "Code."}}}, "column clinic: type must be one of text, integer, number"),
-        ({"columns": {"Clinic no": {"type": "text", "description": "x"}}}, "a name has 2 to 60 small letters"),
-        ({"columns": {"group": {"type": "text", "description": "x"}}}, "and no word of SQL"),
+        *(({entry: None}, [entry]) for entry in hosting.REQUIRED),
+        ({"licence": ["CC BY"]}, ["licence"]),
+        ({"licence": "  "}, ["licence"]),
+        ({"columns": {"rowid": {"type": "text", "description": "x"}}}, ["column 'rowid'"]),
+        ({"licence_url": "creative commons"}, ["licence_url", "'creative commons'"]),
+        ({"owner": "me"}, ["owner"]),
+        ({"columns": ["clinic"]}, ["columns"]),
+        ({"columns": {"clinic": {"type": "text"}}}, ["column clinic", "description"]),
+        ({"columns": {"clinic": {"description": "Code."}}}, ["column clinic", "type", *hosting.TYPES]),
+        ({"columns": {"Clinic no": {"type": "text", "description": "x"}}}, ["column 'Clinic no'"]),
+        ({"columns": {"group": {"type": "text", "description": "x"}}}, ["column 'group'", "SQL"]),
         (
             {"columns": {"clinic": {"type": "text", "description": "x", "joins": "hospitals"}}},
-            "column clinic: joins must be one of small_areas, lsoas_2021, local_authorities, postcodes, indices, found"
-            " 'hospitals'",
+            ["column clinic", "joins", *hosting.JOINS, "'hospitals'"],
         ),
-        ({"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}}, "is of type text"),
-        ({"publisher": ["x"]}, "publisher must be a text"),
-        ({"columns": {"clinic": {"type": ["text"], "description": "x"}}}, "column clinic: type must be one of"),
-        ({"columns": {"current_date": {"type": "text", "description": "x"}}}, "and no word of SQL"),
-        ({"key": [["clinic"]]}, "key names ['clinic'], which is not among the columns"),
-        ({"key": ["hospital"]}, "key names hospital, which is not among the columns"),
-        ({"key": "clinic"}, "key must be a list of columns ([clinic]), found 'clinic'"),
-        ({"edition": 2026}, "edition must be a text: put it between quotes (edition: '…')"),
-        ({"license": "x"}, "unknown entry license. There are title, description"),
+        (
+            {"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}},
+            ["column clinic", "text"],
+        ),
+        ({"publisher": ["x"]}, ["publisher"]),
+        ({"columns": {"clinic": {"type": ["text"], "description": "x"}}}, ["column clinic", "type", "['text']"]),
+        ({"columns": {"current_date": {"type": "text", "description": "x"}}}, ["column 'current_date'", "SQL"]),
+        ({"key": [["clinic"]]}, ["key", "['clinic']"]),
+        ({"key": ["hospital"]}, ["key", "hospital"]),
+        ({"key": "clinic"}, ["key", "[clinic]", "'clinic'"]),
+        ({"edition": 2026}, ["edition"]),
+        ({"license": "x"}, ["license", *hosting.REQUIRED]),
     ],
 )
-def test_a_data_set_that_says_too_little_is_refused(hosted, tmp_path, capsys, told, message):
+def test_a_data_set_that_says_too_little_is_refused(hosted, tmp_path, capsys, told, named):
     offer(hosted, told)
     status, said, output = build(tmp_path, capsys)
     assert status == 1
-    assert "asthma_clinics.yml" in said
-    assert message in said
+    [refused] = [line for line in said.splitlines() if "asthma_clinics.yml" in line]
+    for what in named:
+        assert what in refused.split("asthma_clinics.yml: ")[1]
     assert not output.exists()
 
 
 def test_a_file_that_belongs_to_nothing_is_named(hosted, tmp_path, capsys):
     offer(hosted)
     (hosted / "asthma_clinics.yml").unlink()
-    assert "asthma_clinics.csv has no asthma_clinics.yml beside it" in build(tmp_path, capsys)[1]
+    said = build(tmp_path, capsys)[1]
+    assert "asthma_clinics.csv" in said
+    assert "asthma_clinics.yml" in said
     (hosted / "asthma_clinics.csv").unlink()
     (hosted / "notes.txt").write_text("?")
-    assert "notes.txt: a data set is a .csv and a .yml" in build(tmp_path, capsys)[1]
+    assert "notes.txt" in build(tmp_path, capsys)[1]
     (hosted / "notes.txt").unlink()
-    for name, message in [
-        ("postcodes", "there is a table postcodes already"),
-        ("edition_notes", "there is a table edition_notes already"),
-        ("imd_by_postcode", "there is a query imd_by_postcode, at the same address"),
-        ("postcode_directory", "there is a publication postcode_directory already"),
-        ("idx_postcodes_cell", "its name becomes a table's"),
-        ("sqlite_master", "its name becomes a table's"),
-        ("Clinics", "its name becomes a table's"),
-    ]:
-        offer(hosted, name=name)
-        assert message in build(tmp_path, capsys)[1], name
-        for path in hosted.iterdir():
-            path.unlink()
+
+
+@pytest.mark.parametrize(
+    "name, what",
+    [
+        ("postcodes", "table postcodes"),
+        ("edition_notes", "table edition_notes"),
+        ("imd_by_postcode", "query imd_by_postcode"),
+        ("postcode_directory", "publication postcode_directory"),
+        ("idx_postcodes_cell", "name"),
+        ("sqlite_master", "name"),
+        ("Clinics", "name"),
+    ],
+)
+def test_a_data_set_of_a_name_that_is_taken_or_none_is_refused(hosted, tmp_path, capsys, name, what):
+    offer(hosted, name=name)
+    status, said, output = build(tmp_path, capsys)
+    assert status == 1
+    [refused] = [line for line in said.splitlines() if f"{name}." in line]
+    assert what in refused.split(f"{name}.", 1)[1]
+    assert not output.exists()
 
 
 def test_what_csvs_to_sqlite_would_change_is_found_out(tmp_path, monkeypatch):
@@ -283,9 +336,9 @@ def test_what_csvs_to_sqlite_would_change_is_found_out(tmp_path, monkeypatch):
     monkeypatch.setattr(hosting, "MARK", "")
     cells = [["NA", "1"], ["b", "2"]]
     stored = hosting.through_csvs_to_sqlite("asthma_clinics", columns, cells)
-    with pytest.raises(hosting.SourceError, match="row 1, column clinic: 'NA' was stored as ''"):
+    with pytest.raises(hosting.SourceError, match=r"row 1, column clinic: 'NA'.*''"):
         hosting._compare(file, columns, cells, stored)
-    with pytest.raises(hosting.SourceError, match="2 rows were read and 1 stored"):
+    with pytest.raises(hosting.SourceError, match=r"\b2\b.*\b1\b"):
         hosting._compare(file, columns, cells, cells[:1])
 
 
@@ -302,14 +355,3 @@ def test_the_documentation_offers_what_is_accepted():
     guide = (ROOT / "docs" / "hosting.md").read_text()
     for word in (*hosting.REQUIRED, *hosting.OPTIONAL, *hosting.TYPES, *hosting.JOINS):
         assert f"`{word}`" in guide, word
-
-
-def test_the_example_of_the_guide_is_taken_in(hosted, tmp_path, capsys):
-    guide = (ROOT / "docs" / "hosting.md").read_text()
-    example = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
-    name = "asthma_clinics"
-    offer(hosted, example, guide.split(f'```csv title="{name}.csv"\n')[1].split("```")[0], name)
-    status, said, output = build(tmp_path, capsys)
-    assert status == 0, said
-    found = sqlite3.connect(output).execute(f"select * from {name}").fetchall()
-    assert found == [("00123", "E09000033", 412, "2001-02-03"), ("00124", "E08000025", None, "2019-09-30")]

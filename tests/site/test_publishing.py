@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -49,9 +48,13 @@ def post(site, path: str, **options):
     return asyncio.run(site.client.post(path, **options))
 
 
-@pytest.fixture(params=["extract_site", "full_site"])
-def site(request):
-    datasette_graphql.utils._schema_cache.clear()  # it is one for the whole process, and we serve two databases
+SCHEMAS: dict[str, dict] = {"extract_site": {}, "full_site": {}}
+
+
+@pytest.fixture(params=SCHEMAS)
+def site(request, monkeypatch):
+    # GraphQL keeps one schema for the whole process, and we serve two databases.
+    monkeypatch.setattr(datasette_graphql.utils, "_schema_cache", SCHEMAS[request.param])
     return request.getfixturevalue(request.param)
 
 
@@ -456,16 +459,21 @@ def test_graphql_that_takes_too_long_is_stopped(extract_db, tmp_path):
 def test_graphql_is_switched_off_by_one_setting(extract_db, tmp_path):
     folder = with_setting(site_of(extract_db, tmp_path), "    enabled: true ", "    enabled: false ")
 
-    def ask(path: str) -> subprocess.CompletedProcess:
-        command = [Path(sys.executable).with_name("datasette"), ".", "--get", path]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ)
-
-    off = ask("/graphql?query=%7Bindices%7Bnodes%7Bid%7D%7D%7D")
-    assert off.returncode == 1
-    assert "GraphQL is switched off here." in off.stdout
-    home = ask("/")
-    assert home.returncode == 0
-    assert "GraphQL" not in home.stdout
+    program = (
+        "import asyncio, json, pathlib, datasette.app;"
+        " settings = json.loads(pathlib.Path('settings.json').read_text());"
+        " site = datasette.app.Datasette(config_dir=pathlib.Path('.'), settings=settings);"
+        " ask = lambda path: asyncio.run(site.client.get(path));"
+        " answers = [ask('/graphql?query=%7Bindices%7Bnodes%7Bid%7D%7D%7D'), ask('/')];"
+        " print(json.dumps([[answer.status_code, answer.text] for answer in answers]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    off, home = json.loads(done.stdout)
+    assert off[0] == 404
+    assert "GraphQL is switched off here." in off[1]
+    assert home[0] == 200
+    assert "GraphQL" not in home[1]
 
 
 # Maps
