@@ -26,7 +26,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import accumulate
@@ -520,11 +519,12 @@ def _by_tippecanoe(
         "--drop-smallest-as-needed", "--no-feature-limit", f"--maximum-tile-bytes={LARGEST_TILE}",
         f"--temporary-directory={work}",
     ]  # fmt: skip
-
-    def run(zooms: range) -> Path:
+    made = []
+    for zooms in (ZOOMS,) if lines else (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)):
         far = not lines and zooms[0] < NAMED_FROM
         every = () if far else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
         output = work / f"{layer}-{zooms[0]}.mbtiles"
+        say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
         done = subprocess.run(
             [*common, f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}",
              *(f"--include={name}" for name in kept if far), *every, f"--output={output}", source],
@@ -532,13 +532,7 @@ def _by_tippecanoe(
         )  # fmt: skip
         if done.returncode:
             raise SourceError(f"tippecanoe ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
-        return output
-
-    parts = [ZOOMS] if lines else [range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)]
-    for zooms in parts:
-        say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
-    with ThreadPoolExecutor(len(parts)) as both:
-        made = list(both.map(run, parts))
+        made.append(output)
     source.unlink()
     return made
 

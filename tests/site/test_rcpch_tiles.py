@@ -479,8 +479,6 @@ def test_without_lookup_or_shapely_the_rest_is_there_and_says_so(built, tmp_path
     with closing(sqlite3.connect(census)) as db, db:
         db.execute("delete from nhs_regions_2021")
     monkeypatch.setattr(boundaries, "find_spec", lambda _: None)
-    monkeypatch.setattr(boundaries, "_tiles", lambda *_: [])  # the map's own layers
-    monkeypatch.setattr(boundaries, "ZOOMS", range(11))
     said = []
     counted = boundaries.build(census, boundaries.map_of(census), None, said.append)
     assert counted["uk_master_2021"] > 0 == counted["icb_tiles_2023"] == counted["nhser_tiles_2021"]
