@@ -172,7 +172,7 @@ def test_green_space_is_that_of_the_authority_of_2019(run, lookup):
     assert palace[f"imd_{name}"] == str(lookup.green_space["E09000033"][name])
     assert palace["imd_local_authority_2019_name"] == "Westminster"
     assert {row[f"imd_{name}"] for row in others} == {""}
-    assert others[2]["imd_message"].startswith("'x' is not a postcode")
+    assert "'x'" in others[2]["imd_message"]
     assert "Office for National Statistics" in told
 
 
@@ -285,58 +285,60 @@ def test_a_workbook_is_read_and_a_csv_for_excel_is_written(run, tmp_path):
     content = workbook(tmp_path / "made.xlsx", rows, "Patients")
     status, written, told = run(content, name="in.xlsx")
     assert status == 0
-    assert "a workbook, sheet 'Patients' of 2, 7 columns" in told
+    assert re.search(r"'Patients'.* 2\b.* 7 columns", told)
     assert written.startswith(b"\xef\xbb\xbfid,")
     found = [line[:8] for line in csv.reader(io.StringIO(written.decode("utf-8-sig"), newline=""))]
     assert found[1] == ["4000000123", "SW1A 1AA", "2010-02-03", "2020-01-02 03:04:00", "3.5", "ŵ, x", "TRUE", "found"]
     assert found[2] == ["", "nonsense", "", "", "0", "", "FALSE", "invalid"]
     assert found[3] == ["1", "", "", "", "", "", "'", "invalid"]
     status, _, told = run(content, "--sheet", "other", name="in.xlsx", out="other.csv")
-    assert (status, "There are nothing, here" in told) == (1, True)
+    assert (status, "nothing, here" in told, "--postcode" in told) == (1, True, True)
     status, _, told = run(content, "--sheet", "gone", name="in.xlsx", out="other.csv")
-    assert (status, "no sheet 'gone', but Patients, other" in told) == (1, True)
+    assert (status, "'gone'" in told, "Patients, other" in told) == (1, True, True)
     status, written, _ = run(content, name="in.xlsx", out="out.tsv")
     assert written.decode("utf-8-sig").startswith("id\tPostcode\t")
 
 
-# What is refused: each says what is wrong, writes nothing and shows no cell
+# What is refused: each names what is wrong, writes nothing and shows no cell
 
-REFUSED = [
-    ("", [], "is empty"),
-    ("\n1,2\n", [], "begins with an empty line"),
-    ("id,code\n1,SW1A 1AA\n", [], "There is no column 'postcode': name --postcode. There are id, code."),
-    ("1,SW1A 1AA\n2,ML1 1AA\n", [], "must be the names of the columns"),
-    ("9434765919,Smith\n", [], "must be the names of the columns"),
-    ("postcode,postcode\nSW1A 1AA,x\n", [], "There are 2 columns 'postcode'"),
-    ("postcode,imd_decile\nSW1A 1AA,x\n", [], "has a column imd_decile already: choose another --prefix"),
-    ("id,postcode\n1,SW1A 1AA,secret\n", [], "Row 2 of"),
-    ("id,postcode\n" + "1,SW1A 1AA\n" * 2500 + "1,2,3\n", [], "Row 2,502 of"),
-    ('id,postcode\n1,"SW1A 1AA\n', [], "cannot be read after line 2: unexpected end of data"),
-    ('id,postcode\n1,"SW1A" 1AA\n', [], "cannot be read after line 2"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--columns", "decile,colour"], "'colour' is not a column that can be added"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--columns", "data_quantile"], "needs --quantile"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--index", "england_1999"], "'england_1999' is not an index"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--quantile", "1"], "'1' is not a quantile"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--quantile", "five"], "'five' is not a quantile"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--database", "/nowhere/census.db"], "There is no /nowhere/census.db: build it"),
-    (b"id,postcode\n1,SW1A 1AA\xff\xfe\x81\n", [], "is not cp1252 after line 0: name --encoding"),
-    ("id,postcode\n1,SW1A 1AA é\n".encode("latin-1"), ["--encoding", "utf-8"], "is not utf-8 after line"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--encoding", "utf-16"], "is not utf-16 after line 0: name --encoding"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--encoding", "utf-32"], "is not utf-32 after line 0: name --encoding"),
-    ("id,postcode\n1,SW1A 1AA\n", ["--encoding", "idna"], "is not idna: name another --encoding"),
-    ("id,postcode\n1,SW1A 1AA\n".encode("utf-16-le"), [], "in UTF-16 without a mark"),
-    (b"PK\x03\x04 SW1A 1AA", [], "is no workbook that can be read"),
-    (b"\xd0\xcf\x11\xe0 SW1A 1AA", [], "is no workbook that can be read"),
-]
+PLAIN = "id,postcode\n1,SW1A 1AA\n"
+REFUSED = {  # a table, options, what the message must name
+    "an empty file": ("", [], ["in.csv"]),
+    "an empty first line": ("\n1,2\n", [], ["in.csv", "column"]),
+    "no such column": ("id,code\n1,SW1A 1AA\n", [], ["'postcode'", "--postcode", "id, code"]),
+    "a postcode for a header": ("1,SW1A 1AA\n2,ML1 1AA\n", [], ["first row", "column"]),
+    "a number for a header": ("9434765919,Smith\n", [], ["first row", "column"]),
+    "two such columns": ("postcode,postcode\nSW1A 1AA,x\n", [], ["2", "'postcode'"]),
+    "an added column that is there": ("postcode,imd_decile\nSW1A 1AA,x\n", [], ["in.csv", "imd_decile", "--prefix"]),
+    "a long row": ("id,postcode\n1,SW1A 1AA,secret\n", [], ["in.csv", "Row 2 ", " 3 ", " 2."]),
+    "a long row far down": ("id,postcode\n" + "1,SW1A 1AA\n" * 2500 + "1,2,3\n", [], ["in.csv", "Row 2,502 "]),
+    "a quote without end": ('id,postcode\n1,"SW1A 1AA\n', [], ["in.csv", "line 2"]),
+    "a quote within a cell": ('id,postcode\n1,"SW1A" 1AA\n', [], ["in.csv", "line 2"]),
+    "a wrong column": (PLAIN, ["--columns", "decile,colour"], ["'colour'", "decile, "]),
+    "a column without its option": (PLAIN, ["--columns", "data_quantile"], ["data_quantile", "--quantile"]),
+    "a wrong index": (PLAIN, ["--index", "england_1999"], ["'england_1999'", "england_2019"]),
+    "a quantile of one": (PLAIN, ["--quantile", "1"], ["'1'", "quantile", "2 to 100"]),
+    "a quantile in words": (PLAIN, ["--quantile", "five"], ["'five'", "quantile", "2 to 100"]),
+    "no database": (PLAIN, ["--database", "/nowhere/census.db"], ["/nowhere/census.db", "build_db.py", "--database"]),
+    "not cp1252": (b"id,postcode\n1,SW1A 1AA\xff\xfe\x81\n", [], ["in.csv", "cp1252", "line 0", "--encoding"]),
+    "not UTF-8": (b"id,postcode\n1,SW1A 1AA \xe9\n", ["--encoding", "utf-8"], ["in.csv", "utf-8", "--encoding"]),
+    "not UTF-16": (PLAIN, ["--encoding", "utf-16"], ["in.csv", "utf-16", "line 0", "--encoding"]),
+    "not UTF-32": (PLAIN, ["--encoding", "utf-32"], ["in.csv", "utf-32", "line 0", "--encoding"]),
+    "an encoding of no files": (PLAIN, ["--encoding", "idna"], ["in.csv", "idna", "--encoding"]),
+    "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), [], ["in.csv", "--encoding utf-16-le"]),
+    "no xlsx": (b"PK\x03\x04 SW1A 1AA", [], ["in.csv", "workbook", ".xlsx"]),
+    "no xls": (b"\xd0\xcf\x11\xe0 SW1A 1AA", [], ["in.csv", "workbook", ".xlsx"]),
+}
 
 
-@pytest.mark.parametrize("content, options, reason", REFUSED, ids=[reason[:40] for _, _, reason in REFUSED])
-def test_what_cannot_be_done_is_refused_with_the_reason(run, tmp_path, content, options, reason):
+@pytest.mark.parametrize("content, options, names", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_done_is_refused_with_the_reason(run, tmp_path, content, options, names):
     status, _, told = run(content, *options)
     assert status == 1
-    assert reason in told
-    assert "nothing was written" in told
-    assert "Traceback" not in told
+    *_, problem, end = told.splitlines()
+    assert problem.startswith("append.py: ")
+    assert end.startswith("append.py: ")
+    assert [name for name in names if name not in problem] == []
     for cell in ("1AA", "secret", "Smith", "943476"):
         assert cell not in told
     assert not (tmp_path / "out.csv").exists()
@@ -345,13 +347,17 @@ def test_what_cannot_be_done_is_refused_with_the_reason(run, tmp_path, content, 
 def test_a_file_that_is_no_database_is_refused(run, tmp_path):
     (tmp_path / "other.db").write_bytes(b"no database at all" * 100)
     status, _, told = run(table(ASKED), "--database", str(tmp_path / "other.db"))
-    assert (status, "is not a database that this version's build_db.py made" in told) == (1, True)
+    assert status == 1
+    assert str(tmp_path / "other.db") in told
+    assert "build_db.py" in told
 
 
 def test_a_text_that_the_encoding_has_not_is_an_error(run):
     content = "id,postcode\n1,a long text that is no postcode\n"  # its message ends it with a sign that ASCII has not
     status, _, told = run(content, "--columns", "message", "--encoding", "ascii")
-    assert (status, "cannot be written as ascii" in told) == (1, True)
+    assert status == 1
+    assert "ascii" in told
+    assert "--columns" in told
     assert "Traceback" not in told
     assert run(content, "--columns", "message", "--encoding", "utf-8")[0] == 0
 
@@ -381,7 +387,9 @@ def test_misuse_is_told_with_the_usage(options, capsys):
 def test_nothing_is_replaced_without_force(run, tmp_path):
     (tmp_path / "out.csv").write_text("mine")
     status, _, told = run(table(ASKED))
-    assert (status, "already; --force replaces it" in told) == (1, True)
+    assert status == 1
+    assert str(tmp_path / "out.csv") in told
+    assert "--force" in told
     assert (tmp_path / "out.csv").read_text() == "mine"
     (tmp_path / "out.csv").chmod(0o640)
     status, written, _ = run(table(ASKED), "--force")
@@ -402,9 +410,9 @@ def test_a_table_may_be_replaced_by_itself(run):
 
 def test_a_folder_a_device_and_a_place_that_is_not_there_are_refused(run, tmp_path):
     (tmp_path / "folder").mkdir()
-    for out, reason in (("folder", "is not a file"), ("/dev/null", "is not a file"), ("gone/out.csv", "No such file")):
+    for out, named in (("folder", "folder"), ("/dev/null", "/dev/null"), ("gone/out.csv", "gone/")):
         status, _, told = run(table(ASKED), "--force", out=out)
-        assert (status, reason in told) == (1, True)
+        assert (status, named in told) == (1, True)
     status = append.main([str(tmp_path / "gone.csv"), "-o", str(tmp_path / "x.csv")])
     assert status == 1
 
