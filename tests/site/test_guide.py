@@ -415,7 +415,6 @@ def test_everything_has_its_place_in_the_guide(built):
     assert {f"data/{name}".removesuffix("/index") for name in of_kind.pop("publications")} <= set(built)
     missing = {kind: [name for name in names if not is_there(name)] for kind, names in of_kind.items()}
     assert not any(missing.values()), missing
-    assert not missing
 
 
 def test_every_publication_has_a_page(built, extract_db):
