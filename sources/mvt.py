@@ -16,8 +16,12 @@ Ring = list[tuple[int, int]]
 def renamed(tile: bytes, name: str) -> bytes:
     """Return `tile` with its layer called `name`."""
     [layer] = _parts(_fields(tile), 3)
-    kept = b"".join(_field(field, value) for field, value in _fields(layer) if field != 1)
-    return _field(3, _field(1, name.encode()) + kept)
+    at = 0
+    for field, _value, end in _placed(layer):
+        if field == 1:
+            return _field(3, _field(1, name.encode()) + layer[:at] + layer[end:])
+        at = end
+    raise ValueError("A layer of a tile has no name.")
 
 
 def overzoomed(tile: bytes, name: str, levels: int, column: int, row: int) -> bytes:
@@ -119,15 +123,20 @@ def _crossing(start: tuple[int, int], end: tuple[int, int], axis: int, bound: in
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
     """Yield the fields of a message: number, and bytes or a whole number. Tiles have no others outside of values."""
+    return ((field, value) for field, value, _ in _placed(data))
+
+
+def _placed(data: bytes) -> Iterator[tuple[int, bytes | int, int]]:
+    """Yield as `_fields`, each with where it ends."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
         number, at = _varint(data, at)
         if key & 7 == 2:
-            yield key >> 3, data[at : at + number]
             at += number
+            yield key >> 3, data[at - number : at], at
         else:
-            yield key >> 3, number
+            yield key >> 3, number, at
 
 
 def _parts(fields: Iterable[tuple[int, bytes | int]], wanted: int) -> list[bytes]:

@@ -19,7 +19,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +31,7 @@ from datasette.app import Datasette
 
 import build_db
 from api.maps import Maps
-from sources import boundaries, extracts
+from sources import boundaries, extracts, rcpch_tiles
 from sources.fetch import Library
 from sources.publication import SourceError
 from tests.conftest import ROOT, command, datasette_of, site_of
@@ -48,6 +49,28 @@ PATH = re.compile(r'<path d="([^"]+)"><title>([^<]*): decile (\d+)</title></path
 @pytest.fixture(scope="module")
 def built(extract_db) -> SimpleNamespace:
     return SimpleNamespace(census=extract_db, path=boundaries.map_of(extract_db))
+
+
+@contextmanager
+def few_zooms(tables: tuple[str, ...]) -> Iterator[None]:
+    """Lets builds make the tiles of zooms 0 to 3, the last with every area and name, and of RCPCH's only `tables`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boundaries, "ZOOMS", range(4))
+        patch.setattr(boundaries, "NAMED_FROM", 3)
+        patch.setattr(rcpch_tiles, "TABLES", {name: rcpch_tiles.TABLES[name] for name in tables})
+        yield
+
+
+SMALL = ("lsoa_tiles_2021", "icb_tiles_2023")  # one of areas, one dissolved and drawn as lines
+
+
+@pytest.fixture(scope="module")
+def small(built, tmp_path_factory) -> Path:
+    """The map of the extract with few zooms and tables."""
+    path = tmp_path_factory.mktemp("small") / "uk.mbtiles"
+    with few_zooms(SMALL):
+        boundaries.build(built.census, path, None, lambda _: None)
+    return path
 
 
 def get(site, path: str, **options):
@@ -283,15 +306,29 @@ def mirrored(folder: Path, without: tuple[str, ...] = ()) -> Library:
     return Library(str(folder), folder, build_db.progress)
 
 
-def test_boundaries_of_the_publishers_give_the_map_that_the_extract_s_give(built, tmp_path):
+def rows_of(path: Path) -> dict[str, list[tuple]]:
+    """All that is in a map, by table."""
+    with closing(sqlite3.connect(path)) as maps:
+        tables = [name for (name,) in maps.execute("select name from sqlite_master where type = 'table'")]
+        return {table: maps.execute(f"select * from {table}").fetchall() for table in tables}
+
+
+def test_boundaries_of_the_publishers_give_the_map_that_the_extract_s_give(built, small, tmp_path):
     path = tmp_path / "maps" / "uk.mbtiles"
-    boundaries.build(built.census, path, mirrored(tmp_path))
-    with closing(sqlite3.connect(built.path)) as ours, closing(sqlite3.connect(path)) as theirs:
-        for table in ("boundaries", "tiles_uk_2011", "tiles_uk_latest", "tiles_local_authorities"):
-            one, other = (maps.execute(f"select * from {table}").fetchall() for maps in (ours, theirs))
-            assert one == other, table
-        files = [row[0] for row in theirs.execute("select file from publications")]
-    assert files == [published.file.names[-1] for published in boundaries.PUBLISHED]
+    with few_zooms(SMALL):
+        boundaries.build(built.census, path, mirrored(tmp_path), lambda _: None)
+    ours, theirs = rows_of(small), rows_of(path)
+    credited = theirs.pop("publications")
+    assert [row[:8] + row[10:] for row in ours.pop("publications")] == [row[:8] + row[10:] for row in credited]
+    assert [row[8] for row in credited] == [published.file.names[-1] for published in boundaries.PUBLISHED]
+    assert {f"tiles_{name}" for name in (*boundaries.LAYERS, *SMALL)} < ours.keys()
+    assert ours.keys() == theirs.keys()
+    for table, rows in ours.items():
+        assert len(rows) > 0, table
+        assert rows == theirs[table], table
+    with closing(sqlite3.connect(built.path)) as whole:
+        for table in ("boundaries", "boundaries_around"):
+            assert whole.execute(f"select * from {table}").fetchall() == ours[table], "few zooms, all shapes"
 
 
 def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
@@ -304,7 +341,8 @@ def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
         connection.execute("update small_areas set local_authority = null")
         connection.execute("update lsoas_2021 set local_authority = null")
     library = mirrored(tmp_path, without=("data_zone_2011_boundaries", "local_authority_boundaries"))
-    counted = boundaries.build(census, boundaries.map_of(census), library)
+    with few_zooms(SMALL):
+        counted = boundaries.build(census, boundaries.map_of(census), library, lambda _: None)
     assert counted["local_authorities"] == 0 < counted["uk_latest"]
     maps = Maps(census)
     assert maps.layers == ("uk_2011", "uk_latest")
@@ -312,10 +350,11 @@ def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
     assert maps.publications("lsoa_2011", "Scotland") == []
 
 
-def test_the_same_boundaries_give_the_same_bytes(built, tmp_path):
-    shutil.copy(built.census, tmp_path / "census.db")
-    assert command("--maps", "--output", tmp_path / "census.db").returncode == 0
-    assert boundaries.map_of(tmp_path / "census.db").read_bytes() == built.path.read_bytes()
+def test_the_same_boundaries_give_the_same_bytes(built, small, tmp_path):
+    """Those of every zoom and table are the recorded ones, see test_golden.py."""
+    with few_zooms(SMALL):
+        boundaries.build(built.census, tmp_path / "uk.mbtiles", None, lambda _: None)
+    assert (tmp_path / "uk.mbtiles").read_bytes() == small.read_bytes()
 
 
 def test_the_extract_s_boundaries_were_cut_from_the_uk_s(full_build, full_maps):
@@ -430,7 +469,31 @@ def tmp_path_factory_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_killed_build_leaves_the_old_map_and_the_next_one_clears_up(built, tmp_path):
+def test_a_failure_of_tippecanoe_is_told_and_nothing_of_it_goes_on(built, tmp_path, monkeypatch, capsys):
+    """The first run fails as soon as the second, which would take a minute, is there."""
+    program, second = tmp_path / "tippecanoe", tmp_path / "second"
+    program.write_text(f"""#!/bin/sh
+        case "$*" in
+            *--minimum-zoom=0*) while [ ! -s {second} ]; do sleep 0.02; done; echo "no room" >&2; exit 3;;
+            *) echo $$ > {second}; exec sleep 60;;
+        esac""")
+    program.chmod(0o755)
+    monkeypatch.setattr(boundaries, "tippecanoe", lambda: str(program))
+    monkeypatch.setattr(boundaries, "AT_ONCE", 2)
+    census = tmp_path / "census.db"
+    shutil.copy(built.census, census)
+    path = boundaries.map_of(census)
+    path.parent.mkdir()
+    path.write_bytes(b"an older map")
+    assert build_db.main(["--maps", "--output", str(census)]) == 1
+    assert "tippecanoe ended with status 3: no room" in capsys.readouterr().err
+    assert path.read_bytes() == b"an older map"
+    assert [file.name for file in path.parent.iterdir()] == ["uk.mbtiles"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(second.read_text()), 0)
+
+
+def test_a_killed_build_leaves_the_old_map_and_the_next_one_clears_up(built, tmp_path, monkeypatch):
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
     path = boundaries.map_of(census)
@@ -447,9 +510,11 @@ def test_a_killed_build_leaves_the_old_map_and_the_next_one_clears_up(built, tmp
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert path.read_bytes() == b"an older map"
-    assert list(path.parent.glob(".building-*"))
-    assert command("--maps", "--output", census).returncode == 0
+    assert [folder.name for folder in path.parent.glob(".building-*")] == [f".building-{process.pid}"]
+    monkeypatch.setattr(boundaries, "tippecanoe", lambda: None)
+    assert build_db.main(["--maps", "--output", str(census)]) == 0
     assert [file.name for file in path.parent.iterdir()] == ["uk.mbtiles"]
+    assert rows_of(path)["boundaries"] == rows_of(built.path)["boundaries"]
 
 
 # What is served

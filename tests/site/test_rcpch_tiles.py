@@ -32,7 +32,7 @@ from api.web import CODE
 from sources import boundaries, mvt, rcpch_tiles
 from tests.browser.test_browser import chromium, picture  # noqa: F401
 from tests.conftest import ROOT, datasette_of, site_of
-from tests.site.test_maps import tile_of
+from tests.site.test_maps import few_zooms, tile_of
 
 BASE = "/deprivation/v2/tiles"
 TIERS = {"z0_4": range(5), "z5_7": range(5, 8), "z8_10": range(8, 11), "z11_14": range(11, 15)}
@@ -480,13 +480,14 @@ def test_without_lookup_or_shapely_the_rest_is_there_and_says_so(built, tmp_path
         db.execute("delete from nhs_regions_2021")
     monkeypatch.setattr(boundaries, "find_spec", lambda _: None)
     said = []
-    counted = boundaries.build(census, boundaries.map_of(census), None, said.append)
+    with few_zooms(("uk_master_2011", "uk_master_2021", *OVERLAYS)):
+        counted = boundaries.build(census, boundaries.map_of(census), None, said.append)
     assert counted["uk_master_2021"] > 0 == counted["icb_tiles_2023"] == counted["nhser_tiles_2021"]
     assert any("Shapely" in line for line in said)
-    found = stored(boundaries.map_of(census), "uk_master_2011", 10, "code")
+    found = stored(boundaries.map_of(census), "uk_master_2011", 3, "code")
     assert not [p for p in found.values() if "nhser_code" in p]
     assert [p for p in found.values() if "icb_code" in p]
-    assert {p["year"] for p in stored(boundaries.map_of(census), "la_tiles", 10).values()} == {2024}
+    assert {p["year"] for p in stored(boundaries.map_of(census), "la_tiles", 3).values()} == {2024}
     (tmp_path / "site").mkdir()
     site = datasette_of(site_of(census, tmp_path / "site"))
     assert "nhs_regions_2021 was not loaded" in get(site, "/public.nhser_tiles_2021.json").json()["detail"]
