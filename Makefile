@@ -43,7 +43,7 @@ coverage: $(VENV)/dev ## which lines and branches of the program no test runs; L
 golden: $(VENV)/dev ## record what the site, the build and the commands answer as their golden answers, and show what changed
 	$(BIN)/python -m tests.golden --record
 
-tables: $(VENV)/dev census.db ## the README's tables anew, from the program that they describe
+tables: $(VENV)/dev census.db ## the tables of README.md anew, from the program that they describe
 	$(BIN)/cog -I . -r README.md
 
 full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there

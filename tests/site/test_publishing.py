@@ -447,7 +447,7 @@ def test_graphql_of_no_database_is_not_found(extract_site):
 def test_graphql_that_takes_too_long_is_stopped(extract_db, tmp_path):
     datasette_graphql.utils._schema_cache.clear()
     site = datasette_of(
-        with_setting(site_of(extract_db, tmp_path), "    time_limit_ms: 1000\n", "    time_limit_ms: 5\n")
+        with_setting(site_of(extract_db, tmp_path), "    time_limit_ms: 1000 ", "    time_limit_ms: 5 ")
     )
     answer = post(
         site, "/graphql", json={"query": "{ small_areas(first: 400) { nodes { local_authority { name } } } }"}
