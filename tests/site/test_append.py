@@ -145,7 +145,7 @@ def test_postcodes_of_the_same_areas_share_their_figures(lookup):
 
 def test_postcodes_of_the_same_areas_share_their_figures_in_the_whole_uk(full_build):
     opened = Lookup(full_build.path, canned_sql())
-    assert same_by_areas(opened, 200_000) == 200_000
+    assert same_by_areas(opened, 50_000) == 50_000
     opened.close()
 
 
