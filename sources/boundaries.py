@@ -170,6 +170,9 @@ Placed = tuple[str, Record]
 Box = tuple[int, int, int, int]
 """West, east, south and north, in steps of 0.0001 degree."""
 
+Boxes = dict[str, dict[str, Box]]
+"""Geography to code to the bounds of its shape."""
+
 
 class Geometry(TypedDict):
     """A MultiPolygon of GeoJSON, in degrees."""
@@ -387,6 +390,7 @@ def build(database: Path, target: Path, library: Library | None, say: Say = prin
         found = {layer: list(rows(census, layer)) for layer in LAYERS}
         shapes, credited = _of_extract() if library is None else _of_publishers(found, library, say)
         _meet(found, shapes)
+        boxes = {geography: {code: bounds(shape) for code, shape in own.items()} for geography, own in shapes.items()}
         work = target.parent / f".building-{os.getpid()}"
         work.mkdir()
         try:
@@ -396,10 +400,10 @@ def build(database: Path, target: Path, library: Library | None, say: Say = prin
             with _Runs(program, work, say) as runs:
                 tiles = {layer: _tiles(runs, layer, found[layer], shapes) for layer in LAYERS if program}
                 del found
-                made = {table: _made(runs, table, census, shapes) for table in rcpch_tiles.TABLES}
+                made = {table: _made(runs, table, census, shapes, boxes) for table in rcpch_tiles.TABLES}
                 runs.end()
             written = work / target.name
-            counted = _write(written, census, shapes, credited, tiles, made)
+            counted = _write(written, census, shapes, boxes, credited, tiles=tiles, made=made)
             with written.open("rb") as finished:
                 os.fsync(finished.fileno())
             os.replace(written, target)
@@ -611,7 +615,7 @@ class _Made:
     lacks: str | None = None
 
 
-def _made(runs: _Runs, name: str, census: sqlite3.Connection, shapes: Shapes) -> _Made:
+def _made(runs: _Runs, name: str, census: sqlite3.Connection, shapes: Shapes, boxes: Boxes) -> _Made:
     """Return the tiles of the table `name`: as published, or dissolved where Shapely is there."""
     table = rcpch_tiles.TABLES[name]
     if runs.program is None:
@@ -630,10 +634,6 @@ def _made(runs: _Runs, name: str, census: sqlite3.Connection, shapes: Shapes) ->
         if table.needs and not census.execute(f"select count(*) from {table.needs}").fetchone()[0]:
             lacks = f"The lookup {table.needs} was not loaded."
         return _Made([], lacks=lacks or "This database has none of its areas.")
-    boxes = {
-        geography: {code: bounds(shape) for code, shape in shapes[geography].items()}
-        for geography in {feature.geography for feature in shown}
-    }
     edges = [boxes[feature.geography][code] for feature in shown for code in feature.codes]
     west, east, south, north = (outermost(side) / STEPS for outermost, side in _sides(edges))
 
@@ -673,7 +673,9 @@ def _write(
     path: Path,
     census: sqlite3.Connection,
     shapes: Shapes,
+    boxes: Boxes,
     credited: list[Row],
+    *,
     tiles: dict[str, list[Path]],
     made: dict[str, _Made],
 ) -> dict[str, int]:
@@ -706,7 +708,7 @@ def _write(
                 maps.execute(
                     "insert into boundaries values (?, ?, ?, ?)", (number, VINTAGES[geography], code, shape.decode())
                 )
-                edges.append(bounds(shape))
+                edges.append(boxes[geography][code])
                 maps.execute("insert into boundaries_around values (?, ?, ?, ?, ?)", (number, *edges[-1]))
         maps.execute("create unique index boundaries_by_code on boundaries (vintage, code)")
         counted = {}
