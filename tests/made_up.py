@@ -47,6 +47,7 @@ DISTRICTS = [f"N09{n:06}" for n in range(1, 12)]
 AUTHORITIES_OF = {"N": DISTRICTS} | {n: [code for code in AUTHORITIES if code[0] == n] for n in "EWS"}
 RETIRED = AUTHORITIES[1:22]  # English authorities of 2019 that AUTHORITIES[0] has swallowed since
 CHANNEL = "L99999999"
+SMALL = [RETIRED[0], "W06000001", "S12000001", "N09000001", "JE2"]  # the extract of `small_extract`
 
 
 @contextmanager
@@ -126,8 +127,8 @@ def name_of_authority(code: str) -> str:
     return f"Made-up district {code}"
 
 
-def write(folder: Path) -> Path:
-    """Writes the mirror into `folder` and returns it."""
+def write(folder: Path) -> None:
+    """Writes the mirror into `folder`."""
     random.seed(2019)
     for part in ("england", "other", "other/deeper"):
         (folder / part).mkdir(parents=True)
@@ -144,7 +145,6 @@ def write(folder: Path) -> Path:
     parks(folder / green_space.PARKS.names[0])
     natural_green_space_layer(folder / natural_green_space.LAYER.names[0])
     directory(folder / "ONSPD_MAY_2026.zip")
-    return folder
 
 
 def _csv(path: Path, header: list, rows: list, encoding: str = "utf-8", blank_tail: int = 0) -> None:

@@ -19,16 +19,9 @@ import build_db
 from sources import england_2025, geography, green_space, wales_2025
 from tests import made_up
 from tests.conftest import ROOT, datasette_of, site_of
-from tests.site.test_build import changed, edited, next_decile, only, query, refused
+from tests.site.test_build import PUBLICATIONS, built, changed, edited, next_decile, only, query, refused
 
 ENGLAND = england_2025.FILE_7.names[0]
-
-
-def built(tmp_path, mirror, *ids: str):
-    """census.db of these publications alone."""
-    output = tmp_path / "census.db"
-    assert build_db.main([*only(*ids), "--mirror", str(mirror), "--output", str(output)]) == 0
-    return output
 
 
 # The area of 2021
@@ -454,9 +447,9 @@ DESCRIPTION = """\
           income_rank: Income domain, rank; 1 is the most deprived.
 """
 BUILD = """
-import contextlib, sys, build_db
+import sys, build_db
 from tests import made_up
-with made_up.small_england() if {"--full", "--check"} & {*sys.argv} else contextlib.nullcontext():
+with made_up.small_england():
     sys.exit(build_db.main())
 """
 ASK = """
@@ -473,14 +466,16 @@ asyncio.run(main())
 
 
 @pytest.fixture(scope="module")
-def house_of_2099(tmp_path_factory):
-    """A copy of the house with one module more and its description."""
+def house_of_2099(small_extract, tmp_path_factory):
+    """A copy of the house with a smaller extract, one module more and its description."""
     house = tmp_path_factory.mktemp("house") / "house"
     wanted = ("tests", "sources", "plugins", "templates", "static", "build_db.py", "metadata.yml", "settings.json")
     house.mkdir()
     for name in wanted:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, house / name)
+    shutil.rmtree(house / "sources" / "extract")
+    shutil.copytree(small_extract, house / "sources" / "extract")
     (house / "sources" / "scotland_2099.py").write_text(f'"""SIMD 2099, which there is not yet."""\n{SIMD_2099}')
     text = (house / "metadata.yml").read_text()
     before = "      imd_uk_composite:\n"
@@ -506,10 +501,14 @@ def simd_2099(folder) -> dict[str, int]:
 
 
 def test_a_new_edition_is_one_module_and_its_description(house_of_2099, mirror, tmp_path):
-    folder = shutil.copytree(mirror, tmp_path / "mirror")
+    folder = tmp_path / "mirror"
+    folder.mkdir()
     ranks = simd_2099(folder)
-    skipped = "england_2019,england_2025,lsoa_2011_lookup"  # to be quick
-    said = run(house_of_2099, BUILD, "--full", "--mirror", folder, "--skip", skipped)
+    needed = ("local_authority_names", "data_zone_2011_lookup", "scotland_2020", "postcode_directory")
+    for file in (file for id_ in needed for file in PUBLICATIONS[id_].files):
+        [path] = [path for path in mirror.rglob("*") if path.name in file.names]
+        shutil.copy(path, folder)
+    said = run(house_of_2099, BUILD, *only(*needed), "--mirror", folder)
     assert "rows of imd_scotland_2099: 6,976" in said
     assert "scotland_2099: published bands that are not ceil of the rank (1 columns): none" in said
     assert "Scottish Index of Multiple Deprivation 2099 (2099): complete, 6,976 rows" in said
@@ -562,9 +561,7 @@ def test_a_new_edition_is_one_module_and_its_description(house_of_2099, mirror, 
 
 
 def test_an_extract_that_was_cut_before_a_new_edition_builds_and_names_it(house_of_2099, tmp_path):
-    said = run(house_of_2099, BUILD, "--output", tmp_path / "census.db")
+    said = run(house_of_2099, BUILD, "--output", tmp_path / "built.db")
     assert "left out: scotland_2099" in said
-    assert query(tmp_path / "census.db", "select loaded from indices where id = 'scotland_2099'") == [(0,)]
-    assert query(tmp_path / "census.db", "select status from publications where id = 'scotland_2099'") == [
-        ("left out",)
-    ]
+    assert query(tmp_path / "built.db", "select loaded from indices where id = 'scotland_2099'") == [(0,)]
+    assert query(tmp_path / "built.db", "select status from publications where id = 'scotland_2099'") == [("left out",)]

@@ -58,7 +58,7 @@ def test_columns_have_the_platform_s_names_and_types():
 
 
 def built(tmp_path, *arguments) -> tuple:
-    output = tmp_path / "census.db"
+    output = tmp_path / "built.db"
     return output, build_db.main([*only("natural_green_space"), *map(str, arguments), "--output", str(output)])
 
 
