@@ -148,21 +148,28 @@ def _labels(header: Grid) -> list[str]:
 
 
 def _typed(grid: Grid, first: int, places: list[int], columns: dict[str, Column], where: str) -> Iterator[Row]:
-    names = list(columns)
-    converters = [_CONVERT[c.type] for c in columns.values()]
+    wanted = [(_CONVERT[c.type], place) for c, place in zip(columns.values(), places, strict=True)]
     for number, row in enumerate(grid[first:], first + 1):
         filled = (cell for cell in row if not _blank(cell))
         if next(filled, None) is None or next(filled, None) is None:  # blank, or a footnote
             continue
-        values = []
-        for name, place, convert in zip(names, places, converters, strict=True):
-            if place >= len(row):
-                raise SourceError(f"{where}, row {number}: it ends before {columns[name].labels[0]!r}")
-            try:
-                values.append(convert(row[place]))
-            except ValueError as error:
-                raise SourceError(f"{where}, row {number}, {columns[name].labels[0]!r}: {error}") from None
-        yield tuple(values)
+        try:
+            values = tuple([convert(row[place]) for convert, place in wanted])
+        except (ValueError, IndexError):
+            raise SourceError(f"{where}, row {number}{_fault(row, places, columns)}") from None
+        yield values
+
+
+def _fault(row: Sequence[object], places: list[int], columns: dict[str, Column]) -> str:
+    """Return which of the wanted cells of a row cannot be read, and why."""
+    for column, place in zip(columns.values(), places, strict=True):
+        if place >= len(row):
+            return f": it ends before {column.labels[0]!r}"
+        try:
+            _CONVERT[column.type](row[place])
+        except ValueError as error:
+            return f", {column.labels[0]!r}: {error}"
+    raise AssertionError("one of them cannot be read")
 
 
 def _blank(cell: object) -> bool:
@@ -171,6 +178,8 @@ def _blank(cell: object) -> bool:
 
 def text(cell: object) -> str | None:
     """Return a cell's text with one space between words, None where blank."""
+    if isinstance(cell, str):
+        return " ".join(cell.split()) or None
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     return " ".join(str(cell).split()) or None
@@ -187,13 +196,16 @@ def real(cell: object) -> float | None:
     """
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return float(cell)
-    if _blank(cell):
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell):
+        bare = cell
+    elif _blank(cell):
         return None
-    bare = str(cell).strip()
-    if _THOUSANDS.fullmatch(bare):
-        bare = bare.replace(",", "")
-    if not _NUMBER.fullmatch(bare):
-        raise ValueError(f"expected a number, found {str(cell)[:40]!r}")
+    else:
+        bare = str(cell).strip()
+        if _THOUSANDS.fullmatch(bare):
+            bare = bare.replace(",", "")
+        if not _NUMBER.fullmatch(bare):
+            raise ValueError(f"expected a number, found {str(cell)[:40]!r}")
     value = float(bare)
     if not math.isfinite(value):
         raise ValueError(f"expected a number, found {bare[:40]!r}")

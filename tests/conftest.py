@@ -22,7 +22,8 @@ import pytest
 import yaml
 
 import build_db
-from sources import boundaries
+import sources
+from sources import boundaries, extracts
 from tests import made_up
 from tests.kept import kept
 
@@ -117,7 +118,7 @@ def guide(extract_db, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory) -> Path:
     """A folder of made-up publications, all of them."""
-    return made_up.write(tmp_path_factory.mktemp("mirror"))
+    return kept("mirror", tmp_path_factory.mktemp("mirror"), made_up.write)
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +140,14 @@ def made_up_db(mirror, tmp_path_factory) -> Path:
             assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(folder / "census.db")]) == 0
 
     return kept("made_up", tmp_path_factory.mktemp("made_up"), make) / "census.db"
+
+
+@pytest.fixture(scope="session")
+def small_extract(made_up_db, tmp_path_factory) -> Path:
+    """An extract of the made-up publications: an authority of each nation, and an island."""
+    folder = tmp_path_factory.mktemp("small") / "extract"
+    extracts.cut(made_up_db, made_up.SMALL, folder, sources.publications())
+    return folder
 
 
 @pytest.fixture(scope="session")

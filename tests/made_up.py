@@ -1,8 +1,8 @@
 """A made-up mirror: every publication in its official layout, with invented figures.
 
-Wales, Scotland and Northern Ireland have their full number of areas, England a tenth, so that a build takes seconds;
-`small_england` lets that pass. So the full build, and what must stop it, are tested where no real publication is at
-hand. Bands are computed here a second time, from the rules as the publishers state them, in fractions.
+Wales, Scotland and Northern Ireland have their full number of areas, England some hundreds, so that a build takes
+seconds; `small_england` lets that pass. So the full build, and what must stop it, are tested where no real publication
+is at hand. Bands are computed here a second time, from the rules as the publishers state them, in fractions.
 """
 
 import csv
@@ -36,7 +36,7 @@ from sources import (
 )
 from sources.geography import URBAN_RURAL
 
-FEWER = 29_560  # the areas of England that are left out here
+FEWER = 32_000  # the areas of England that are left out here
 AREAS = {"E": 32844 - FEWER, "W": 1909, "S": 6976, "N": 890}
 AUTHORITIES = (
     [f"E0{6 + n % 4}{n:06}" for n in range(1, 318)]
@@ -47,6 +47,7 @@ DISTRICTS = [f"N09{n:06}" for n in range(1, 12)]
 AUTHORITIES_OF = {"N": DISTRICTS} | {n: [code for code in AUTHORITIES if code[0] == n] for n in "EWS"}
 RETIRED = AUTHORITIES[1:22]  # English authorities of 2019 that AUTHORITIES[0] has swallowed since
 CHANNEL = "L99999999"
+SMALL = [RETIRED[0], "W06000001", "S12000001", "N09000001", "JE2"]  # the extract of `small_extract`
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def small_england() -> Iterator[None]:
         for module in (uk_composite, natural_green_space):
             patch.setattr(module, "AREAS", module.AREAS - FEWER)
         patch.setattr(natural_green_space, "FEWEST_AREAS", natural_green_space.FEWEST_AREAS - FEWER)
-        patch.setattr(checks, "FEWEST_POSTCODES", 10_000)
+        patch.setattr(checks, "FEWEST_POSTCODES", 7_000)
         for module in (england, england_2025):
             object.__setattr__(module.INDEX, "areas", module.INDEX.areas - FEWER)
         try:
@@ -126,8 +127,8 @@ def name_of_authority(code: str) -> str:
     return f"Made-up district {code}"
 
 
-def write(folder: Path) -> Path:
-    """Writes the mirror into `folder` and returns it."""
+def write(folder: Path) -> None:
+    """Writes the mirror into `folder`."""
     random.seed(2019)
     for part in ("england", "other", "other/deeper"):
         (folder / part).mkdir(parents=True)
@@ -144,7 +145,6 @@ def write(folder: Path) -> Path:
     parks(folder / green_space.PARKS.names[0])
     natural_green_space_layer(folder / natural_green_space.LAYER.names[0])
     directory(folder / "ONSPD_MAY_2026.zip")
-    return folder
 
 
 def _csv(path: Path, header: list, rows: list, encoding: str = "utf-8", blank_tail: int = 0) -> None:
@@ -186,7 +186,7 @@ def _english_figures(n: int, tied: bool) -> dict[str, list]:
     for part, title in england.PARTS.items():
         ranks = _shuffled(n)
         if part == "imd" and tied:  # 26 pairs share the smaller number
-            ranks = [rank - 1 if rank % 100 == 1 and 1 < rank <= 2601 else rank for rank in ranks]
+            ranks = [rank - 1 if rank % 30 == 1 and 1 < rank <= 781 else rank for rank in ranks]
         rate = " (rate)" if part in ("income", "employment", "idaci", "idaopi") else ""
         columns[f"{title} Score{rate}"] = [decimal((n - rank) / (n if rate else 400)) for rank in ranks]
         columns[f"{title} Rank (where 1 is most deprived)"] = ranks

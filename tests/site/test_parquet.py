@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+import build_db
 import sources
 from sources import hosting
 from sources.database import all_tables
@@ -62,30 +63,28 @@ def test_every_file_says_what_it_is_whose_and_under_which_licence(written):
     assert "Royal Mail" in attribution
 
 
-def test_a_folder_with_other_things_in_it_is_left_as_it_is(extract_db, tmp_path):
+def test_a_folder_with_other_things_in_it_is_left_as_it_is(extract_db, tmp_path, capsys):
     (tmp_path / "thesis.docx").write_text("mine")
-    done = command("--output", extract_db, "--parquet", tmp_path)
-    assert done.returncode == 1
-    assert f"{tmp_path} is there and holds something other than Parquet files" in done.stderr
+    assert build_db.main(["--output", str(extract_db), "--parquet", str(tmp_path)]) == 1
+    assert f"{tmp_path} is there and holds something other than Parquet files" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.docx"]
 
 
 def test_it_is_written_anew_over_its_own(extract_db, tmp_path):
     for _ in range(2):
-        assert command("--output", extract_db, "--parquet", tmp_path / "p").returncode == 0
+        assert build_db.main(["--output", str(extract_db), "--parquet", str(tmp_path / "p")]) == 0
     assert len(list((tmp_path / "p").iterdir())) == len(TABLES)
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
 
 
 def test_without_pyarrow_the_way_to_it_is_said(extract_db, tmp_path, monkeypatch, capsys):
-    import build_db
-
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert build_db.main(["--output", str(extract_db), "--parquet", str(tmp_path / "p")]) == 1
     assert "--parquet needs pyarrow: make parquet installs it" in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
 
 
-def test_no_database_no_parquet(tmp_path):
-    done = command("--output", tmp_path / "none.db", "--parquet", tmp_path / "p")
-    assert (done.returncode, "there is no such file" in done.stderr) == (1, True)
+def test_no_database_no_parquet(tmp_path, capsys):
+    assert build_db.main(["--output", str(tmp_path / "none.db"), "--parquet", str(tmp_path / "p")]) == 1
+    assert f"{tmp_path / 'none.db'}: there is no such file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
