@@ -475,8 +475,8 @@ def house_of_2099(small_extract, tmp_path_factory):
     for name in wanted:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, house / name)
-    shutil.rmtree(house / "sources" / "extract")
-    shutil.copytree(small_extract, house / "sources" / "extract")
+    shutil.rmtree(house / "tests" / "extract")
+    shutil.copytree(small_extract, house / "tests" / "extract")
     (house / "sources" / "scotland_2099.py").write_text(f'"""SIMD 2099, which there is not yet."""\n{SIMD_2099}')
     text = (house / "metadata.yml").read_text()
     before = "      imd_uk_composite:\n"
