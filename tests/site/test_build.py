@@ -48,12 +48,17 @@ def assert_untouched(old: Path) -> None:
     assert old.read_bytes() == OLD
 
 
+def assert_named(named: tuple[str, ...], said: str) -> None:
+    """Every one of these is named in what was said."""
+    assert [name for name in named if name not in said] == [], said
+
+
 def refused(capsys, old: Path, *arguments) -> str:
     """Runs a build that must be refused; returns what it says."""
     assert build_db.main([*map(str, arguments), "--output", str(old)]) == 1
     assert_untouched(old)
     said = capsys.readouterr().err
-    assert "nothing was built; the old census.db is as it was" in said
+    assert "census.db" in said.splitlines()[-1], "what became of the old one"
     return said
 
 
@@ -165,44 +170,47 @@ def test_check_accepts_a_good_database_and_says_what_it_holds(extract_db):
 
 
 @pytest.mark.parametrize(
-    "sql, message",
+    "sql, named",
     [
         (
             "update imd_england_2019 set imd_decile = imd_decile % 10 + 1 where area_code = 'E01000319'",
-            "E01000319 imd_decile",
+            ("E01000319", "imd_decile"),
         ),
         (
             "update imd_wales_2019 set imd_quintile = imd_quintile % 5 + 1 where area_code = 'W01000023'",
-            "W01000023 imd_quintile",
+            ("W01000023", "imd_quintile"),
         ),
-        ("update imd_scotland_2020 set income_rank = income_rank + 1 where area_code = 'S01006538'", "digest"),
-        ("delete from imd_northern_ireland_2017 where area_code = '95AB01S3'", "95AB01S3"),
-        ("update postcodes set lsoa_2011 = 'E01099999' where postcode = 'JE2 3AB'", "foreign_key_check"),
-        ("update postcodes set terminated = 'long ago' where postcode = 'JE2 3AB'", "postcodes JE2 3AB"),
-        (f"delete from green_space where local_authority = '{made_up.RETIRED[0]}'", made_up.RETIRED[0]),
-        ("drop table deprivation", "without deprivation"),
-        ("update imd_england_2019 set crime_rank = null, crime_decile = null", "crime_rank"),
-        ("update imd_england_2019 set imd_score = income_score", "scores that rise with the rank"),
-        ("update imd_wales_2019 set imd_score = null", "imd_score blank"),
-        ("update green_space set total_addresses_with_private_outdoor_space_share = 90", "Are they percentages now?"),
-        ("drop index idx_postcodes_lsoa_2011", "no idx_postcodes_lsoa_2011"),
-        ("drop index idx_postcodes_cell", "no idx_postcodes_cell"),
-        ("drop view postcode_places", "without postcode_places"),
-        ("drop view edition_notes; create view edition_notes as select 1", "view edition_notes is another"),
-        ("delete from small_areas_fts where rowid < 3", "rows of small_areas in its full-text index"),
-        ("update edition set authorities = 'Leeds'", "digest"),
-        ("update edition set left_out = 'wales_2019'", "publications left out"),
-        ("delete from edition", "rows of edition"),
-        ("delete from imd_wales_2019", "rows of imd_wales_2019: expected 1 to 1,909, found 0"),
+        ("update imd_scotland_2020 set income_rank = income_rank + 1 where area_code = 'S01006538'", ("digest",)),
+        ("delete from imd_northern_ireland_2017 where area_code = '95AB01S3'", ("95AB01S3",)),
+        ("update postcodes set lsoa_2011 = 'E01099999' where postcode = 'JE2 3AB'", ("foreign_key_check",)),
+        ("update postcodes set terminated = 'long ago' where postcode = 'JE2 3AB'", ("postcodes", "JE2 3AB")),
+        (f"delete from green_space where local_authority = '{made_up.RETIRED[0]}'", (made_up.RETIRED[0],)),
+        ("drop table deprivation", ("deprivation",)),
+        ("update imd_england_2019 set crime_rank = null, crime_decile = null", ("england_2019", "crime_rank")),
+        ("update imd_england_2019 set imd_score = income_score", ("england_2019", "imd_score")),
+        ("update imd_wales_2019 set imd_score = null", ("wales_2019", "imd_score")),
+        (
+            "update green_space set total_addresses_with_private_outdoor_space_share = 90",
+            ("total_addresses_with_private_outdoor_space_share", "90"),
+        ),
+        ("drop index idx_postcodes_lsoa_2011", ("idx_postcodes_lsoa_2011",)),
+        ("drop index idx_postcodes_cell", ("idx_postcodes_cell",)),
+        ("drop view postcode_places", ("postcode_places",)),
+        ("drop view edition_notes; create view edition_notes as select 1", ("edition_notes",)),
+        ("delete from small_areas_fts where rowid < 3", ("small_areas", "388", "390")),
+        ("update edition set authorities = 'Leeds'", ("digest",)),
+        ("update edition set left_out = 'wales_2019'", ("wales_2019",)),
+        ("delete from edition", ("edition", "1", "0")),
+        ("delete from imd_wales_2019", ("imd_wales_2019", "1,909", "0")),
     ],
 )
-def test_check_refuses_a_database_in_which_anything_was_changed(small_db, tmp_path, capsys, sql, message):
+def test_check_refuses_a_database_in_which_anything_was_changed(small_db, tmp_path, capsys, sql, named):
     changed = shutil.copy(small_db, tmp_path / "census.db")
     connection = sqlite3.connect(changed)
     connection.executescript(sql)
     connection.close()
     assert build_db.main(["--check", str(changed)]) == 1
-    assert message in capsys.readouterr().err
+    assert_named(named, capsys.readouterr().err.replace(str(changed), ""))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database" * 100], ids=["empty", "text"])
@@ -210,7 +218,7 @@ def test_check_refuses_what_is_no_database_of_ours(tmp_path, content):
     (tmp_path / "some.db").write_bytes(content)
     done = command("--check", tmp_path / "some.db")
     assert done.returncode == 1
-    assert "some.db is not a database that build_db.py made" in done.stderr
+    assert "some.db" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -219,7 +227,7 @@ def test_a_changed_file_of_the_extract_is_refused(tmp_path, monkeypatch, capsys,
     text = (folder / "imd_wales_2019.csv").read_text()
     (folder / "imd_wales_2019.csv").write_text(text.rstrip("\n").rsplit("\n", 1)[0] + "\n")
     monkeypatch.setattr(extracts.load, "__defaults__", (folder,))
-    assert "imd_wales_2019.csv is not the file that manifest.json describes" in refused(capsys, old)
+    assert_named(("imd_wales_2019.csv", "manifest.json"), refused(capsys, old))
 
 
 # Killed, interrupted, or out of space
@@ -271,14 +279,14 @@ def test_a_killed_build_leaves_the_old_file_or_the_whole_new_one(parks, parks_db
     assert killed > 1, "no build was killed after its start"
 
 
-def test_a_full_disk_is_named_and_leaves_the_old_file(old):
+def test_a_full_disk_is_named_and_leaves_the_old_file(parks, old):
     def small_files_only():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    done = command("--output", old, preexec_fn=small_files_only)
+    done = command(*parks, "--output", old, preexec_fn=small_files_only)
     assert done.returncode == 1
-    assert "the database could not be written" in done.stderr
-    assert "Is the disk full?" in done.stderr
+    assert str(old.parent) in done.stderr
+    assert "disk" in done.stderr.replace(str(old.parent), "")
     assert "Traceback" not in done.stderr
     assert_untouched(old)
 
@@ -351,12 +359,12 @@ def test_an_extract_cut_twice_is_the_same_and_builds(made_up_db, small_extract, 
 
 
 def test_a_code_that_selects_nothing_is_refused(made_up_db, tmp_path):
-    with pytest.raises(sources.publication.SourceError, match="no area or postcode is in 'E06999999'"):
+    with pytest.raises(sources.publication.SourceError, match="'E06999999'"):
         extracts.cut(made_up_db, ["E06999999"], tmp_path, list(PUBLICATIONS.values()))
 
 
 def test_an_extract_is_cut_from_a_complete_database_only(extract_db, tmp_path):
-    with pytest.raises(sources.publication.SourceError, match="is not a complete database"):
+    with pytest.raises(sources.publication.SourceError, match=str(extract_db)):
         extracts.cut(extract_db, ["W06000015"], tmp_path, list(PUBLICATIONS.values()))
 
 
@@ -384,7 +392,6 @@ def test_publications_left_out_are_named_in_the_database(left_out, mirror, tmp_p
         assert loaded == bool(
             query(output, "select exists (select 1 from deprivation where index_id = ?)", index)[0][0]
         )
-    assert build_db.main(["--check", str(output)]) == 0
 
 
 # Publications that are not as they must be
@@ -425,30 +432,30 @@ ENGLAND, SCOTLAND = "File_7_-_All_IoD2019_Scores__Ranks__Deciles_and_Population_
 
 
 @pytest.mark.parametrize(
-    "edit, message",
+    "edit, named",
     [
-        (without_column("SIMD2020v2_Rank"), "SIMD+2020v2.csv: label 'SIMD2020v2_Rank' is missing"),
-        (lambda rows: rows[:-1], "SIMD+2020v2.csv: expected 6,976 rows, found 6,975"),
-        (lambda rows: [*rows, rows[-1]], "SIMD+2020v2.csv: expected 6,976 rows, found 6,977"),
-        (lambda rows: [*rows[:-1], rows[1]], "imd_scotland_2020: UNIQUE constraint failed"),
-        (changed(40, "SIMD2020v2_Decile", next_decile), "S01006545 imd_decile"),
-        (changed(40, "SIMD2020v2_Rank", ""), "NOT NULL constraint failed: imd_scotland_2020.imd_rank"),
-        (changed(40, "SIMD2020v2_Rank", "7000"), "are not the place of their area"),
-        (changed(40, "SIMD2020v2_Rank", "n/a"), "row 41, 'SIMD2020v2_Rank': expected a number, found 'n/a'"),
-        (changed(40, "SIMD2020_Crime_Domain_Rank", ""), "S01006545 crime_rank"),
-        (changed(40, "DZ", "S0100"), "'S0100' does not look like the code of an LSOA, data zone or SOA"),
+        (without_column("SIMD2020v2_Rank"), ("SIMD+2020v2.csv", "SIMD2020v2_Rank")),
+        (lambda rows: rows[:-1], ("SIMD+2020v2.csv", "6,976", "6,975")),
+        (lambda rows: [*rows, rows[-1]], ("SIMD+2020v2.csv", "6,976", "6,977")),
+        (lambda rows: [*rows[:-1], rows[1]], ("UNIQUE", "imd_scotland_2020.area_code")),
+        (changed(40, "SIMD2020v2_Decile", next_decile), ("S01006545", "imd_decile")),
+        (changed(40, "SIMD2020v2_Rank", ""), ("NOT NULL", "imd_scotland_2020.imd_rank")),
+        (changed(40, "SIMD2020v2_Rank", "7000"), ("scotland_2020", "1 to 6,976", "7000")),
+        (changed(40, "SIMD2020v2_Rank", "n/a"), ("SIMD+2020v2.csv", "row 41", "SIMD2020v2_Rank", "n/a")),
+        (changed(40, "SIMD2020_Crime_Domain_Rank", ""), ("S01006545", "crime_rank")),
+        (changed(40, "DZ", "S0100"), ("'S0100'",)),
     ],
 )
-def test_a_changed_scottish_file_stops_the_build(mirror, tmp_path, old, capsys, edit, message):
+def test_a_changed_scottish_file_stops_the_build(mirror, tmp_path, old, capsys, edit, named):
     broken = edited(mirror, tmp_path / "broken", SCOTLAND, edit)
-    assert message in refused(capsys, old, *only("scotland_2020"), "--mirror", broken)
+    assert_named(named, refused(capsys, old, *only("scotland_2020"), "--mirror", broken))
 
 
 def test_a_scottish_area_that_its_lookup_lacks_stops_the_build(mirror, tmp_path, old, capsys):
     broken = edited(mirror, tmp_path / "broken", SCOTLAND, changed(40, "DZ", "S01019999"))
     shutil.copy(next(mirror.rglob("scottish_dz_lookup.csv")), broken)
     said = refused(capsys, old, *only("scotland_2020", "data_zone_2011_lookup"), "--mirror", broken)
-    assert "areas without the index, and the reverse" in said
+    assert_named(("scotland_2020", "S01006545"), said)
 
 
 LOOKUP = "LSOA11_WD19_LAD19_EW_LU_V2.csv"
@@ -460,7 +467,7 @@ LOOKUP = "LSOA11_WD19_LAD19_EW_LU_V2.csv"
 def test_a_lookup_with_an_area_twice_stops_the_build(mirror, tmp_path, old, capsys, edit):
     broken = edited(mirror, tmp_path / "broken", LOOKUP, edit)
     said = refused(capsys, old, *only("lsoa_2011_lookup"), "--mirror", broken)
-    assert "UNIQUE constraint failed: incoming.code" in said
+    assert_named(("small_areas", "UNIQUE", ".code"), said)
 
 
 def test_an_area_without_its_ward_is_loaded_so_and_refused_in_a_complete_database(mirror, made_up_db, tmp_path, capsys):
@@ -472,29 +479,31 @@ def test_an_area_without_its_ward_is_loaded_so_and_refused_in_a_complete_databas
         connection.execute("update lsoas_2011 set ward_2019 = null where code = ?", (code,))
         connection.commit()
     assert build_db.main(["--check", str(whole)]) == 1
-    name = "areas without their ward, middle layer, integrated care board or health board"
-    assert f"{name}: expected none, found {code}" in capsys.readouterr().err
+    assert_named(("ward", code), capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
-    "edit, message",
+    "edit, named",
     [
-        (changed(7, "Income Decile (where 1 is most deprived 10% of LSOAs)", next_decile), "E01000007 income_decile"),
+        (
+            changed(7, "Income Decile (where 1 is most deprived 10% of LSOAs)", next_decile),
+            ("E01000007", "income_decile"),
+        ),
         (
             changed(7, "Local Authority District code (2019)", "E06000001"),
-            "two publications give E01000007 a local_authority_2019",
+            ("E01000007", "local_authority_2019", "E06000001"),
         ),
         (
             changed(7, "LSOA name (2011)", "Elsewhere"),
-            "two publications give E01000007 a name: 'Made-up 00006A' and 'Elsewhere'",
+            ("E01000007", "name", "Made-up 00006A", "Elsewhere"),
         ),
     ],
 )
-def test_a_changed_english_file_stops_the_build(mirror, tmp_path, old, capsys, edit, message):
+def test_a_changed_english_file_stops_the_build(mirror, tmp_path, old, capsys, edit, named):
     broken = edited(mirror, tmp_path / "broken", ENGLAND, edit)
     for name in ("File_9_-_IoD2019_Transformed_Scores.csv", LOOKUP):
         shutil.copy(next(mirror.rglob(name)), broken)
-    assert message in refused(capsys, old, *only("england_2019", "lsoa_2011_lookup"), "--mirror", broken)
+    assert_named(named, refused(capsys, old, *only("england_2019", "lsoa_2011_lookup"), "--mirror", broken))
 
 
 def broken_directory(tmp_path, header=made_up.HEADER, rows=None) -> Path:
@@ -518,25 +527,25 @@ def in_two_middle_layers():
 
 
 @pytest.mark.parametrize(
-    "header, rows, message",
+    "header, rows, named",
     [
-        ([h for h in made_up.HEADER if h != "lsoa11cd"], None, "label 'lsoa11cd' is missing; it has pcd7, pcd8"),
-        ([h.replace("lsoa21cd", "lsoa11") for h in made_up.HEADER], None, "label 'lsoa11cd' stands there 2 times"),
-        (made_up.HEADER, with_cell(9, "lsoa11cd", "X01000001"), "line 11: expected a code like"),
-        (made_up.HEADER, with_cell(9, "lad26cd", "E99"), "line 11: expected a code like"),
-        (made_up.HEADER, with_cell(9, "doterm", "201013"), "line 11: expected a code like"),
-        (made_up.HEADER, with_cell(9, "pcds", "AB1  0AA"), "line 11: expected a postcode with one space"),
-        (made_up.HEADER, with_cell(9, "lat", "north"), "line 11: could not convert string to float: 'north'"),
-        (made_up.HEADER, with_cell(9, "long", ""), "line 11: one of latitude and longitude is blank"),
-        (made_up.HEADER, with_cell(9, "lat", "-1.5"), "line 11: -1.5, -1.5 is not in the UK"),
-        (made_up.HEADER, in_two_middle_layers(), "E01000001 lies in E02000000 and in E02999999"),
-        (made_up.HEADER, [["AB1"]], "line 2: expected 12 cells or more, found 1"),
-        (made_up.HEADER, [made_up.postcodes()[0]] * 2, "UNIQUE constraint failed: postcodes.postcode"),
+        ([h for h in made_up.HEADER if h != "lsoa11cd"], None, ("lsoa11cd", "pcd7", "pcd8")),
+        ([h.replace("lsoa21cd", "lsoa11") for h in made_up.HEADER], None, ("lsoa11cd", "2")),
+        (made_up.HEADER, with_cell(9, "lsoa11cd", "X01000001"), ("line 11", "X01000001")),
+        (made_up.HEADER, with_cell(9, "lad26cd", "E99"), ("line 11", "E99")),
+        (made_up.HEADER, with_cell(9, "doterm", "201013"), ("line 11", "201013")),
+        (made_up.HEADER, with_cell(9, "pcds", "AB1  0AA"), ("line 11", "AB1  0AA")),
+        (made_up.HEADER, with_cell(9, "lat", "north"), ("line 11", "north")),
+        (made_up.HEADER, with_cell(9, "long", ""), ("line 11", "latitude", "longitude")),
+        (made_up.HEADER, with_cell(9, "lat", "-1.5"), ("line 11", "-1.5, -1.5")),
+        (made_up.HEADER, in_two_middle_layers(), ("E01000001", "E02000000", "E02999999")),
+        (made_up.HEADER, [["AB1"]], ("line 2", "12", "1")),
+        (made_up.HEADER, [made_up.postcodes()[0]] * 2, ("UNIQUE", "postcodes.postcode")),
     ],
 )
-def test_a_changed_directory_stops_the_build(tmp_path, old, capsys, header, rows, message):
+def test_a_changed_directory_stops_the_build(tmp_path, old, capsys, header, rows, named):
     broken_directory(tmp_path, header, rows)
-    assert message in refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken")
+    assert_named(named, refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken"))
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.95])
@@ -545,7 +554,7 @@ def test_a_truncated_zip_stops_the_build(tmp_path, old, capsys, kept):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
     said = refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken")
-    assert "ONSPD_FEB_2024.zip is damaged or cut short" in said
+    assert "ONSPD_FEB_2024.zip" in said
 
 
 def test_a_zip_with_changed_bytes_inside_stops_the_build(tmp_path, old, capsys):
@@ -565,7 +574,7 @@ def test_a_directory_with_too_few_postcodes_stops_the_build(tmp_path, old, capsy
     monkeypatch.setattr("sources.checks.FEWEST_POSTCODES", 2_600_000)
     broken_directory(tmp_path)
     said = refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken")
-    assert "postcodes: expected 2,600,000 to 26,000,000, found 3,000" in said
+    assert_named(("postcodes", "2,600,000", "26,000,000", "3,000"), said)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_every_file_says_what_it_is_whose_and_under_which_licence(written):
 def test_a_folder_with_other_things_in_it_is_left_as_it_is(extract_db, tmp_path, capsys):
     (tmp_path / "thesis.docx").write_text("mine")
     assert build_db.main(["--output", str(extract_db), "--parquet", str(tmp_path)]) == 1
-    assert f"{tmp_path} is there and holds something other than Parquet files" in capsys.readouterr().err
+    assert str(tmp_path) in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.docx"]
 
 
@@ -80,11 +80,11 @@ def test_it_is_written_anew_over_its_own(extract_db, tmp_path):
 def test_without_pyarrow_the_way_to_it_is_said(extract_db, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert build_db.main(["--output", str(extract_db), "--parquet", str(tmp_path / "p")]) == 1
-    assert "--parquet needs pyarrow: make parquet installs it" in capsys.readouterr().err
+    assert "make parquet" in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
 
 
 def test_no_database_no_parquet(tmp_path, capsys):
     assert build_db.main(["--output", str(tmp_path / "none.db"), "--parquet", str(tmp_path / "p")]) == 1
-    assert f"{tmp_path / 'none.db'}: there is no such file" in capsys.readouterr().err
+    assert str(tmp_path / "none.db") in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
