@@ -115,25 +115,26 @@ def test_a_retired_postcode_of_each_nation_says_when(site, db, query, nation):
     ).fetchone()
     row = one(site, query, postcode=postcode, quantile="5")
     assert (row["status"], row["terminated"], row["nation"]) == ("terminated", month, nation)
-    assert f"was retired in {str(month)[:4]}-{str(month)[4:]}" in row["message"]
+    assert f"{str(month)[:4]}-{str(month)[4:]}" in row["message"]
 
 
 @pytest.mark.parametrize("query", BY_POSTCODE)
 @pytest.mark.parametrize(
-    "postcode, status, message",
+    "postcode, status, named",
     [
-        ("JE2 3AB", "not_covered", "is in Jersey, which no index of deprivation covers"),
-        ("ZZ99 9ZZ", "unknown", "is not in the ONS Postcode Directory"),
-        ("ZZ99 3VZ", "unknown", "NHS pseudo-postcodes"),
-        ("", "invalid", "No postcode was given."),
-        ("SW1!A1AA", "invalid", "is not a postcode"),
-        ("x" * 10_000, "invalid", "10000 letters and digits"),
+        ("JE2 3AB", "not_covered", ["JE2 3AB", "Jersey"]),
+        ("ZZ99 9ZZ", "unknown", ["ZZ99 9ZZ", "ONS Postcode Directory"]),
+        ("ZZ99 3VZ", "unknown", ["ZZ99 3VZ", "NHS"]),
+        ("", "invalid", ["postcode"]),
+        ("SW1!A1AA", "invalid", ["'SW1!A1AA'", "'!'"]),
+        ("x" * 10_000, "invalid", ["10000", "5 to 7"]),
     ],
 )
-def test_what_has_no_figures_answers_one_row_that_says_why(site, query, postcode, status, message):
+def test_what_has_no_figures_answers_one_row_that_says_why(site, query, postcode, status, named):
     row = one(site, query, postcode=postcode, quantile="5")
     assert row["status"] == status
-    assert message in row["message"]
+    for what in named:
+        assert what in row["message"]
     figures = [row[c] for c in row if re.search("rank|decile|data_quantile|address|space|area_code", c)]
     assert len(figures) > 3
     assert set(figures) == {None}
@@ -181,7 +182,8 @@ def test_wales_has_its_own_rule_where_the_usual_one_is_wrong(site, db):
 def test_what_is_no_quantile_is_named_and_nothing_is_guessed(extract_site, quantile):
     row = one(extract_site, "imd_quantile_by_postcode", postcode="SW1A 1AA", quantile=quantile, index="england_2019")
     assert row["status"] == "found"
-    assert "a whole number from 2 to 100" in row["message"]
+    assert re.search(r"\b2\b.*\b100\b", row["message"])
+    assert not quantile or f"'{quantile[:40]}'" in row["message"]
     assert (row["requested_quantile"], row["data_quantile"], row["data_quantile_basis"]) == (None, None, None)
     assert row["rank"] == 24862
 
@@ -189,7 +191,8 @@ def test_what_is_no_quantile_is_named_and_nothing_is_guessed(extract_site, quant
 @pytest.mark.parametrize("index", ["wales_2019", "2020", "england", "i" * 10_000])
 def test_a_quantile_is_never_of_another_index_than_the_named_one(extract_site, index):
     row = one(extract_site, "imd_quantile_by_postcode", postcode="SW1A 1AA", quantile="5", index=index)
-    assert "is not an index of England, which has england_2019, england_2025." in row["message"]
+    for what in (f"'{index[:40]}'", "England", "england_2019", "england_2025"):
+        assert what in row["message"]
     assert (row["index_id"], row["rank"], row["data_quantile"], row["data_quantile_basis"]) == (None,) * 4
 
 
@@ -227,10 +230,8 @@ def test_only_an_index_without_a_name_falls_back_and_says_so(site, split, query,
     assert (row["status"], row["index_id"], row["year"]) == ("found", "england_2019", 2019)
     assert (row["area_code"], row["rank"], row["of"]) == (split["lsoa_2011"], split["rank"], 32844)
     assert row["decile" if "decile" in row else "data_quantile"] == split["decile"]
-    assert row["message"] == (
-        f"The directory does not give {split['postcode']} an LSOA of 2021, so it has no figures of the English"
-        " indices of deprivation 2025. These figures are those of england_2019."
-    )
+    for what in (split["postcode"], "LSOA of 2021", "English indices of deprivation 2025", "england_2019"):
+        assert what in row["message"]
 
 
 @pytest.mark.parametrize("query", ["imd_by_postcode", "imd_quantile_by_postcode"])
@@ -238,7 +239,9 @@ def test_only_an_index_without_a_name_falls_back_and_says_so(site, split, query,
 def test_a_named_index_without_figures_for_the_postcode_has_none(site, split, query, index):
     row = one(site, query, postcode=split["postcode"], quantile="10", index=index)
     assert (row["status"], row["index_id"], row["year"], row["of"]) == ("found", "england_2025", 2025, 33755)
-    assert row["message"].endswith("so it has no figures of the English indices of deprivation 2025.")
+    for what in (split["postcode"], "LSOA of 2021", "English indices of deprivation 2025"):
+        assert what in row["message"]
+    assert "2019" not in row["message"]
     figures = [row[c] for c in row if re.search("(?<!composite_)(rank|decile|quintile|basis)$|data_quantile", c)]
     assert len(figures) > 2
     assert set(figures) | {row["area_code"]} == {None}
@@ -260,10 +263,11 @@ def test_a_postcode_with_an_area_of_2021_alone_has_figures_of_2025_alone(site, d
         assert found == ("found", None, new["index_id"], new["lsoa_2021"], new["rank"])
     row = one(site, query, postcode=new["postcode"], quantile="10", index="2019")
     assert (row["status"], row["year"], row["rank"], row["area_code"]) == ("found", 2019, None, None)
-    assert f"does not give {new['postcode']} an LSOA of 2011" in row["message"]
     gardens = one(site, "green_space_by_postcode", postcode=new["postcode"])
-    assert "does not give" in gardens["message"]
     assert gardens["houses_address_count"] is None
+    for message in (row["message"], gardens["message"]):
+        assert new["postcode"] in message
+        assert "LSOA of 2011" in message
 
 
 @pytest.mark.parametrize("index", ["england_2019", "2019"])
@@ -321,7 +325,7 @@ def test_two_editions_stand_side_by_side_with_their_warning(site):
         8,
     ]
     assert (row["status"], row["message"], row["lsoa_2011"], row["change"]) == ("found", None, "W01001758", "U")
-    assert "do not measure change" in row["warning"]
+    assert "change" in row["warning"]
     for year in ("2019", "2025"):
         single = one(site, "imd_by_postcode", postcode="CF14 3LX", index=year)
         which = "newer" if year == "2025" else "older"
@@ -348,28 +352,30 @@ def test_two_editions_of_an_area_by_its_code(site, db, split, merged):
     assert (row["older_area_code"], row["newer_area_code"]) == (merged["lsoa_2011"], merged["lsoa_2021"])
     assert row["newer_rank"]
     assert row["older_rank"]
-    assert row["message"].startswith(f"The areas of the two differ: {merged['lsoa_2011']} and {merged['lsoa_2021']}")
+    assert merged["lsoa_2011"] in row["message"]
+    assert merged["lsoa_2021"] in row["message"]
     back = one(site, "compare_editions", code=merged["lsoa_2021"])
     assert (back["lsoa_2011"], back["older_rank"]) == (None, None), "several led to it"
     assert merged["lsoa_2011"] in back["message"]
 
 
 @pytest.mark.parametrize(
-    "parameters, status, message",
+    "parameters, status, named",
     [
-        ({}, None, "Give a postcode, or the code"),
-        ({"postcode": "SW1A 1AA", "code": "E01004736"}, None, "Give a postcode or a code, not both."),
-        ({"postcode": "nonsense"}, "invalid", "is not a postcode"),
-        ({"postcode": "ZZ99 3VZ"}, "unknown", "NHS pseudo-postcodes"),
-        ({"postcode": "JE2 3AB"}, "not_covered", "is in Jersey"),
-        ({"code": "E01999999"}, None, "'E01999999' is not the code of an LSOA"),
-        ({"code": "x" * 10_000}, None, "is not the code of an LSOA"),
+        ({}, None, ["postcode", "LSOA", "data zone", "super output area"]),
+        ({"postcode": "SW1A 1AA", "code": "E01004736"}, None, ["postcode", "code", "both"]),
+        ({"postcode": "nonsense"}, "invalid", ["'nonsense'"]),
+        ({"postcode": "ZZ99 3VZ"}, "unknown", ["ZZ99 3VZ", "NHS"]),
+        ({"postcode": "JE2 3AB"}, "not_covered", ["JE2 3AB", "Jersey"]),
+        ({"code": "E01999999"}, None, ["'E01999999'"]),
+        ({"code": "x" * 10_000}, None, [f"'{'X' * 40}'"]),
     ],
 )
-def test_what_cannot_be_compared_says_why(site, parameters, status, message):
+def test_what_cannot_be_compared_says_why(site, parameters, status, named):
     row = one(site, "compare_editions", **parameters)
     assert row["status"] == status
-    assert message in row["message"]
+    for what in named:
+        assert what in row["message"]
     assert {row[c] for c in row if c.startswith(("newer_", "older_"))} | {row["warning"]} == {None}
 
 
@@ -378,7 +384,8 @@ def test_what_cannot_be_compared_says_why(site, parameters, status, message):
 )
 def test_a_nation_with_one_edition_says_so(site, nation, index):
     row = one(site, "compare_editions", postcode=NATIONS[nation])
-    assert row["message"] == f"{nation} has one edition here, {index}."
+    assert nation in row["message"]
+    assert index in row["message"]
     assert (row["newer_index_id"], row["older_index_id"], row["older_rank"]) == (index, None, None)
     assert row["newer_rank"]
 
@@ -394,14 +401,15 @@ def test_the_codes_of_2011_and_2021_are_kept_apart(site, db, split, index):
             assert {row["message"] for row in rows} == {None}
         else:
             [row] = rows
-            assert row["message"].startswith("There are no figures of the English indices of deprivation")
-            assert other in row["message"]
+            for what in (f"English indices of deprivation {index[-4:]}", code, other):
+                assert what in row["message"]
             assert (row["rank"], row["decile"]) == (None, None)
 
 
 def test_an_area_s_index_that_is_none_is_named(site):
     row = one(site, "deprivation_by_small_area", code="E01004736", index="wales_2025")
-    assert row["message"] == "'wales_2025' is not an index of England, which has england_2019, england_2025."
+    for what in ("'wales_2025'", "England", "england_2019", "england_2025"):
+        assert what in row["message"]
     assert (row["rank"], row["index_id"]) == (None, None)
 
 
@@ -504,25 +512,28 @@ def test_the_nhs_s_own_codes_lead_to_the_board_of_the_index_s_years(full_site, c
 
 
 @pytest.mark.parametrize(
-    "code, index, message",
+    "code, index, named",
     [
-        ("", "", "Give the code"),
-        ("W11000029", "", "health_boards_2022 has their local authorities."),
-        ("E54099999", "", "'E54099999' is not the code of an integrated care board"),
-        ("x" * 10_000, "", "is not the code of an integrated care board"),
-        ("S08000028", "england_2019", "'england_2019' is not an index of Scotland, which has scotland_2020."),
-        ("E54000063", "2019", "has no areas of 2011, which england_2019 is about; it existed in 2024."),
+        ("", "", ["code", "integrated care board", "health board"]),
+        ("W11000029", "", ["health_boards_2022"]),
+        ("E54099999", "", ["'E54099999'", "integrated care board"]),
+        ("x" * 10_000, "", [f"'{'X' * 40}'", "integrated care board"]),
+        ("S08000028", "england_2019", ["'england_2019'", "Scotland", "scotland_2020"]),
+        ("E54000063", "2019", ["E54000063", "2011", "england_2019", "2024"]),
     ],
 )
-def test_a_health_geography_without_an_answer_says_why(site, code, index, message):
+def test_a_health_geography_without_an_answer_says_why(site, code, index, named):
     row = one(site, "deprivation_in_health_geography", code=code, index=index)
-    assert message in row["message"]
+    for what in named:
+        assert what in row["message"]
     assert (row["decile"], row["areas"], row["people"], row["people_note"]) == (None,) * 4
 
 
 def test_an_extract_gives_no_figures_of_a_board_that_it_holds_in_part(extract_site):
     row = one(extract_site, "deprivation_in_health_geography", code="QMJ", index="england_2025")
-    assert row["message"].startswith("This database does not hold every area of NHS North Central London")
+    assert "NHS North Central London" in row["message"]
+    held, whole = map(int, re.search(r"(\d+) of (\d+)", row["message"]).groups())
+    assert held < whole
     assert (row["decile"], row["areas"]) == (None, None)
 
 
@@ -549,18 +560,18 @@ def test_public_parks_stand_beside_the_gardens_where_they_were_loaded(made_up_db
 
 
 @pytest.mark.parametrize(
-    "query, asked, message",
+    "query, asked, told",
     [
-        ("green_space_by_postcode", {"postcode": "SW1A 1AA"}, "were not loaded into this database"),
-        ("green_space_by_local_authority", {"authority": "Westminster"}, "were not loaded into this database"),
+        ("green_space_by_postcode", {"postcode": "SW1A 1AA"}, "not loaded"),
+        ("green_space_by_local_authority", {"authority": "Westminster"}, "not loaded"),
         ("green_space_by_postcode", {"postcode": "BT2 7DX"}, None),
         ("green_space_by_postcode", {"postcode": "JE2 3AB"}, None),
     ],
 )
-def test_public_parks_that_were_not_loaded_are_null_and_say_so(site, query, asked, message):
+def test_public_parks_that_were_not_loaded_are_null_and_say_so(site, query, asked, told):
     row = one(site, query, **asked)
     assert {row[c] for c in row if c.startswith("parks_average")} == {None}
-    assert row["parks_message"] is None if message is None else message in row["parks_message"]
+    assert row["parks_message"] is None if told is None else told in row["parks_message"]
 
 
 def test_green_space_is_that_of_the_authority_of_2019(site, db):
@@ -582,8 +593,8 @@ def test_a_postcode_of_a_new_authority_answers_with_its_old_district_s_figures_a
     assert row["local_authority_name"] == "Buckinghamshire"
     assert (row["local_authority_2019_code"], row["local_authority_2019_name"]) == ("E07000004", "Aylesbury Vale")
     assert row["total_address_count"] > 50_000
-    assert "they are those of Aylesbury Vale (E07000004), in which this small area lay" in row["message"]
-    assert "the postcode is in Buckinghamshire (E06000060) today" in row["message"]
+    for what in ("2019", "Aylesbury Vale (E07000004)", "Buckinghamshire (E06000060)"):
+        assert what in row["message"]
 
 
 @pytest.mark.parametrize(
@@ -602,13 +613,14 @@ def test_postcodes_of_reorganised_counties_have_figures(full_site, today):
     assert row["local_authority_name"] == today
     assert row["local_authority_2019_name"] != today
     assert row["total_address_count"] > 10_000
-    assert f"the postcode is in {today}" in row["message"]
+    assert f"{today} ({row['local_authority_code']})" in row["message"]
 
 
 def test_northern_ireland_has_no_green_space_figures_and_says_so(site):
     row = one(site, "green_space_by_postcode", postcode="BT2 7DX")
     assert row["status"] == "found"
-    assert row["message"] == "ONS gives these figures for Great Britain only, not for Northern Ireland."
+    assert "Great Britain" in row["message"]
+    assert "Northern Ireland" in row["message"]
     assert row["total_address_count"] is None
 
 
@@ -649,19 +661,19 @@ def test_an_authority_is_found_by_a_code_of_any_vintage_and_by_name(site, author
 
 
 @pytest.mark.parametrize(
-    "authority, message",
+    "authority, named",
     [
-        ("Belfast", "Great Britain only"),
-        ("Atlantis", "'Atlantis' is no name or code"),
-        ("E99999999", "is no name or code"),
-        ("' or 1=1 --", "is no name or code"),
-        ("x" * 10_000, "it has 10000 characters"),
-        ("%", "is no name or code"),
+        ("Belfast", "Great Britain"),
+        ("Atlantis", "'Atlantis'"),
+        ("E99999999", "'E99999999'"),
+        ("' or 1=1 --", "'' or 1=1 --'"),
+        ("x" * 10_000, "10000"),
+        ("%", "'%'"),
     ],
 )
-def test_an_authority_without_figures_says_why_in_one_row(site, authority, message):
+def test_an_authority_without_figures_says_why_in_one_row(site, authority, named):
     row = one(site, "green_space_by_local_authority", authority=authority)
-    assert message in row["message"]
+    assert named in row["message"]
     assert row["local_authority_2019_code"] is None
     assert row["total_address_count"] is None
 
@@ -685,7 +697,9 @@ def test_an_authority_without_figures_says_why_in_one_row(site, authority, messa
 def test_full_text_search_finds_areas_by_both_names_and_by_code(site, q, nation, name):
     rows = ask(site, "small_areas_by_name", q=q, nation=nation)
     if name is None:
-        assert rows[0]["message"].startswith("No small area of the UK has the words")
+        [row] = rows
+        assert "UK" in row["message"]
+        assert f"'{q}'" in row["message"]
         return
     assert name in [row["name"] for row in rows]
     assert {row["message"] for row in rows} == {None}
@@ -706,23 +720,20 @@ def test_a_search_with_many_hits_is_cut_and_says_how_many_there_are(full_site, f
 
 
 @pytest.mark.parametrize(
-    "q, nation, message",
+    "q, nation, named",
     [
-        ("", "", "Give a name"),
-        ("x" * 10_000, "", "it has 10000 characters, 100 are allowed"),
-        ("Gabalfa\0", "", "q has a character that is no text"),
-        ("Gabalfa", "Narnia", "'Narnia' is not a nation"),
-        ("Gabalfa", "England", "No small area of England has the words 'Gabalfa'"),
-        ('"', "", "No small area"),
-        ("*", "", "No small area"),
-        ("-", "", "No small area"),
-        ("NEAR(", "", "No small area"),
-        ('" OR "a', "", "No small area"),
+        ("", "", ["name", "code"]),
+        ("x" * 10_000, "", ["10000", "100 "]),
+        ("Gabalfa\0", "", ["character"]),
+        ("Gabalfa", "Narnia", ["'Narnia'", "England", "Wales", "Scotland", "Northern Ireland"]),
+        ("Gabalfa", "England", ["'Gabalfa'", "England"]),
+        *((q, "", [f"'{q}'", "UK"]) for q in ('"', "*", "-", "NEAR(", '" OR "a')),
     ],
 )
-def test_a_search_without_a_hit_says_so_in_one_row(site, q, nation, message):
+def test_a_search_without_a_hit_says_so_in_one_row(site, q, nation, named):
     row = one(site, "small_areas_by_name", q=q, nation=nation)
-    assert row["message"].startswith(message) or message in row["message"]
+    for what in named:
+        assert what in row["message"]
     assert row["code"] is None
 
 
@@ -746,21 +757,23 @@ def test_the_postcodes_of_an_area_come_in_pages_that_together_are_all(site, db):
     columns = ["postcode", "introduced", "terminated", "local_authority_code", "latitude", "longitude"]
     assert [tuple(row[c] for c in columns) for row in found] == [tuple(row) for row in expected]
     [beyond] = ask(site, "postcodes_in_small_area", code=code, after=after)
-    assert beyond["message"] == f"No postcode of {code} comes after {after}."
+    assert code in beyond["message"]
+    assert after in beyond["message"]
 
 
 @pytest.mark.parametrize(
-    "code, after, message",
+    "code, after, named",
     [
-        ("", "", "Give the code of an LSOA"),
-        ("E01999999", "", "'E01999999' is not the code of an LSOA"),
-        ("x" * 10_000, "", "is not the code of an LSOA"),
-        ("E01004736", "nonsense", "after is not a postcode: 'nonsense' is not a postcode"),
+        ("", "", ["code", "LSOA", "data zone", "super output area"]),
+        ("E01999999", "", ["'E01999999'"]),
+        ("x" * 10_000, "", [f"'{'X' * 40}'"]),
+        ("E01004736", "nonsense", ["after", "'nonsense'"]),
     ],
 )
-def test_an_area_without_postcodes_says_why(site, code, after, message):
+def test_an_area_without_postcodes_says_why(site, code, after, named):
     row = one(site, "postcodes_in_small_area", code=code, after=after)
-    assert message in row["message"]
+    for what in named:
+        assert what in row["message"]
     assert row["postcode"] is None
 
 
@@ -784,13 +797,10 @@ def test_every_index_and_domain_of_an_area_is_the_table_s(site, db, index):
     assert rows["overall"]["quintile"] in range(1, 6)
 
 
-@pytest.mark.parametrize(
-    "code, message",
-    [("", "Give the code"), ("E01999999", "is not the code of an LSOA"), ("x" * 10_000, "is not the code of an LSOA")],
-)
-def test_an_unknown_area_says_so(site, code, message):
+@pytest.mark.parametrize("code, named", [("", "code"), ("E01999999", "'E01999999'"), ("x" * 10_000, f"'{'X' * 40}'")])
+def test_an_unknown_area_says_so(site, code, named):
     row = one(site, "deprivation_by_small_area", code=code)
-    assert message in row["message"]
+    assert named in row["message"]
     assert row["rank"] is None
 
 
@@ -835,30 +845,31 @@ def test_an_authority_s_deciles_and_extremes_are_those_of_its_areas(site, db, au
 
 
 @pytest.mark.parametrize(
-    "authority, index, message",
+    "authority, index, named",
     [
-        ("", "", "Give the code or the name"),
-        ("Atlantis", "", "is no name or code"),
-        ("shire", "", "it may be East Riding of Yorkshire"),
-        ("London", "", "No authority has the code or name 'London'; it may be City of London (E09000001)"),
-        ("Hampshire", "", "it may be East Hampshire (E07000085)"),
-        ("x" * 10_000, "", "it has 10000 characters"),
-        ("Cardiff", "england_2019", "'england_2019' is not an index of Wales, which has wales_2019, wales_2025."),
-        ("Aylesbury Vale", "england_2025", "No figures of england_2025 for the areas of Aylesbury Vale"),
-        ("Cardiff", "i" * 10_000, "is not an index of Wales"),
+        ("", "", ["code", "name", "authority"]),
+        ("Atlantis", "", ["'Atlantis'"]),
+        ("shire", "", ["'shire'", "East Riding of Yorkshire"]),
+        ("London", "", ["'London'", "City of London (E09000001)"]),
+        ("Hampshire", "", ["'Hampshire'", "East Hampshire (E07000085)"]),
+        ("x" * 10_000, "", ["10000"]),
+        ("Cardiff", "england_2019", ["'england_2019'", "Wales", "wales_2019", "wales_2025"]),
+        ("Aylesbury Vale", "england_2025", ["england_2025", "Aylesbury Vale"]),
+        ("Cardiff", "i" * 10_000, [f"'{'i' * 40}'", "Wales", "wales_2019", "wales_2025"]),
     ],
 )
-def test_an_authority_that_is_not_clear_says_why(site, authority, index, message):
+def test_an_authority_that_is_not_clear_says_why(site, authority, index, named):
     row = one(site, "deprivation_in_local_authority", authority=authority, index=index)
-    assert message in row["message"]
+    for what in named:
+        assert what in row["message"]
     assert row["part"] is None
 
 
 @pytest.mark.parametrize("authority", ["Leeds", "Shropshire", "Buckinghamshire", "Brent"])
 def test_an_authority_that_an_extract_holds_in_part_has_no_figures_and_says_so(extract_site, authority):
     row = one(extract_site, "deprivation_in_local_authority", authority=authority)
-    assert row["message"].startswith("This database is an extract of Westminster, Camden")
-    assert row["message"].endswith(f"it does not hold every area of {authority}.")
+    for what in ("extract", "Westminster, Camden", authority):
+        assert what in row["message"]
     assert (row["part"], row["share"], row["areas"]) == (None, None, None)
 
 
@@ -907,23 +918,21 @@ def test_buckingham_palace_is_nearest_to_itself(site):
 
 
 @pytest.mark.parametrize(
-    "latitude, longitude, message",
+    "latitude, longitude, named",
     [
-        ("", "", "Give a point"),
-        ("51.5", "", "Give a point"),
-        ("north", "0", "'north' is not a latitude: a number from 49 to 61.5"),
-        ("51.5", "1,5", "'1,5' is not a longitude: a number from -9 to 2.5"),
-        ("-51.5", "0", "is not a latitude"),
-        ("1e400", "0", "is not a latitude"),
-        ("9" * 10_000, "0", "is not a latitude"),
-        ("x" * 10_000, "0", "is not a latitude"),
-        ("61.5", "2.5", "No live postcode"),
-        ("49", "-9", "No live postcode"),
+        ("", "", ["latitude", "longitude"]),
+        ("51.5", "", ["latitude", "longitude"]),
+        ("north", "0", ["'north'", "latitude", "49 to 61.5"]),
+        ("51.5", "1,5", ["'1,5'", "longitude", "-9 to 2.5"]),
+        *((text, "0", [f"'{text[:40]}'", "latitude"]) for text in ("-51.5", "1e400", "9" * 10_000, "x" * 10_000)),
+        ("61.5", "2.5", ["postcode", "8 km"]),
+        ("49", "-9", ["postcode", "8 km"]),
     ],
 )
-def test_a_point_that_is_none_or_far_away_says_so(site, latitude, longitude, message):
+def test_a_point_that_is_none_or_far_away_says_so(site, latitude, longitude, named):
     row = one(site, "nearest_postcodes", latitude=latitude, longitude=longitude)
-    assert message in row["message"]
+    for what in named:
+        assert what in row["message"]
     assert row["postcode"] is None
 
 
@@ -939,22 +948,24 @@ def test_queries_say_what_was_left_out_of_the_database(mirror, tmp_path):
     row = one(site, "imd_by_postcode", postcode="AB1 0AA", index="england_2019")
     assert (row["status"], row["area_code"], row["rank"]) == ("found", "E01000001", None)
     assert "lsoa_2011_lookup" in row["message"], "its name is missing too"
-    assert row["message"].endswith(" English indices of deprivation 2019 was left out of this database.")
+    assert "English indices of deprivation 2019" in row["message"]
     for query in BY_POSTCODE:
         row = one(site, query, postcode="AB1 0AA", quantile="5", index="england_2019")
         assert row["status"] == "found"
-        assert "left out of this database" in row["message"]
+        assert "left out" in row["message"]
     for authority in ("", "E06000004"):
         row = one(site, "green_space_by_local_authority", authority=authority)
-        assert row["message"] == "The figures of green space were left out of this database."
-    row = one(site, "deprivation_by_small_area", code="E01000001", index="2019")
-    assert row["message"] == "English indices of deprivation 2019 was left out of this database."
-    row = one(site, "deprivation_by_small_area", code="E01000001", index="2025")
-    assert row["message"].endswith("for E01000001, an LSOA of 2011, but for those of 2021.")
-    row = one(site, "compare_editions", code="E01000001")
-    assert "E01000001 has no figures of england_2025, which has them for the LSOAs of 2021." in row["message"]
-    row = one(site, "compare_editions", code="E01090000")
-    assert row["message"] == "English indices of deprivation 2019 was left out of this database."
+        assert "green space" in row["message"]
+        assert "left out" in row["message"]
+    for query, parameters, named in (
+        ("deprivation_by_small_area", {"index": "2019"}, ["English indices of deprivation 2019", "left out"]),
+        ("deprivation_by_small_area", {"index": "2025"}, ["E01000001", "2011", "2021"]),
+        ("compare_editions", {}, ["E01000001", "england_2025", "2021"]),
+        ("compare_editions", {"code": "E01090000"}, ["English indices of deprivation 2019", "left out"]),
+    ):
+        row = one(site, query, **{"code": "E01000001", **parameters})
+        for what in named:
+            assert what in row["message"]
     for query in QUERIES:
         for row in ask(site, query):
             assert row["message"]
@@ -967,7 +978,8 @@ def test_a_query_opened_without_parameters_helps(site, query):
         assert len(rows) == 317
     else:
         [row] = rows
-        assert re.search("Give |No postcode was given", row["message"])
+        name = QUERIES[query]["params"][0]
+        assert re.search(rf"\b{name}\b", row["message"]), "the parameter to fill"
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -993,7 +1005,7 @@ def test_the_examples_of_a_query_s_page_work(site, query):
         if ".json?" in link:
             for row in answer.json():
                 assert row.get("status", "found") == "found"
-                assert not row["message"] or "ONS gives these figures by the authorities of 2019" in row["message"]
+                assert not row["message"] or "authorities of 2019" in row["message"]
 
 
 @pytest.mark.parametrize("query", QUERIES)
