@@ -398,11 +398,7 @@ def test_livinglens_gets_all_that_it_reads_from_a_whole_file_7(made_up_db, versi
     assert isinstance(content["type"], str)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("number", [0, 400, -1])
-=======
-@pytest.mark.parametrize("number", [0, 420, 843])
->>>>>>> h2
 def test_population_density_has_the_cells_of_its_file(made_up_db, mirror, number):
     """Over a made-up file, as the whole one is not at hand."""
     [path] = mirror.rglob("Access_to_Natural_Green_Space_Inequalities__(LSOA).csv")
