@@ -47,12 +47,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer; put test_full.py first, which builds the whole UK, and what needs that last.
 
-    So of two processes one builds it, and the other meanwhile has enough to do.
+    So of two processes one builds it, and the other meanwhile has enough to do. The same with the extract's database.
     """
     for item in items:
         item.add_marker(_layer(item))
     full = {item.path for item in items if item.get_closest_marker("full") or "stack" in item.fixturenames}
-    items.sort(key=lambda item: (item.path.name != "test_full.py", item.path in full))
+    items.sort(
+        key=lambda item: (item.path.name != "test_full.py", item.path in full, "extract_db" in item.fixturenames)
+    )
 
 
 def _layer(item: pytest.Item) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import gzip
-import http.client
 import io
 import json
 import os
@@ -12,10 +11,6 @@ import re
 import string
 import subprocess
 import sys
-import threading
-import time
-import urllib.parse
-import urllib.request
 from collections import Counter
 from pathlib import Path
 
@@ -646,50 +641,6 @@ def test_strange_postcodes_leave_no_trace(extract_site, postcodes):
     assert statuses[400] > asked // 4
     assert statuses[404] > asked // 200
     assert sizes[-1] - sizes[3] < 5_000, "kilobytes more after nearly all of the requests"
-
-
-RUNAWAY = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n where i % 7 = 3"
-
-
-def p99(base: str, n: int) -> float:
-    """The 99th percentile of `n` requests by one connection, in seconds."""
-    client, took = http.client.HTTPConnection(base.removeprefix("http://"), timeout=60), []
-    for _ in range(n):
-        started = time.perf_counter()
-        client.request("GET", f"{BASE}/postcodes/SW1A1AA?index=england_2025")
-        assert client.getresponse().read()
-        took.append(time.perf_counter() - started)
-    client.close()
-    return sorted(took)[int(n * 0.99)]
-
-
-@pytest.mark.alone
-def test_free_sql_beside_it_does_not_slow_it(server):
-    base, _ = server
-    stop, answered = threading.Event(), Counter()
-
-    def run_away():
-        while not stop.is_set():
-            try:
-                urllib.request.urlopen(f"{base}/census.json?" + urllib.parse.urlencode({"sql": RUNAWAY}), timeout=60)
-            except urllib.error.HTTPError as error:
-                answered[error.code] += 1
-                stop.wait(int(error.headers.get("Retry-After", 0)))
-
-    idle = min(p99(base, 1000) for _ in range(3))
-    threads = [threading.Thread(target=run_away) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    try:
-        while answered[400] < 6:
-            time.sleep(0.05)
-        busy = min(p99(base, 1000) for _ in range(3))
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(60)
-    print(f"p99 idle {idle * 1000:.2f} ms, with a dozen runaway queries {busy * 1000:.2f} ms")
-    assert busy < 5 * idle
 
 
 def test_no_postcode_of_a_request_is_logged(server):

@@ -1,8 +1,13 @@
 """Anyone's SQL and GraphQL against the whole stack: memory stays, lookups go on, and afterwards all is as before."""
 
+import http.client
 import json
+import threading
 import time
-from urllib.parse import quote
+import urllib.error
+import urllib.request
+from collections import Counter
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -179,3 +184,46 @@ def test_two_thousand_idle_connections_and_slow_readers_keep_nobody_waiting(stac
     assert stack.memory() < before + 64
     for one in (*idle, *slow):
         one.close()
+
+
+RUNAWAY = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n where i % 7 = 3"
+
+
+def p99(base: str, n: int) -> float:
+    """The 99th percentile of `n` requests by one connection, in seconds."""
+    client, took = http.client.HTTPConnection(base.removeprefix("http://"), timeout=60), []
+    for _ in range(n):
+        started = time.perf_counter()
+        client.request("GET", "/api/v1/postcodes/SW1A1AA?index=england_2025")
+        assert client.getresponse().read()
+        took.append(time.perf_counter() - started)
+    client.close()
+    return sorted(took)[int(n * 0.99)]
+
+
+def test_free_sql_beside_lookups_of_one_server_does_not_slow_them(server):
+    base, _ = server
+    stop, answered = threading.Event(), Counter()
+
+    def run_away():
+        while not stop.is_set():
+            try:
+                urllib.request.urlopen(f"{base}/census.json?" + urlencode({"sql": RUNAWAY}), timeout=60)
+            except urllib.error.HTTPError as error:
+                answered[error.code] += 1
+                stop.wait(int(error.headers.get("Retry-After", 0)))
+
+    idle = min(p99(base, 1000) for _ in range(3))
+    threads = [threading.Thread(target=run_away) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    try:
+        while answered[400] < 6:
+            time.sleep(0.05)
+        busy = min(p99(base, 1000) for _ in range(3))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    print(f"p99 idle {idle * 1000:.2f} ms, with a dozen runaway queries {busy * 1000:.2f} ms")
+    assert busy < 5 * idle
