@@ -57,7 +57,8 @@ def main() -> int:
     runs = [[*together, "-m", f"({chosen}) and not alone", *where]]
     if files := with_tests_alone(where):
         runs.append(["-m", f"({chosen}) and alone", *files])
-    codes = [subprocess.run([sys.executable, "-m", "pytest", *run, *sys.argv[at + 1 :]]).returncode for run in runs]
+    pytest = [sys.executable, "-m", "pytest", "--durations=10"]
+    codes = [subprocess.run([*pytest, *run, *sys.argv[at + 1 :]]).returncode for run in runs]
     if set(codes) == {NOTHING_COLLECTED}:
         return NOTHING_COLLECTED
     return next((code for code in codes if code not in (0, NOTHING_COLLECTED)), 0)

@@ -308,7 +308,7 @@ def test_an_authority_has_its_deciles_and_its_green_space(extract_site):
     assert [row["local_authority_2019_code"] for row in follows["green_space"]] == [
         *("E07000004", "E07000005", "E07000006", "E07000007")
     ]
-    assert "became part of Buckinghamshire" in follows["green_space_message"]
+    assert "Buckinghamshire" in follows["green_space_message"]
     assert {"code": "E07000004", "name": "Aylesbury Vale"} in follows["predecessors"]
 
 
@@ -408,7 +408,7 @@ def test_what_is_no_text_is_answered_in_its_place(extract_site):
         extract_site, [None, 5, ["SW1A 1AA"], {"a": 1}, True, "SW1A 1AA"], query="?fields=status,message"
     ).json()
     assert [answer["status"] for answer in told["answers"]] == ["invalid"] * 5 + ["found"]
-    assert told["answers"][0]["message"] == "No postcode was given."
+    assert "postcode" in told["answers"][0]["message"]
 
 
 def test_a_deep_value_is_no_postcode(extract_site):

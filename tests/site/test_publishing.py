@@ -86,6 +86,9 @@ def licence_of(table: str) -> str:
     }.get(table, "Open Government Licence v3.0")
 
 
+WAY_ROUND = re.compile(r'<p class="note"><strong>[^<]*\b1\b[^<]*\bmost deprived\b')
+
+
 # Lists
 
 
@@ -231,9 +234,12 @@ def test_downloads_of_another_build_are_never_given(extract_db, tmp_path):
     folder.rename(folder.with_name("0" * 16))
     answer = get(site, "/download/indices.csv.gz")
     assert answer.status_code == 404
-    assert "There are no downloads beside this database" in answer.text
-    assert get(site, "/download.json").status_code == 404
-    assert "There are no downloads beside this database" in get(site, "/download").text
+    assert "build_db.py" in answer.text
+    listing = get(site, "/download.json")
+    assert (listing.status_code, list(listing.json())) == (404, ["error"])
+    assert "build_db.py" in listing.json()["error"]
+    assert listing.json()["error"] in get(site, "/download").text
+    assert "/download/" not in get(site, "/download").text
     assert "/download/" not in get(site, "/census/indices").text
 
 
@@ -258,17 +264,18 @@ def test_every_table_and_view_shows_licence_edition_and_which_way_round(site, db
         assert "census.db " in page, name
         columns = [column[1] for column in db.execute(f"pragma table_info({name})")]
         ranked = any(column.endswith(("rank", "decile", "quintile")) for column in columns)
-        assert ("1 is the most deprived</strong>, in every rank" in page) is ranked, name
+        assert bool(WAY_ROUND.search(page)) is ranked, name
     for line in ("Contains OS data © Crown copyright and database right 2025", "Royal Mail copyright"):
         assert line in unescape(get(site, "/census/postcodes?_size=1").text)
         assert line in unescape(get(site, "/census/postcode_places?_size=1").text)
-    assert "needs a licence from Land & Property Services" in unescape(get(site, "/census/postcodes?_size=1").text)
+    assert "Northern Ireland End User Licence" in get(site, "/census/postcodes?_size=1").text
+    assert "licence from Land & Property Services" in unescape(get(site, "/census/postcodes?_size=1").text)
 
 
 def test_a_row_s_page_says_which_way_round(extract_site):
     page = get(extract_site, "/census/imd_england_2019/E01004736")
     assert page.status_code == 200
-    assert "1 is the most deprived</strong>" in page.text
+    assert WAY_ROUND.search(page.text)
 
 
 # The home page and others
@@ -276,11 +283,12 @@ def test_a_row_s_page_says_which_way_round(extract_site):
 
 def test_the_home_page_leads_with_a_postcode_and_the_three_things(site):
     page = get(site, "/").text
-    assert re.search(
-        r'<form[^>]* action="/search" method="get"[^>]*>\s*<label for="q">Postcode, area code or place', page
-    )
-    for heading in ("Deprivation", "Green space", "Lists of small areas"):
-        assert f"<h2>{heading}</h2>" in page
+    before, things = page.split('<div class="doors">')
+    assert re.search(r'<form[^>]* action="/search" method="get"[^>]*>\s*<label for="q">[^<]*\bpostcode\b', before, re.I)
+    sections = things.split("</div>")[0].split("<section>")[1:]
+    for section, table in zip(sections, ("deprivation", "green_space", "lsoas_2021"), strict=True):
+        assert "<h2>" in section
+        assert f'href="/census/{table}"' in section
     assert 'name="viewport" content="width=device-width' in page
     links = set(re.findall(r'href="(/[^"#]*)"', page))
     assert len(links) > 20
@@ -300,10 +308,10 @@ def test_sql_of_one_s_own_is_answered_with_our_functions(extract_site):
     sql = "select postcode_problem('SW1!') p, normalise_postcode('sw1a1aa') n, imd_quantile('wales_2019', 1362, 3) q"
     [row] = get(extract_site, "/census.json", params={"sql": sql, "_shape": "array"}).json()
     assert (row["n"], row["q"]) == ("SW1A 1AA", 3)
-    assert "neither a letter" in row["p"]
+    assert "'!'" in row["p"]
     page = get(extract_site, "/census", params={"sql": sql})
     assert page.status_code == 200
-    assert "Custom SQL query" in page.text
+    assert 'id="sql-editor"' in page.text
 
 
 # Other origins
@@ -395,49 +403,42 @@ BOMB = "{ ...a } " + " ".join(
 
 
 @pytest.mark.parametrize(
-    "options, status, message",
+    "options, status, named",
     [
-        ({"content": b"{"}, 400, "no GraphQL request"),
-        ({"content": b"[1]"}, 400, "must be a JSON object"),
-        ({"content": b"\xff\xfe"}, 400, "no GraphQL request"),
+        ({"content": b"{"}, 400, "GraphQL request"),
+        ({"content": b"[1]"}, 400, "JSON object"),
+        ({"content": b"\xff\xfe"}, 400, "GraphQL request"),
         ({"json": {"query": "{ nonsense"}}, 400, "Syntax Error"),
-        ({"json": {"query": ["a"]}}, 400, "must be a text"),
-        ({"json": {"query": "{" + "[" * 3000}}, 400, "no GraphQL request"),
-        ({"json": {"query": "{ a }", "padding": "x" * 10_000}}, 413, "10,000 bytes are allowed"),
-        ({"json": {"query": NESTED}}, 400, "could cost more than 25,000"),
-        ({"json": {"query": NESTED.replace("1000", "$n"), "variables": {"n": 1000}}}, 400, "could cost more"),
-        ({"json": {"query": BOMB}}, 400, "could cost more"),
+        ({"json": {"query": ["a"]}}, 400, "query"),
+        ({"json": {"query": "{" + "[" * 3000}}, 400, "GraphQL request"),
+        ({"json": {"query": "{ a }", "padding": "x" * 10_000}}, 413, "10,000 bytes"),
+        ({"json": {"query": NESTED}}, 400, "25,000"),
+        ({"json": {"query": NESTED.replace("1000", "$n"), "variables": {"n": 1000}}}, 400, "25,000"),
+        ({"json": {"query": BOMB}}, 400, "25,000"),
         ({"json": {"query": "{ postcodes { nodes { " * 6}}, 400, "Syntax Error"),
-        (
-            {"json": {"query": "{ postcodes(first: 100000000) { nodes { postcode } } }"}},
-            400,
-            "first must be 1 to 1,000",
-        ),
-        ({"json": {"query": "{ __schema { a: types { name } b: types { name } } }"}}, 400, "with aliases"),
-        (
-            {"json": {"query": "{ __schema { types { fields { type { fields { name } } } } } }"}},
-            400,
-            "the standard query",
-        ),
-        ({"json": {"query": "{ postcodes(first: -1) { nodes { postcode } } }"}}, 400, "first must be 1 to 1,000"),
-        ({"json": {"query": "{ nothing { nodes { postcode } } }"}}, 400, "Cannot query field 'nothing'"),
+        ({"json": {"query": "{ postcodes(first: 100000000) { nodes { postcode } } }"}}, 400, "1,000"),
+        ({"json": {"query": "{ __schema { a: types { name } b: types { name } } }"}}, 400, "aliases"),
+        ({"json": {"query": "{ __schema { types { fields { type { fields { name } } } } } }"}}, 400, "introspection"),
+        ({"json": {"query": "{ postcodes(first: -1) { nodes { postcode } } }"}}, 400, "1,000"),
+        ({"json": {"query": "{ nothing { nodes { postcode } } }"}}, 400, "'nothing'"),
     ],
 )
-def test_graphql_beyond_its_limits_is_refused_with_a_reason(extract_site, options, status, message):
+def test_graphql_beyond_its_limits_is_refused_with_a_reason(extract_site, options, status, named):
     answer = post(extract_site, "/graphql", **options)
-    assert (answer.status_code, message in answer.json()["errors"][0]["message"]) == (status, True), answer.text[:300]
+    assert (answer.status_code, named in answer.json()["errors"][0]["message"]) == (status, True), answer.text[:300]
 
 
 def test_graphql_asked_twice_in_one_address_is_refused(extract_site):
     answer = get(extract_site, "/graphql?query=%7Bindices%7Bnodes%7Bid%7D%7D%7D&query=%7B__typename%7D")
-    assert (answer.status_code, "query is there twice" in answer.text) == (400, True)
+    assert answer.status_code == 400
+    assert re.search(r"\bquery\b", answer.json()["errors"][0]["message"])
 
 
 def test_graphql_at_another_path_has_the_same_limits(extract_db, tmp_path):
     datasette_graphql.utils._schema_cache.clear()
     folder = with_setting(site_of(extract_db, tmp_path), "    enabled: true ", "    path: /gql\n    enabled: true ")
     answer = get(datasette_of(folder), "/gql", params={"query": NESTED})
-    assert (answer.status_code, "could cost more" in answer.text) == (400, True)
+    assert (answer.status_code, "25,000" in answer.json()["errors"][0]["message"]) == (400, True)
 
 
 def test_graphql_of_no_database_is_not_found(extract_site):
@@ -453,7 +454,7 @@ def test_graphql_that_takes_too_long_is_stopped(extract_db, tmp_path):
         site, "/graphql", json={"query": "{ small_areas(first: 400) { nodes { local_authority { name } } } }"}
     )
     assert answer.status_code == 503
-    assert "took longer than 5 ms" in answer.json()["errors"][0]["message"]
+    assert " 5 ms" in answer.json()["errors"][0]["message"]
 
 
 def test_graphql_is_switched_off_by_one_setting(extract_db, tmp_path):
@@ -471,7 +472,7 @@ def test_graphql_is_switched_off_by_one_setting(extract_db, tmp_path):
     assert done.returncode == 0, done.stderr
     off, home = json.loads(done.stdout)
     assert off[0] == 404
-    assert "GraphQL is switched off here." in off[1]
+    assert "GraphQL" in json.loads(off[1])["errors"][0]["message"]
     assert home[0] == 200
     assert "GraphQL" not in home[1]
 
@@ -515,8 +516,9 @@ def test_a_database_of_another_version_is_refused_in_one_sentence(extract_db, tm
         [Path(sys.executable).with_name("datasette"), ".", "--get", "/"], cwd=folder, capture_output=True, text=True
     )
     assert done.returncode != 0
-    assert "was built by another version of this project: it has no view edition_notes" in done.stderr
-    assert "make extract" in done.stderr
+    for what in ("census.db", "view edition_notes", "make extract", "make full"):
+        assert what in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_table_of_the_build_is_tested_here():

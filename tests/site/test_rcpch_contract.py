@@ -284,8 +284,7 @@ def test_no_canned_query_ignores_a_parameter(extract_site):
         assert over_http(extract_site, f"/census/{name}.json?{asked}").status_code == 200
         response = over_http(extract_site, f"/census/{name}.json?{asked}&editon=2019")
         assert response.status_code == 400
-        assert f"'editon' is not a parameter of {name}" in response.json()["error"]
-        assert all(p in response.json()["error"] for p in query["params"])
+        assert all(p in response.json()["error"] for p in ("'editon'", name, *query["params"]))
 
 
 @pytest.mark.parametrize("path", ["/area/E01004736/areas", "/local-authority/E09000033/areas"])
@@ -294,7 +293,7 @@ def test_a_list_of_a_place_refuses_a_year(extract_site, path, form):
     assert over_http(extract_site, f"{path}.{form}?index=england_2019").status_code == 200
     response = over_http(extract_site, f"{path}.{form}?year=2019")
     assert response.status_code == 400
-    assert response.json()["error"] == "'year' is not a parameter of this list, which takes index: use index=2019."
+    assert all(named in response.json()["error"] for named in ("'year'", "index=2019"))
 
 
 # What the guide says of each client

@@ -38,7 +38,7 @@ def test_a_streamed_table_that_fails_before_its_end_is_an_error(extract_site, mo
     broken = asyncio.run(extract_site.client.get(address))
     assert len(told) == 3
     assert broken.status_code == 503
-    assert "could not be read to its end" in broken.text
+    assert "/download" in broken.text
     assert whole.text[:50] not in broken.text
     assert int(broken.headers["content-length"]) == len(broken.content)
 
@@ -75,35 +75,41 @@ def test_what_people_use_is_answered(extract_site, sql, value):
 
 
 @pytest.mark.parametrize(
-    "sql, why",
+    "sql, named",
     [
-        ("select randomblob(9)", "not authorized to use function: randomblob"),
-        ("select load_extension('x')", "not authorized to use function: load_extension"),
-        ("select json_group_array(name) from small_areas", "not authorized to use function: json_group_array"),
-        ("select fts3_tokenizer('simple')", "not authorized to use function: fts3_tokenizer"),
-        ("select zeroblob(20000)", "string or blob too big"),
-        ("select hex(zeroblob(9000))", "string or blob too big"),
-        ("select group_concat(postcode) from postcodes", "string or blob too big"),
-        ("select printf('%.*c', 1000000000, 'x')", "printf: a width or precision in '%.*'"),
-        ("select format('%1000d', 1)", "format: a width or precision in '%1000'"),
-        ("select trim('a', hex(zeroblob(100)))", "trim: more than 100 characters to trim"),
-        ("select hex(zeroblob(8000)) from postcodes", "the result is larger than 4,000,000 bytes"),
-        ("select " + "1+" * 300 + "1", "Expression tree is too large (maximum depth 200)"),
-        (" union all ".join(["select 1"] * 60), "too many terms in compound SELECT"),
-        ("select " + ",".join("1" for _ in range(201)), "too many columns in result set"),
-        ("select * from small_areas where name like '" + "%a" * 150 + "'", "LIKE or GLOB pattern too complex"),
-        ("select * from pragma_page_size", "not authorized"),
-        (FOREVER.format("count(*)"), "SQL query took too long"),
+        ("select randomblob(9)", ["not authorized", "function: randomblob"]),
+        ("select load_extension('x')", ["not authorized", "function: load_extension"]),
+        ("select json_group_array(name) from small_areas", ["not authorized", "function: json_group_array"]),
+        ("select fts3_tokenizer('simple')", ["not authorized", "function: fts3_tokenizer"]),
+        ("select zeroblob(20000)", ["too big"]),
+        ("select hex(zeroblob(9000))", ["too big"]),
+        ("select group_concat(postcode) from postcodes", ["too big"]),
+        ("select printf('%.*c', 1000000000, 'x')", ["printf:", "'%.*'", "1000 "]),
+        ("select format('%1000d', 1)", ["format:", "'%1000'", "1000 "]),
+        ("select trim('a', hex(zeroblob(100)))", ["trim:", "100 "]),
+        ("select hex(zeroblob(8000)) from postcodes", ["4,000,000 bytes"]),
+        ("select " + "1+" * 300 + "1", ["Expression tree", "200"]),
+        (" union all ".join(["select 1"] * 60), ["compound SELECT"]),
+        ("select " + ",".join("1" for _ in range(201)), ["too many columns"]),
+        ("select * from small_areas where name like '" + "%a" * 150 + "'", ["LIKE or GLOB pattern"]),
+        ("select * from pragma_page_size", ["not authorized"]),
     ],
 )
 @pytest.mark.parametrize("end", ["json", "csv"])
-def test_what_harms_is_refused_with_its_reason(extract_site, sql, why, end):
+def test_what_harms_is_refused_with_its_reason(extract_site, sql, named, end):
     answer = asked(extract_site, sql, end)
     assert answer.status_code == 400
-    if end == "json":
-        assert why in answer.json()["error"]
-    else:
-        assert why in unescape(answer.text) or "The SQL took longer than 1000 ms" in answer.text
+    why = answer.json()["error"] if end == "json" else unescape(answer.text)
+    for what in named:
+        assert what in why
+    assert asked(extract_site, "select 1 as one").json() == [{"one": 1}]
+
+
+@pytest.mark.parametrize("end, why", [("json", "took too long"), ("csv", " 1000 ms")])  # the former is Datasette's own
+def test_what_takes_too_long_is_stopped(extract_site, end, why):
+    answer = asked(extract_site, FOREVER.format("count(*)"), end)
+    assert answer.status_code == 400
+    assert why in answer.text
     assert asked(extract_site, "select 1 as one").json() == [{"one": 1}]
 
 
@@ -149,7 +155,7 @@ def test_results_are_counted_each_for_itself(extract_db):
         with SAFE["time_limit"](connection, 5000):
             assert len(connection.execute(large).fetchall()) == 240
         assert len(connection.execute("select * from small_areas").fetchall()) > 1000, "as Datasette reads its schema"
-    with pytest.raises(sqlite3.OperationalError, match="larger than"), SAFE["time_limit"](connection, 5000):
+    with pytest.raises(sqlite3.OperationalError, match="4,000,000 bytes"), SAFE["time_limit"](connection, 5000):
         connection.execute(large.replace("240", "270")).fetchall()
 
 

@@ -84,23 +84,24 @@ def test_an_index_may_be_left_empty(site):
 
 
 @pytest.mark.parametrize(
-    "postcode, status, message",
+    "postcode, status, named",
     [
-        ("JE2 3AB", "not_covered", "is in Jersey, which no index"),
-        ("GY1 1AA", "not_covered", "is in Guernsey, which no index"),
-        ("ZZ99 9ZZ", "unknown", "is not in the ONS Postcode Directory, November 2025"),
-        ("ZZ99 3VZ", "unknown", "NHS pseudo-postcodes"),
-        ("SWIA 1AA", "invalid", "does not have the form of a postcode"),
-        ("", "invalid", "No postcode was given"),
-        ("x" * 10_000, "invalid", "10000 letters and digits"),
-        ("' or 1=1 --", "invalid", "is neither a letter"),
-        ("\x00", "invalid", "U+0000"),
+        ("JE2 3AB", "not_covered", ["JE2 3AB", "Jersey"]),
+        ("GY1 1AA", "not_covered", ["GY1 1AA", "Guernsey"]),
+        ("ZZ99 9ZZ", "unknown", ["ZZ99 9ZZ", "ONS Postcode Directory, November 2025"]),
+        ("ZZ99 3VZ", "unknown", ["ZZ99 3VZ", "NHS"]),
+        ("SWIA 1AA", "invalid", ["'SWIA 1AA'", "SW1A 1AA"]),
+        ("", "invalid", ["postcode"]),
+        ("x" * 10_000, "invalid", ["10000", "5 to 7"]),
+        ("' or 1=1 --", "invalid", ["or 1=1 --"]),
+        ("\x00", "invalid", ["U+0000"]),
     ],
 )
-def test_what_has_no_figures_says_why(site, postcode, status, message):
+def test_what_has_no_figures_says_why(site, postcode, status, named):
     row = imd(site, postcode, "latest")
     assert row["status"] == status
-    assert message in row["message"]
+    for what in named:
+        assert what in row["message"]
     figures = [
         name for name in row if name.endswith(("_rank", "_decile", "_basis")) or name in ("rank", "decile", "year")
     ]
@@ -121,47 +122,41 @@ def test_a_retired_postcode_has_its_figures_and_says_when_it_was_retired(extract
         row = imd(extract_site, code)
         assert (row["status"], row["terminated"], row["nation"]) == ("terminated", month, nation)
         assert row["rank"]
-        assert f"was retired in {str(month)[:4]}-{str(month)[4:]}" in row["message"]
+        assert f"{str(month)[:4]}-{str(month)[4:]}" in row["message"]
 
 
 def test_a_retired_postcode_without_an_area_says_both(extract_site, extract_db):
     connection = sqlite3.connect(extract_db)
-    code = connection.execute(
-        "select postcode from postcodes where lsoa_2011 is null and terminated is not null limit 1"
-    ).fetchone()[0]
+    code, month = connection.execute(
+        "select postcode, terminated from postcodes where lsoa_2011 is null and terminated is not null limit 1"
+    ).fetchone()
     row = imd(extract_site, code)
     assert row["status"] == "not_covered"
-    assert re.search(r" It was retired in \d{4}-\d\d\.$", row["message"])
+    assert code in row["message"]
+    assert f"{str(month)[:4]}-{str(month)[4:]}" in row["message"]
 
 
 def test_an_unknown_postcode_of_an_extract_is_told_that_it_is_one(extract_site):
     row = imd(extract_site, "M1 1AE")
     assert row["status"] == "unknown"
-    assert "is not in this database, which is an extract of the ONS Postcode Directory, November 2025" in row["message"]
-    assert "it has the postcodes of Westminster, Camden" in row["message"]
+    for what in ("M1 1AE", "extract", "ONS Postcode Directory, November 2025", "Westminster, Camden"):
+        assert what in row["message"]
     assert row["edition"].endswith("(extract)")
 
 
-@pytest.mark.parametrize(
-    "index, message",
-    [
-        ("wales_2019", "'wales_2019' is not an index of England, which has england_2019, england_2025."),
-        ("2020", "'2020' is not an index of England"),
-        ("england_2099", "'england_2099' is not an index of England, which has england_2019, england_2025."),
-        ("2026", "'2026' is not an index"),
-        ("i" * 10_000, "is not an index"),
-    ],
-)
-def test_a_named_index_is_never_answered_by_another(extract_site, index, message):
+@pytest.mark.parametrize("index", ["wales_2019", "2020", "england_2099", "2026", "i" * 10_000])
+def test_a_named_index_is_never_answered_by_another(extract_site, index):
     row = imd(extract_site, "SW1A 1AA", index)
     assert row["status"] == "found"
-    assert message in row["message"]
+    for what in (f"'{index[:40]}'", "England", "england_2019", "england_2025"):
+        assert what in row["message"]
     assert row["area_name"] == "Westminster 018C"
     assert (row["rank"], row["decile"], row["index_id"], row["income_rank"]) == (None,) * 4
 
 
 def test_northern_ireland_postcodes_carry_their_own_condition(extract_site):
-    assert "any other commercial use needs a licence" in imd(extract_site, "BT2 7DX")["licence"]
+    assert "Northern Ireland End User Licence" in imd(extract_site, "BT2 7DX")["licence"]
+    assert "Land & Property Services" in imd(extract_site, "BT2 7DX")["licence"]
     assert "Northern Ireland" not in imd(extract_site, "SW1A 1AA")["licence"]
 
 
@@ -213,7 +208,7 @@ def test_pages_are_served_and_say_that_this_is_an_extract(extract_site):
     ):
         answer = get(extract_site, path)
         assert answer.status_code == 200, path
-        assert "This is a demonstration extract: postcodes and small areas of Westminster" in answer.text, path
+        assert re.search(r'class="message-warning">[^<]*\bextract\b[^<]*\bWestminster\b', answer.text), path
     assert "Open Government Licence v3.0" in get(extract_site, "/census/imd_england_2019").text
 
 
@@ -223,11 +218,15 @@ def test_a_table_of_a_publication_left_out_says_so(mirror, tmp_path):
     assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]) == 0
     (tmp_path / "site").mkdir()
     site = datasette_of(site_of(output, tmp_path / "site"))
-    assert "English indices of deprivation 2019 was left out" in get(site, "/census/imd_england_2019").text
-    assert "was left out" not in get(site, "/census/imd_wales_2019").text
+    notices = {
+        table: re.findall('<p class="message-warning">(.*?)</p>', get(site, f"/census/{table}").text)
+        for table in ("imd_england_2019", "imd_wales_2019")
+    }
+    assert [told for told in notices["imd_england_2019"] if "English indices of deprivation 2019" in told]
+    assert not [told for told in notices["imd_wales_2019"] if "left out" in told]
     row = imd(site, "SW1A 1AA")
     assert row["status"] == "unknown"
-    assert "built without the ONS Postcode Directory" in row["message"]
+    assert "without the ONS Postcode Directory" in row["message"]
 
 
 def test_inspect_data_that_fits_is_used_and_any_other_ignored_aloud(extract_db, tmp_path, capsys):
@@ -246,7 +245,8 @@ def test_inspect_data_that_fits_is_used_and_any_other_ignored_aloud(extract_db, 
     assert ignored.get_database("census").is_mutable is True
     tables = {table["name"]: table["count"] for table in get(ignored, "/census.json").json()["tables"]}
     assert tables["green_space"] == 371
-    assert capsys.readouterr().err.count("inspect-data.json does not fit census.db; it is ignored.") == 1
+    [warning] = [line for line in capsys.readouterr().err.splitlines() if "inspect-data.json" in line]
+    assert "census.db" in warning
 
 
 # A real server

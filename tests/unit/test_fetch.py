@@ -160,7 +160,7 @@ def test_a_server_that_refuses_is_not_asked_again(publisher, tmp_path):
 
 def test_a_web_page_in_place_of_the_file_is_refused(publisher, tmp_path):
     publisher.answers["/file.csv"] = [lambda r: r.answer(200, b"<html>", Content_Type="text/html; charset=utf-8")]
-    with pytest.raises(SourceError, match="web page instead of file"):
+    with pytest.raises(SourceError, match="web page"):
         Library(None, tmp_path, progress).obtain(file_at(publisher))
     assert not (tmp_path / "file.csv").exists()
 
@@ -238,7 +238,7 @@ def test_a_layer_without_its_boundaries_does_not_pass_for_one_with_them(publishe
 def test_a_feature_layer_that_answers_an_error_is_named(publisher, tmp_path):
     publisher.answers["/layer/0/query"] = [lambda r: r.answer(200, b'{"error": {"code": 400}}')]
     file = SourceFile("made_up", ("layer.geojson",), publisher.base + "/layer/0", page_size=100)
-    with pytest.raises(SourceError, match="did not answer with features"):
+    with pytest.raises(SourceError, match="features"):
         Library(None, tmp_path, progress).obtain(file)
 
 
@@ -260,7 +260,7 @@ def test_two_files_of_one_name_in_a_mirror_are_refused(publisher, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "file.csv").write_text(folder)
-    with pytest.raises(SourceError, match="lies in the mirror twice"):
+    with pytest.raises(SourceError, match="twice"):
         Library(str(tmp_path), tmp_path / "cache", progress).obtain(file_at(publisher))
 
 
