@@ -38,7 +38,8 @@ test-all: $(VENV)/dev ## every test, as CI runs them; CENSUS_SOURCES=DIR, the pu
 
 coverage: $(VENV)/dev ## which lines and branches of the program no test runs; LAYERS="unit site" for fewer layers
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/coverage run -m tests $(LAYERS) $(SELECT); $(BIN)/coverage combine --quiet && $(BIN)/coverage report --show-missing
+	$(BIN)/coverage run -m tests $(LAYERS) $(SELECT); ended=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --show-missing && exit $$ended
 
 golden: $(VENV)/dev ## record what the site, the build and the commands answer as their golden answers, and show what changed
 	$(BIN)/python -m tests.golden --record

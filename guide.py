@@ -149,9 +149,9 @@ class House:
         return table("Function|Gives", rows)
 
     def plugins(self) -> str:
-        """Return the plugins, each with the first sentence of its docstring."""
+        """Return the plugins, each with the first line of its docstring."""
         rows = [
-            (f"`{path.name}`", " ".join(re.split(r"(?<=[.:])\s", docstring(path), maxsplit=1)[0].split()).rstrip(".:"))
+            (f"`{path.name}`", docstring(path).split("\n", 1)[0].rstrip("."))
             for path in sorted((ROOT / "plugins").glob("*.py"))
         ]
         return table("Plugin|What it does", rows)
