@@ -1,14 +1,17 @@
 """Run layers of the tests: `python -m tests unit site`. What pytest is to know stands after `--`.
 
 It says first what it will not run and why, runs what it can in several processes, then the tests that need the machine
-to themselves; the second run starts even if the first failed.
+to themselves; the second run starts even if the first failed. What the tests of the whole UK share is made beside them.
 """
 
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from tests import LAYERS
@@ -35,6 +38,21 @@ def with_tests_alone(folders: list[str]) -> list[str]:
     return [str(path) for path in files if "mark.alone" in path.read_text("utf-8")]
 
 
+@contextmanager
+def whole_uk_made_beside() -> Iterator[None]:
+    """Make the database and the map of the whole UK in a process beside this one; a failure shows in the tests."""
+    if not (mirror := os.environ.get("CENSUS_SOURCES")):
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-m", "tests.whole_uk", mirror], start_new_session=True)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("layers", nargs="+", choices=LAYERS)
@@ -51,14 +69,16 @@ def main() -> int:
     folders = {*options.layers} | ({"site"} if {"browser", "full"} & {*options.layers} else set())
     where = [str(FOLDER / layer) for layer in LAYERS if layer in folders]
     processes = min(os.cpu_count() or 1, 4)
-    # Each file's tests stay in one process where some wait minutes for the build of the whole UK.
+    # Each file's tests stay in one process where some share what takes long to start or to read.
     spread = ["loadfile", "--no-loadscope-reorder"] if "full" in options.layers else ["worksteal"]
     together = ["-n", str(processes), "--dist", *spread] if processes > 1 else []
     runs = [[*together, "-m", f"({chosen}) and not alone", *where]]
     if files := with_tests_alone(where):
         runs.append(["-m", f"({chosen}) and alone", *files])
     pytest = [sys.executable, "-m", "pytest", "--durations=10"]
-    codes = [subprocess.run([*pytest, *run, *sys.argv[at + 1 :]]).returncode for run in runs]
+    # Tests that are chosen one by one have made what they need.
+    with whole_uk_made_beside() if "full" in options.layers and not options.pytest else nullcontext():
+        codes = [subprocess.run([*pytest, *run, *sys.argv[at + 1 :]]).returncode for run in runs]
     if set(codes) == {NOTHING_COLLECTED}:
         return NOTHING_COLLECTED
     return next((code for code in codes if code not in (0, NOTHING_COLLECTED)), 0)

@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ import yaml
 import build_db
 import sources
 from sources import boundaries, extracts
-from tests import made_up
+from tests import made_up, whole_uk
 from tests.kept import kept
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD = b"an older database"
-MEASURED = "measured.json"
 THOROUGH = os.environ.get("CENSUS_THOROUGH") == "1"  # set by `make test-all` and CI: more cases of the same kinds
 
 # Every Datasette and build of these processes reads metadata.yml: libyaml's reader, of the same grammar, is ten times
@@ -45,22 +45,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its layer; put test_full.py first, which builds the whole UK, and what needs that last.
-
-    So of two processes one builds it, and the other meanwhile has enough to do. The same with the extract's database.
-    """
+    """Mark each test with its layer; put last the files that need what takes longest to make: the whole UK, its map."""
     for item in items:
         item.add_marker(_layer(item))
-    full = {item.path for item in items if item.get_closest_marker("full") or "stack" in item.fixturenames}
-    items.sort(
-        key=lambda item: (item.path.name != "test_full.py", item.path in full, "extract_db" in item.fixturenames)
-    )
+    waits = {path: max(map(_waits, group)) for path, group in groupby(items, key=lambda item: item.path)}
+    items.sort(key=lambda item: (waits[item.path], "extract_db" in item.fixturenames))
+
+
+def _waits(item: pytest.Item) -> int:
+    """Return 0 for a test that needs nothing of the whole UK, 1 for one that needs its database, 2 with its map."""
+    needs = {*item.fixturenames, *_params(item)}
+    return 2 if needs & {"full_maps", "full_site", "stack"} else int("real_mirror" in needs or "full_build" in needs)
+
+
+def _params(item: pytest.Item) -> list[str]:
+    return [str(param) for param in item.callspec.params.values()] if hasattr(item, "callspec") else []
 
 
 def _layer(item: pytest.Item) -> str:
     """Return the layer of a test: its folder, but `full` if it needs the publications, and `browser` a browser."""
-    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    if "real_mirror" in item.fixturenames or any(str(param).startswith("full_") for param in params):
+    if "real_mirror" in item.fixturenames or any(param.startswith("full_") for param in _params(item)):
         return "full"
     if "chromium" in item.fixturenames or item.get_closest_marker("browser"):
         return "browser"
@@ -162,43 +166,17 @@ def real_mirror() -> Path:
 
 @pytest.fixture(scope="session")
 def full_build(real_mirror, tmp_path_factory) -> SimpleNamespace:
-    """The one full build of the run: path, seconds, peak memory in bytes, and what it printed."""
-
-    def make(folder: Path) -> None:
-        measured(folder, "--full", "--mirror", real_mirror, "--output", folder / "census.db")
-
-    folder = kept("full", tmp_path_factory.mktemp("full"), make, real_mirror)
-    return SimpleNamespace(path=folder / "census.db", **json.loads((folder / MEASURED).read_text()))
+    """The one full build of the run: path, peak memory in bytes, and what it took and printed."""
+    folder = whole_uk.database(real_mirror, tmp_path_factory.mktemp("full"))
+    return SimpleNamespace(path=folder / "census.db", **whole_uk.measured(folder))
 
 
 @pytest.fixture(scope="session")
 def full_maps(full_build, real_mirror, tmp_path_factory) -> SimpleNamespace:
-    """The one map of the whole UK of the run, beside the full build: path, seconds and peak memory in bytes."""
-
-    def make(folder: Path) -> None:
-        shutil.copy(full_build.path, folder)
-        measured(folder, "--maps", "--mirror", real_mirror, "--output", folder / "census.db")
-        (folder / "census.db").unlink()
-
-    folder = kept("full_maps", tmp_path_factory.mktemp("full_maps"), make, real_mirror)
-    shutil.copytree(folder / "maps", full_build.path.with_name("maps"))
-    return SimpleNamespace(path=boundaries.map_of(full_build.path), **json.loads((folder / MEASURED).read_text()))
-
-
-def measured(folder: Path, *arguments) -> None:
-    """Runs build_db.py, and writes what it printed and took into a file of `folder`."""
-    program = (
-        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:]);"
-        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
-    )
-    build = [sys.executable, "-c", program, sys.executable, ROOT / "build_db.py", *arguments]
-    started = time.monotonic()
-    done = subprocess.run([*map(str, build)], capture_output=True, text=True)
-    seconds = time.monotonic() - started
-    assert done.returncode == 0, done.stderr
-    printed, peak = done.stdout.rstrip().rsplit("\n", 1)
-    told = {"seconds": seconds, "peak": int(peak) * 1024, "printed": printed}
-    (folder / MEASURED).write_text(json.dumps(told))
+    """The one map of the whole UK of the run, beside the full build: path, and the same of its making."""
+    folder = whole_uk.maps(real_mirror, tmp_path_factory.mktemp("full_maps"))
+    shutil.move(folder / "maps", full_build.path.with_name("maps"))
+    return SimpleNamespace(path=boundaries.map_of(full_build.path), **whole_uk.measured(folder))
 
 
 def copy_of_the_repository(folder: Path) -> None:

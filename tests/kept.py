@@ -26,10 +26,11 @@ KEPT = ROOT / "build" / "tests"
 NOT_BUILT_FROM = tuple(f"tests/{name}/".encode() for name in (*LAYERS, "golden"))
 
 
-def kept(name: str, to: Path, make: Callable[[Path], None], mirror: Path | None = None) -> Path:
+def kept(name: str, to: Path | None, make: Callable[[Path], None], mirror: Path | None = None) -> Path:
     """Copy into the folder `to` what `make` writes into one, made now if no process has made it of the same sources.
 
-    mirror: the folder of publications that it is made from, where those are not the repository's. Returns `to`.
+    mirror: the folder of publications that it is made from, where those are not the repository's. Returns `to`; without
+    one, the folder that is kept, which nobody may change.
     """
     KEPT.mkdir(parents=True, exist_ok=True)
     folder = KEPT / f"{name}-{_digest(mirror)}"
@@ -44,8 +45,9 @@ def kept(name: str, to: Path, make: Callable[[Path], None], mirror: Path | None 
             part.mkdir()
             make(part)
             part.rename(folder)
-        shutil.copytree(folder, to, dirs_exist_ok=True)
-    return to
+        if to:
+            shutil.copytree(folder, to, dirs_exist_ok=True)
+    return to or folder
 
 
 @cache

@@ -112,7 +112,7 @@ def test_each_figure_is_that_of_the_lookup_of_one_postcode(run, lookup):
     assert len(columns) > 35
     chance = random.Random(2)
     for index in ("", "latest", "2019", *INDICES):
-        asked = chance.sample(every, 1500 if THOROUGH else 250) + ASKED
+        asked = chance.sample(every, 1500 if THOROUGH else 120) + ASKED
         told = [expected(lookup, postcode, (*columns, *OWN), index, 7) for postcode in asked]
         for fields in (columns, (*columns, *sorted(OWN))):
             options = ["--columns", ",".join(fields), "--quantile", "7", "--force"]
