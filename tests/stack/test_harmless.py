@@ -13,6 +13,9 @@ import pytest
 
 pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
 
+# Behind SQL, a lookup would wait for most of the second that a statement may take; a busy machine delays none so long.
+BEHIND_SQL = 500  # milliseconds
+
 RECURSIVE = "with recursive t(n) as (select 1 union all select n + 1 from t) select"
 BLOB = "hex(zeroblob(8000))"
 ATTACKS = {
@@ -105,18 +108,15 @@ def attacked(stack) -> tuple[dict, dict, float]:
 
 
 def test_a_thousand_at_once_keep_no_lookup_waiting(stack, before):
-    for _ in range(3):  # the attackers share the machine, so the best of three
-        attack, lookups, most = attacked(stack)
-        print(attack, lookups, f"memory {before:.0f}, {most:.0f}, {stack.memory():.0f} MiB")
-        assert attack["sent"] > 1000
-        assert attack["failed"] == 0, attack
-        assert attack["statuses"].get("503"), "more were sent than are answered at once"
-        assert lookups["sent"] > 1900
-        assert (lookups["failed"], lookups["wrong"]) == (0, 0), lookups
-        assert max(most, stack.memory()) < before + 64
-        if lookups["p99"] < 50:
-            break
-    assert lookups["p99"] < 50, lookups
+    attack, lookups, most = attacked(stack)
+    print(attack, lookups, f"memory {before:.0f}, {most:.0f}, {stack.memory():.0f} MiB")
+    assert attack["sent"] > 1000
+    assert attack["failed"] == 0, attack
+    assert attack["statuses"].get("503"), "more were sent than are answered at once"
+    assert lookups["sent"] > 1900
+    assert (lookups["failed"], lookups["wrong"]) == (0, 0), lookups
+    assert lookups["p99"] < BEHIND_SQL, lookups
+    assert max(most, stack.memory()) < before + 64
     stack.settled()
     assert stack.sql("select 1 as one").status == 200, "afterwards all is as before"
 
@@ -190,7 +190,7 @@ RUNAWAY = "with recursive n(i) as (select 1 union all select i + 1 from n) selec
 
 
 def p99(base: str, n: int) -> float:
-    """The 99th percentile of `n` requests by one connection, in seconds."""
+    """The 99th percentile of `n` requests by one connection, in milliseconds."""
     client, took = http.client.HTTPConnection(base.removeprefix("http://"), timeout=60), []
     for _ in range(n):
         started = time.perf_counter()
@@ -198,10 +198,10 @@ def p99(base: str, n: int) -> float:
         assert client.getresponse().read()
         took.append(time.perf_counter() - started)
     client.close()
-    return sorted(took)[int(n * 0.99)]
+    return sorted(took)[int(n * 0.99)] * 1000
 
 
-def test_free_sql_beside_lookups_of_one_server_does_not_slow_them(server):
+def test_free_sql_beside_lookups_of_one_server_keeps_none_waiting(server):
     base, _ = server
     stop, answered = threading.Event(), Counter()
 
@@ -213,17 +213,17 @@ def test_free_sql_beside_lookups_of_one_server_does_not_slow_them(server):
                 answered[error.code] += 1
                 stop.wait(int(error.headers.get("Retry-After", 0)))
 
-    idle = min(p99(base, 1000) for _ in range(3))
+    idle = p99(base, 1000)
     threads = [threading.Thread(target=run_away) for _ in range(12)]
     for thread in threads:
         thread.start()
     try:
         while answered[400] < 6:
             time.sleep(0.05)
-        busy = min(p99(base, 1000) for _ in range(3))
+        busy = p99(base, 1000)
     finally:
         stop.set()
         for thread in threads:
             thread.join(60)
-    print(f"p99 idle {idle * 1000:.2f} ms, with a dozen runaway queries {busy * 1000:.2f} ms")
-    assert busy < 5 * idle
+    print(f"p99 idle {idle:.2f} ms, with a dozen runaway queries {busy:.2f} ms")
+    assert busy < BEHIND_SQL
