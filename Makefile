@@ -37,7 +37,7 @@ test-all: $(VENV)/dev ## every test, as CI runs them; CENSUS_SOURCES=DIR, the pu
 	CENSUS_THOROUGH=1 $(BIN)/python -m tests $(LAYERS) $(SELECT)
 
 coverage: $(VENV)/dev ## which lines and branches of the program no test runs; LAYERS="unit site" for fewer layers
-	rm -rf build/coverage && mkdir -p build/coverage
+	rm -rf build/coverage build/tests && mkdir -p build/coverage  # what is kept was made unmeasured
 	$(BIN)/coverage run -m tests $(LAYERS) $(SELECT); ended=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --show-missing && exit $$ended
 
