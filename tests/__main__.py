@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests import LAYERS
@@ -39,9 +39,9 @@ def with_tests_alone(folders: list[str]) -> list[str]:
 
 
 @contextmanager
-def whole_uk_made_beside() -> Iterator[None]:
-    """Make the database and the map of the whole UK in a process beside this one; a failure shows in the tests."""
-    if not (mirror := os.environ.get("CENSUS_SOURCES")):
+def whole_uk_made_beside(mirror: str | None) -> Iterator[None]:
+    """Make the database and the map of `mirror`, if any, in a process beside this one; a failure shows in the tests."""
+    if not mirror:
         yield
         return
     process = subprocess.Popen([sys.executable, "-m", "tests.whole_uk", mirror], start_new_session=True)
@@ -76,9 +76,10 @@ def main() -> int:
     if files := with_tests_alone(where):
         runs.append(["-m", f"({chosen}) and alone", *files])
     pytest = [sys.executable, "-m", "pytest", "--durations=10"]
-    # Tests that are chosen one by one have made what they need.
-    with whole_uk_made_beside() if "full" in options.layers and not options.pytest else nullcontext():
-        codes = [subprocess.run([*pytest, *run, *sys.argv[at + 1 :]]).returncode for run in runs]
+    more = sys.argv[at + 1 :]
+    # A few tests that are chosen by name make for themselves what they need.
+    with whole_uk_made_beside(os.environ.get("CENSUS_SOURCES") if "full" in options.layers and not more else None):
+        codes = [subprocess.run([*pytest, *run, *more]).returncode for run in runs]
     if set(codes) == {NOTHING_COLLECTED}:
         return NOTHING_COLLECTED
     return next((code for code in codes if code not in (0, NOTHING_COLLECTED)), 0)
