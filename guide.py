@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 from datasette.app import SETTINGS
 from mkdocs.exceptions import PluginError
+from mkdocs.structure.pages import Page
 
 from api.lookup import Lookup
 from api.openapi import document
@@ -276,8 +277,13 @@ def house() -> House:
     return House(Path(os.environ.get("CENSUS_DB") or ROOT / "census.db"))
 
 
-def on_post_page(output: str, **_: object) -> str:
-    """Return the page as HTML (a hook of MkDocs), with a name for the box of the search, which the theme gives none."""
+def on_post_page(output: str, page: Page, **_: object) -> str:
+    """Return the page as HTML (a hook of MkDocs), with a name for the box of the search, which the theme gives none.
+
+    Links to the site become relative: it may be below a prefix, /data/guide/ beside /data/census.
+    """
+    root = "../" * (page.url.count("/") + 1)
+    output = re.sub(r'(\s(?:href|src)=")/(?!/)', lambda match: match[1] + root, output)
     return output.replace(
         'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
     )

@@ -7,6 +7,8 @@ import asyncio
 import gzip
 import hashlib
 import re
+import sys
+import traceback
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,11 +24,16 @@ PROBLEM = b"application/problem+json"
 GZIP_FROM = 16_384  # bytes; below it compressing costs more than it spares
 MAX_AGE = b"public, max-age=3600"
 
-_HOST = re.compile(rb"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-_HOUSE = Path(__file__).resolve().parent.parent
-_TEXTS = [*sorted(_HOUSE.glob("api/*.py")), *sorted(_HOUSE.glob("sources/*.py")), _HOUSE / "metadata.yml"]
+HOST = re.compile(rb"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_ROOT = Path(__file__).resolve().parent.parent
+_TEXTS = [
+    *(path for folder in ("api", "census", "sources") for path in sorted((_ROOT / folder).rglob("*.py"))),
+    _ROOT / "metadata.yml",
+]
 CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest()[:8].encode()
 """What stands for this code in an entity tag: other code may answer otherwise from the same database."""
+
+USES_HOST = "census.uses_host"  # in the scope: a list, not empty where the answer holds the request's Host
 
 CORS = (
     (b"access-control-allow-origin", b"*"),
@@ -40,12 +47,18 @@ CORS = (
 )
 """What lets pages of any origin read an answer, and send no credentials with the request."""
 
-ALWAYS = (
-    *CORS,
+SECURITY = (
     (b"referrer-policy", b"strict-origin"),
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
 )
+"""What every answer has. `strict-origin`: map tiles come (OpenStreetMap's policy asks for a Referer,
+https://operations.osmfoundation.org/policies/tiles/), and other hosts see this site's origin, never a path or query."""
+
+NO_PAGE = b"default-src 'none'; frame-ancestors 'none'"  # the content security policy of what is no page
+ALWAYS = (*CORS, *SECURITY, (b"content-security-policy", NO_PAGE))
 _KEPT = (*ALWAYS, (b"cache-control", MAX_AGE))
 _NOT_KEPT = (*ALWAYS, (b"cache-control", b"no-store"))
 
@@ -82,6 +95,15 @@ _TITLES = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+
+
+def internal_error(error: Exception) -> Answer:
+    """Return the answer to a request that failed with `error`, and log its type and place.
+
+    Its message may hold a postcode.
+    """
+    print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr)
+    return problem(500, "internal", "This is a mistake of ours; the request was not answered.")
 
 
 def not_allowed(method: str, posted: bool) -> Answer:
@@ -153,10 +175,16 @@ def origin(scope: Scope, https: bool) -> str:
 
     https: a proxy in front speaks it, whatever the request came by.
     """
+    uses_host(scope)
     host = header(scope, b"host")
-    if not _HOST.fullmatch(host):
+    if not HOST.fullmatch(host):
         return ""
     return f"{'https' if https else scope.get('scheme', 'http')}://{host.decode('ascii')}"
+
+
+def uses_host(scope: Scope) -> None:
+    """Note that the answer to a request holds its Host."""
+    scope.setdefault(USES_HOST, []).append(True)
 
 
 def takes_gzip(scope: Scope) -> bool:

@@ -10,7 +10,7 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import NotFound, Request, Response, asgi_send_file
 
-from api.asgi import Links, Routes, Send
+from api.asgi import Routes, Send
 from sources import downloads
 from sources.database import ATTRIBUTIONS
 from sources.rows import Record
@@ -28,11 +28,6 @@ def register_routes() -> Routes:
         (r"^/download\.json$", listing),
         (r"^/download/(?P<file>[a-z0-9_]+\.(?:csv|json)\.gz)$", download),
     ]
-
-
-@hookimpl
-def menu_links(datasette: Datasette) -> Links:
-    return [{"href": datasette.urls.path("/download"), "label": "Downloads"}]
 
 
 async def manifest(datasette: Datasette) -> tuple[Path | None, downloads.Manifest]:

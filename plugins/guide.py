@@ -12,7 +12,7 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from api.asgi import Links, Routes
+from api.asgi import Routes
 
 HOUSE = Path(__file__).resolve().parent.parent
 MISSING = "The guide has no such page."
@@ -22,11 +22,6 @@ NOT_MADE = "The guide is not made here: make docs makes it, and make serve does 
 @hookimpl
 def register_routes() -> Routes:
     return [(r"^/guide$", to_guide), (r"^/guide/(?P<path>.*)$", page)]
-
-
-@hookimpl
-def menu_links(datasette: Datasette) -> Links:
-    return [{"href": datasette.urls.path("/guide/"), "label": "Guide"}]
 
 
 async def to_guide(datasette: Datasette) -> Response:

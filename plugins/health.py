@@ -6,18 +6,13 @@ ready either, so that a proxy sends no more to it before it is stopped; with `?s
 those who ask it, that is no reason.
 """
 
-import contextlib
-import signal
-import sqlite3
-
 from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from api.asgi import Routes, WhenStarted
-from sources.rows import Record
+from api.asgi import Routes
+from census.web.readiness import state
 
-LOADED = "select publication, edition from publications where status not in ('left out', 'not loaded')"
 NOT_KEPT = {"cache-control": "no-store"}
 ROBOTS = """User-agent: *
 Allow: /$
@@ -36,19 +31,6 @@ LISTS = "lsoas_2011 lsoas_2021 data_zones_2011 soas_2001 local_authorities green
 
 
 @hookimpl
-def startup(datasette: Datasette) -> WhenStarted:
-    async def read() -> None:
-        datasette._draining = False
-        with contextlib.suppress(ValueError):  # not the main thread, as in tests
-            signal.signal(signal.SIGUSR1, lambda *_: setattr(datasette, "_draining", True))
-        census = datasette.databases.get("census")
-        if census is not None:
-            datasette._census_digest = (await census.execute("select digest from edition")).first()[0]
-
-    return read
-
-
-@hookimpl
 def register_routes() -> Routes:
     return [(r"^/-/health$", health), (r"^/-/ready$", ready), (r"^/robots\.txt$", robots)]
 
@@ -64,32 +46,6 @@ async def ready(datasette: Datasette, request: Request) -> Response:
     if told.get("reason"):
         status = 503
     return Response.json({"ready": status == 200, **told}, status=status, headers=NOT_KEPT)
-
-
-def state(datasette: Datasette, expected: str, stopping: bool) -> Record:
-    """Return the digest, hash and editions of the database, and the `reason` where it is not ready to answer from it.
-
-    stopping: whether a server that is about to stop is ready.
-    """
-    census = datasette.databases.get("census")
-    if census is None or census.path is None:
-        return {"reason": "there is no census.db"}
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{census.path}?mode=ro", uri=True)) as connection:
-            [digest] = connection.execute("select digest from edition").fetchone()
-            editions = dict(connection.execute(LOADED))
-            indices = [row[0] for row in connection.execute("select id from indices order by id")]
-    except sqlite3.Error as error:
-        return {"reason": f"the database cannot be read: {type(error).__name__}"}
-    told = {"digest": digest, "sha256": None if census.is_mutable else census.hash}
-    told |= {"indices": indices, "editions": editions}
-    if digest != datasette._census_digest:
-        told["reason"] = "the file is no longer the database that is served: restart the server"
-    elif not digest.startswith(expected):
-        told["reason"] = f"the database is not the one that is expected, {expected[:64]}"
-    elif datasette._draining and not stopping:
-        told["reason"] = "the server is about to stop"
-    return told
 
 
 async def robots(datasette: Datasette) -> Response:

@@ -4,44 +4,16 @@ It is at /map/maplibre-gl.js and .css. It is not in the repository; its licence 
 lines. Without the package `/map` has a picture and a list.
 """
 
-import hashlib
-import importlib.util
-from functools import cache
-from pathlib import Path
-
 from datasette import hookimpl
-from datasette.app import Datasette
 from datasette.utils.asgi import NotFound, Request, Response
 
 from api.asgi import Routes
-
-FILES = {"maplibre-gl.js": "text/javascript; charset=utf-8", "maplibre-gl.css": "text/css; charset=utf-8"}
-
-
-@hookimpl
-def startup(datasette: Datasette) -> None:
-    files = library()
-    datasette._census_map_program = files["maplibre-gl.js"][1] if len(files) == len(FILES) else None
+from census.web.map_program import FILES, library
 
 
 @hookimpl
 def register_routes() -> Routes:
     return [(r"^/map/(?P<file>maplibre-gl\.(?:js|css))$", script)]
-
-
-@cache
-def library() -> dict[str, tuple[str, str]]:
-    """Return the files of MapLibre GL by name, each with what tells it from others.
-
-    There are fewer where its package is missing.
-    """
-    package = importlib.util.find_spec("maplibre")
-    if package is None or not package.submodule_search_locations:
-        return {}
-    folder = Path(package.submodule_search_locations[0]) / "srcjs"
-    texts = {name: (folder / name).read_text() for name in FILES if (folder / name).is_file()}
-    version = hashlib.sha256("".join(texts.values()).encode()).hexdigest()[:12]
-    return {name: (text, version) for name, text in texts.items()}
 
 
 async def script(request: Request) -> Response:

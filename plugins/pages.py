@@ -18,14 +18,14 @@ import orjson
 from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
-from jinja2 import Environment
 
 from api import maps
-from api.asgi import Links, Routes
+from api.asgi import Routes
 from api.lookup import Lookup
 from api.v1 import V1
 from api.web import origin, undeclared
-from pages import charts, search
+from census.web import map_program
+from pages import search
 from pages.places import COLUMNS, Page, Places, Unknown
 from sources import deprivation
 from sources.rows import Record
@@ -52,20 +52,6 @@ def register_routes() -> Routes:
         (r"^/spreadsheet$", spreadsheet),
         (r"^/map$", map_),
     ]
-
-
-@hookimpl
-def menu_links(datasette: Datasette) -> Links:
-    return [
-        {"href": datasette.urls.path("/map"), "label": "Map"},
-        {"href": datasette.urls.path("/spreadsheet"), "label": "Add figures to a spreadsheet"},
-    ]
-
-
-@hookimpl
-def prepare_jinja2_environment(env: Environment) -> None:
-    env.filters["number"] = charts.number
-    env.filters["percent"] = charts.percent
 
 
 class Readers:
@@ -233,5 +219,5 @@ async def map_(datasette: Datasette, request: Request) -> Response:
         return Response.redirect(datasette.urls.path(where))
     page = await readers.in_thread(Places.overview, layer)
     _, problem = maps.opened(datasette)
-    shown = page.shown | {"program": datasette._census_map_program, "problem": problem}
+    shown = page.shown | {"program": map_program.version(), "problem": problem}
     return await show(datasette, request, page.template, shown)

@@ -10,10 +10,9 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
+from census.web import gate, sandbox
 from tests.conftest import ROOT
 
-SAFE = runpy.run_path(str(ROOT / "plugins" / "safe_sql.py"))
-GATE = runpy.run_path(str(ROOT / "plugins" / "sql_gate.py"))
 FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"
 
 
@@ -126,7 +125,7 @@ def test_nothing_is_written_or_attached(extract_db):
         "update sqlite_master set sql = ''",
     ):
         connection = sqlite3.connect(f"file:{extract_db}?mode=ro", uri=True, isolation_level=None)
-        SAFE["prepare_connection"](connection, "census")
+        sandbox.prepare(connection)
         with pytest.raises(sqlite3.DatabaseError):
             connection.execute(statement).fetchall()
         connection.close()
@@ -134,7 +133,7 @@ def test_nothing_is_written_or_attached(extract_db):
 
 def test_other_databases_are_left_alone():
     connection = sqlite3.connect(":memory:")
-    SAFE["prepare_connection"](connection, "_internal")
+    runpy.run_path(str(ROOT / "plugins" / "safe_sql.py"))["prepare_connection"](connection, "_internal")
     connection.execute("create table t (x)")
     assert connection.execute("select length(randomblob(1000000))").fetchone() == (1_000_000,)
 
@@ -149,13 +148,13 @@ def test_an_interruption_stops_its_own_statement_and_no_other(extract_site):
 
 def test_results_are_counted_each_for_itself(extract_db):
     connection = sqlite3.connect(f"file:{extract_db}?mode=ro", uri=True)
-    SAFE["prepare_connection"](connection, "census")
+    sandbox.prepare(connection)
     large = "select hex(zeroblob(8000)) from postcodes limit 240"  # 3.84 MB
     for _ in range(3):
-        with SAFE["time_limit"](connection, 5000):
+        with sandbox.time_limit(connection, 5000):
             assert len(connection.execute(large).fetchall()) == 240
         assert len(connection.execute("select * from small_areas").fetchall()) > 1000, "as Datasette reads its schema"
-    with pytest.raises(sqlite3.OperationalError, match="4,000,000 bytes"), SAFE["time_limit"](connection, 5000):
+    with pytest.raises(sqlite3.OperationalError, match="4,000,000 bytes"), sandbox.time_limit(connection, 5000):
         connection.execute(large.replace("240", "270")).fetchall()
 
 
@@ -163,13 +162,13 @@ def test_a_time_limit_ends_with_its_statement():
     import time
 
     connection = sqlite3.connect(":memory:", check_same_thread=False)
-    with SAFE["time_limit"](connection, 50):
+    with sandbox.time_limit(connection, 50):
         assert connection.execute("select 1").fetchone() == (1,)
     started = time.monotonic()
     counted = "with recursive t(n) as (select 1 union all select n + 1 from t limit 2000000) select count(*) from t"
     assert connection.execute(counted).fetchone() == (2_000_000,), "though the limit of the one before is over"
     assert time.monotonic() - started > 0.05
-    with pytest.raises(sqlite3.OperationalError, match="interrupted"), SAFE["time_limit"](connection, 50):
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"), sandbox.time_limit(connection, 50):
         connection.execute(FOREVER.format("count(*)")).fetchone()
 
 
@@ -177,7 +176,7 @@ def test_a_time_limit_ends_with_its_statement():
 def both():
     """A function that asks a bounded connection and SQLite's own, and gives both answers."""
     bounded, plain = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
-    SAFE["prepare_connection"](bounded, "census")
+    sandbox.prepare(bounded)
 
     def asking(name: str, *arguments):
         sql = f"select {name}({', '.join('?' * len(arguments))})"
@@ -203,9 +202,9 @@ def test_trimming_is_sqlite_s_own(both, name, value, characters):
     assert ours == plain
 
 
-def gate(**settings):
+def gate_of(**settings):
     large = lambda: {"postcodes"}  # noqa: E731
-    return GATE["Gate"]("", {"imd_by_postcode"}, "/graphql", large, GATE["SETTINGS"] | settings)
+    return gate.Gate({"imd_by_postcode"}, "/graphql", large, gate.SETTINGS | settings)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,7 @@ def gate(**settings):
     ],
 )
 def test_the_gate_counts_what_costs(path, query, counted):
-    assert gate().costs(path, query) is counted
+    assert gate_of().costs(path, query) is counted
 
 
 def through(wrapped, path: str, query: bytes = b"sql=select+1", send=None):
@@ -253,7 +252,7 @@ async def answering(_scope, _receive, send):
 
 def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
     async def both():
-        guard = gate(at_once=1, unread=3)
+        guard = gate_of(at_once=1, unread=3)
         wrapped, read = guard.wrap(answering), asyncio.Event()
 
         async def slowly(_message):
@@ -284,7 +283,7 @@ def test_what_breaks_off_is_counted_no_more():
         raise ConnectionResetError
 
     async def run():
-        guard = gate()
+        guard = gate_of()
         for app, send in ((failing, None), (answering, gone)):
             with pytest.raises((RuntimeError, ConnectionResetError)):
                 await through(guard.wrap(app), "/census", send=send)
@@ -305,7 +304,7 @@ def test_what_breaks_off_is_counted_no_more():
     ],
 )
 def test_a_request_that_is_too_large_is_refused_with_a_way_out(path, query, status):
-    messages = asyncio.run(through(gate().wrap(answering), path, query))
+    messages = asyncio.run(through(gate_of().wrap(answering), path, query))
     assert messages[0]["status"] == status
     if status == 400:
         assert b"/download" in messages[1]["body"]

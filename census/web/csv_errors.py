@@ -9,7 +9,6 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from datasette import hookimpl
 from datasette.database import QueryInterrupted
 from datasette.utils.asgi import AsgiStream, AsgiWriter, Request
 from datasette.views.base import DatasetteError, DataView
@@ -18,8 +17,8 @@ AsCsv = Callable[..., Awaitable[Any]]
 StreamFn = Callable[[AsgiWriter], Awaitable[None]]
 
 
-@hookimpl
-def startup() -> None:
+def apply() -> None:
+    """Let Datasette's views answer so."""
     if not hasattr(DataView.as_csv, "__wrapped__"):
         DataView.as_csv = honest(DataView.as_csv)
 

@@ -6,29 +6,24 @@ Queries and pages read tables, columns and views by name; over an older database
 import sqlite3
 
 import click
-from datasette import hookimpl
 from datasette.app import Datasette
 
-from api.asgi import WhenStarted
 from sources import publications
 from sources.database import all_tables
 from sources.views import VIEWS, view_sql
 
 
-@hookimpl
-def startup(datasette: Datasette) -> WhenStarted:
-    async def compare() -> None:
-        census = datasette.databases.get("census")
-        if census is None:
-            return
-        lacking = await census.execute_fn(lacks)
-        if lacking:
-            raise click.ClickException(
-                f"{census.path} was built by another version of this project: it has no {', '.join(lacking[:3])}."
-                " Build it anew: make extract (the demonstration) or make full (the whole UK)."
-            )
-
-    return compare
+async def check(datasette: Datasette) -> None:
+    """Compare the database with this version. Raises ClickException, which ends the start."""
+    census = datasette.databases.get("census")
+    if census is None:
+        return
+    lacking = await census.execute_fn(lacks)
+    if lacking:
+        raise click.ClickException(
+            f"{census.path} was built by another version of this project: it has no {', '.join(lacking[:3])}."
+            " Build it anew: make extract (the demonstration) or make full (the whole UK)."
+        )
 
 
 def lacks(connection: sqlite3.Connection) -> list[str]:

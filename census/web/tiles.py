@@ -12,17 +12,15 @@ The platform's addresses name no version, so those may be kept an hour too; quer
 import gzip
 import re
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import orjson
-from datasette import hookimpl
 from datasette.app import Datasette
-from pluggy import Result
 
 from api import maps, rcpch, rcpch_tiles, web
-from api.asgi import App, Receive, Scope, Send, WhenStarted, Wrapper
+from api.asgi import App, Receive, Scope, Send
 from api.priority import give_way
 from sources.boundaries import ZOOMS
 from sources.rcpch_tiles import ZOOMS as RCPCH_ZOOMS
@@ -34,20 +32,11 @@ FOR_A_YEAR = b"public, max-age=31536000, immutable"
 MVT = b"application/vnd.mapbox-vector-tile"
 
 
-@hookimpl
-def startup(datasette: Datasette) -> WhenStarted:
-    async def opened() -> None:
-        found, problem = maps.opened(datasette)
-        if found is None and problem != maps.ABSENT:
-            print(problem, file=sys.stderr)
-
-    return opened
-
-
-@hookimpl(hookwrapper=True, tryfirst=True)  # outside of the API, below whose addresses the platform's tiles are
-def asgi_wrapper(datasette: Datasette) -> Generator[None, Result[list[Wrapper]], None]:
-    wrappers = yield
-    wrappers.force_result([*wrappers.get_result(), Tiles(datasette).in_front])
+def open_map(datasette: Datasette) -> None:
+    """Open the map, if there is one, and say why one that is there is not used."""
+    found, problem = maps.opened(datasette)
+    if found is None and problem != maps.ABSENT:
+        print(problem, file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -70,13 +59,14 @@ class Tiles:
         base_url = datasette.setting("base_url").rstrip("/")
         self.base = base_url + BASE
         *_, v2 = rcpch.base_paths(datasette.plugin_config("api") or {})
-        self.rcpch_base = f"{base_url}{v2}{BASE}"
+        self.below_rcpch = f"{v2}{BASE}"
+        self.rcpch_base = base_url + self.below_rcpch
         self.https = datasette.setting("force_https_urls")
         self.thread = ThreadPoolExecutor(1, initializer=give_way)
 
     def in_front(self, app: App) -> App:
         """Return the ASGI application `app` with the tiles in front of it."""
-        routes = ((f"{self.rcpch_base}/", self.of_rcpch), (f"{self.base}/", self.of_layer))
+        routes = ((f"{self.below_rcpch}/", self.of_rcpch), (f"{BASE}/", self.of_layer))
 
         async def in_front(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":

@@ -7,15 +7,14 @@ wrong counts, so a server that finds one which does not fit (size, hash) ignores
 import sys
 from pathlib import Path
 
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.inspect import inspect_hash
 
 from sources.rows import Record
 
 
-@hookimpl
-def startup(datasette: Datasette) -> None:
+def check(datasette: Datasette) -> None:
+    """Let `datasette` ignore what does not fit."""
     for name, described in list((datasette.inspect_data or {}).items()):
         database = datasette.databases.get(name)
         if database is None or database.path is None or fits(Path(database.path), described):

@@ -15,23 +15,12 @@ from types import SimpleNamespace
 
 import datasette.handle_exception
 import datasette.views.base
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
 
-from api.asgi import App, Receive, Scope, Send, Wrapper
+from api.asgi import App, Receive, Scope, Send
 
 NOWHERE = open(os.devnull, "w")  # noqa: SIM115, for as long as the server runs
-
-
-@hookimpl
-def startup() -> None:
-    silence()
-
-
-@hookimpl
-def asgi_wrapper() -> Wrapper:
-    return without_access_log
 
 
 def without_access_log(app: App) -> App:

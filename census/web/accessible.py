@@ -7,7 +7,6 @@ start rather than being served half changed.
 from pathlib import Path
 
 import datasette
-from datasette import hookimpl
 from datasette.utils import StartupError
 from jinja2 import Environment
 from jinja2.ext import Extension
@@ -29,10 +28,16 @@ CHANGES = {
         ('<select name="_filter_op', '<select aria-label="Comparison" name="_filter_op'),
         ('<select name="_sort"', '<select aria-label="Sort by" name="_sort"'),
         ('<input type="text" name="_filter_value', '<input aria-label="Value" type="text" name="_filter_value'),
+        ('href="{{ extra_where.remove_url }}"', 'href="{{ fix_path(extra_where.remove_url) }}"'),
         ('<dl class="column-descriptions">', '<dl class="column-descriptions" tabindex="0">'),
     ),
     "_table.html": (('<div class="table-wrapper">', FOCUSABLE),),
-    "query.html": (("<h3>", "<h2>"), ("</h3>", "</h2>"), ('<div class="table-wrapper">', FOCUSABLE)),
+    "query.html": (
+        ("<h3>", "<h2>"),
+        ("</h3>", "</h2>"),
+        ('<div class="table-wrapper">', FOCUSABLE),
+        ('href="{{ show_hide_link }}"', 'href="{{ urls.path(show_hide_link) }}"'),
+    ),
     "database.html": (("<h3>Custom SQL query</h3>", "<h2>Custom SQL query</h2>"),),
 }
 """For each of Datasette's templates what is replaced, wherever it stands, and by what."""
@@ -55,8 +60,8 @@ class Accessible(Extension):
         return source
 
 
-@hookimpl
-def prepare_jinja2_environment(env: Environment) -> None:
+def apply(env: Environment) -> None:
+    """Change Datasette's templates as Jinja reads them. Raises StartupError where one does not fit."""
     env.add_extension(Accessible)
     for name in CHANGES:
         env.get_template(f"default:{name}")

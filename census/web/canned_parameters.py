@@ -8,7 +8,6 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from datasette import hookimpl
 from datasette.utils.asgi import Request
 from datasette.views.base import DatasetteError
 from datasette.views.database import QueryView
@@ -25,8 +24,8 @@ which datasette-cluster-map sends for Datasette 1.0."""
 Data = Callable[..., Awaitable[Any]]
 
 
-@hookimpl
-def startup() -> None:
+def apply() -> None:
+    """Let Datasette's view of queries refuse them."""
     if not hasattr(QueryView.data, "__wrapped__"):
         QueryView.data = refuse_undeclared(QueryView.data)
 

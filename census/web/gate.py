@@ -11,41 +11,28 @@ import re
 from collections.abc import Callable, Collection
 from urllib.parse import parse_qs
 
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils import tilde_decode
 
-from api.asgi import App, Message, Receive, Scope, Send, WhenStarted, Wrapper
+from api.asgi import App, Message, Receive, Scope, Send
+from census.web.graphql_limits import path_of
 
 SETTINGS = {"at_once": 2, "unread": 16, "max_sql": 20_000, "stream_rows": 100_000}
 ADDRESS = re.compile(r"/census/([^/.]+)(?:\.[a-z]+)?")
 
 
-@hookimpl
-def startup(datasette: Datasette) -> WhenStarted:
-    async def count() -> None:
-        census = datasette.databases.get("census")
-        if census is None:
-            return
-        counts = await census.table_counts(2_000)  # None for one that takes longer
-        most = settings_of(datasette)["stream_rows"]
-        large = {name for name, rows in counts.items() if rows is None or rows > most}
-        views = (await census.execute("select name, sql from sqlite_master where type = 'view'")).rows
-        while grown := {name for name, sql in views if name not in large and large & set(re.findall(r"\w+", sql))}:
-            large |= grown
-        datasette._census_large = large
-
-    return count
-
-
-@hookimpl
-def asgi_wrapper(datasette: Datasette) -> Wrapper:
-    queries = datasette._metadata_local["databases"]["census"]["queries"]
-    graphql = (datasette.plugin_config("datasette-graphql") or {}).get("path", "/graphql")
-    base_url = datasette.setting("base_url").rstrip("/")
-    settings = settings_of(datasette)
-    large = lambda: getattr(datasette, "_census_large", ())  # noqa: E731
-    return Gate(base_url, set(queries), graphql, large, settings).wrap
+async def count_rows(datasette: Datasette) -> None:
+    """Keep which tables and views are too large to be streamed."""
+    census = datasette.databases.get("census")
+    if census is None:
+        return
+    counts = await census.table_counts(2_000)  # None for one that takes longer
+    most = settings_of(datasette)["stream_rows"]
+    large = {name for name, rows in counts.items() if rows is None or rows > most}
+    views = (await census.execute("select name, sql from sqlite_master where type = 'view'")).rows
+    while grown := {name for name, sql in views if name not in large and large & set(re.findall(r"\w+", sql))}:
+        large |= grown
+    datasette._census_large = large
 
 
 def settings_of(datasette: Datasette) -> dict[str, int]:
@@ -58,15 +45,21 @@ class Gate:
 
     def __init__(
         self,
-        base_url: str,
         queries: set[str],
         graphql: str,
         large: Callable[[], Collection[str]],
         settings: dict[str, int],
     ) -> None:
-        self.base_url, self.queries, self.graphql, self.large = base_url, queries, graphql, large
+        self.queries, self.graphql, self.large = queries, graphql, large
         self.settings = settings
         self.working = self.unread = 0
+
+    @staticmethod
+    def of(datasette: Datasette) -> "Gate":
+        """Return the gate of `datasette`."""
+        queries = datasette._metadata_local["databases"]["census"]["queries"]
+        large = lambda: getattr(datasette, "_census_large", ())  # noqa: E731
+        return Gate(set(queries), path_of(datasette), large, settings_of(datasette))
 
     def costs(self, path: str, query: bytes) -> bool:
         """Return whether an address is among those that are counted: never a page of one row or of a canned query."""
@@ -97,7 +90,7 @@ class Gate:
         """Return the ASGI application `app` behind the gate."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-            path = tilde_decode(scope["path"]).removeprefix(self.base_url) if scope["type"] == "http" else ""
+            path = tilde_decode(scope["path"]) if scope["type"] == "http" else ""
             if not path or not self.costs(path, scope.get("query_string", b"")):
                 return await app(scope, receive, send)
             if refusal := self.refusal(path, scope.get("query_string", b"")):

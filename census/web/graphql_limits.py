@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs
 
 import datasette_graphql
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.plugins import pm
 from datasette_graphql.utils import schema_for_database_via_cache
@@ -41,19 +40,24 @@ INSIDE_A_LIST = {"nodes", "edges", "node", "pageInfo", "totalCount"}
 Selecting = FieldNode | InlineFragmentNode | FragmentDefinitionNode | OperationDefinitionNode
 
 
-@hookimpl
-def startup(datasette: Datasette) -> None:
+def switch_off(datasette: Datasette) -> None:
+    """Take GraphQL out of the menus where metadata.yml says `enabled: false`."""
     if not _config(datasette).get("enabled", True) and pm.is_registered(datasette_graphql):
         pm.unregister(datasette_graphql)  # so that no menu leads to it; Datasette may know its routes already
 
 
-@hookimpl
-def asgi_wrapper(datasette: Datasette) -> Wrapper:
+def graphql_limits(datasette: Datasette) -> Wrapper:
+    """Return the middleware, by the settings of `datasette`."""
     limits: dict[str, int] | None = None
     if _config(datasette).get("enabled", True):
         limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}
-    path = _config(datasette).get("path", "/graphql")  # datasette-graphql's own setting
-    return limited(path, limits, lambda name: schema_for_database_via_cache(datasette, database=name))
+    return limited(path_of(datasette), limits, lambda name: schema_for_database_via_cache(datasette, database=name))
+
+
+def path_of(datasette: Datasette) -> str:
+    """Return the path that GraphQL answers at, a setting of datasette-graphql's own."""
+    path: str = _config(datasette).get("path", "/graphql")
+    return path
 
 
 def _config(datasette: Datasette) -> Record:

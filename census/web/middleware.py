@@ -1,0 +1,40 @@
+"""List the ASGI middleware in its order: the one place that says what wraps what.
+
+Datasette calls the hook `asgi_wrapper` of each plugin in an order that differs by machine. So one plugin, `site.py`,
+has that hook, and everything that wraps Datasette stands here.
+"""
+
+from functools import reduce
+
+from datasette.app import Datasette
+
+from api.asgi import App, Wrapper
+from census.web import addresses, content_length, entity_tags, graphql_limits, headers, methods, private_logs
+from census.web.api_routes import Api
+from census.web.gate import Gate
+from census.web.tiles import Tiles
+
+
+def middleware(datasette: Datasette) -> list[Wrapper]:
+    """Return the middleware around `datasette`, the outermost first: each sees what those after it answer."""
+    prefix = addresses.prefix_of(datasette)
+    return [
+        private_logs.without_access_log,
+        addresses.refuse_websockets,
+        addresses.canonical(prefix, addresses.origin_of(datasette)),
+        headers.security_headers(datasette),  # from here on every answer has them, errors too
+        content_length.head_like_get,
+        content_length.with_length,
+        Tiles(datasette).in_front,  # before the API, below one of whose addresses the platform's tiles are
+        Api.of(datasette).in_front,
+        entity_tags.entity_tags(datasette),
+        methods.read_only(graphql_limits.path_of(datasette)),
+        Gate.of(datasette).wrap,
+        graphql_limits.graphql_limits(datasette),
+        addresses.around_datasette(prefix),
+    ]
+
+
+def wrap(datasette: Datasette, app: App) -> App:
+    """Return the ASGI application `app`, Datasette's own, within all of the middleware."""
+    return reduce(lambda inner, wrapper: wrapper(inner), reversed(middleware(datasette)), app)

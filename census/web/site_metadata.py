@@ -1,0 +1,46 @@
+"""Complete metadata.yml for this site: hosted data sets as their YAML describes them, links below the prefix."""
+
+import copy
+import sys
+from functools import lru_cache
+from typing import Any
+
+from datasette.app import Datasette
+from datasette.plugins import pm
+
+from sources import hosting
+from sources.publication import SourceError
+
+
+def with_prefix(metadata: Any, prefix: str) -> Any:
+    """Return metadata whose links (licence, source, about) to addresses of this site have `prefix` before them."""
+    if not isinstance(metadata, dict):
+        return metadata
+    return {
+        name: prefix + value
+        if name.endswith("_url") and isinstance(value, str) and value.startswith("/")
+        else with_prefix(value, prefix)
+        for name, value in metadata.items()
+    }
+
+
+async def describe(datasette: Datasette) -> None:
+    """Add the descriptions to the metadata of `datasette`."""
+    database = datasette.databases.get("census")
+    if database is None:
+        return
+    # Datasette copies all metadata for each permission of a table, of which the database's page asks a hundred.
+    # From here on they stay as they are, unless a plugin has metadata of its own.
+    if not pm.hook.get_metadata.get_hookimpls():
+        datasette._table_permission_allows = lru_cache(1000)(datasette._table_permission_allows)
+    if prefix := datasette.setting("base_url").rstrip("/"):
+        datasette._metadata_local = with_prefix(datasette._metadata_local, prefix)
+    there = await database.table_names()
+    try:
+        whole = hosting.describe(copy.deepcopy(datasette._metadata_local))
+    except SourceError as error:
+        print(f"{error} Hosted data sets are not described.", file=sys.stderr)
+        return
+    told = datasette._metadata_local["databases"]["census"]["tables"]
+    described = whole["databases"]["census"]["tables"]
+    told.update({name: says for name, says in described.items() if name in there and name not in told})

@@ -1,0 +1,75 @@
+"""Start the site, wrap Datasette and fill its menu: the hooks whose order matters, each once.
+
+Datasette calls the hooks of several plugins in an order that differs by machine.
+"""
+
+from datasette import database as datasette_database
+from datasette import hookimpl
+from datasette.app import Datasette
+from jinja2 import Environment
+
+from api.asgi import Links, WhenStarted, Wrapper
+from census.web import (
+    accessible,
+    canned_parameters,
+    csv_errors,
+    entity_tags,
+    gate,
+    graphql_limits,
+    inspect_guard,
+    middleware,
+    private_logs,
+    readiness,
+    sandbox,
+    site_metadata,
+    tiles,
+    version_guard,
+)
+from census.web.api_routes import Api
+from pages import charts
+
+MENU = (
+    ("/guide/", "Guide"),
+    ("/api/v1", "API"),
+    ("/download", "Downloads"),
+    ("/map", "Map"),
+    ("/spreadsheet", "Add figures to a spreadsheet"),
+)
+
+
+@hookimpl
+def startup(datasette: Datasette) -> WhenStarted:
+    private_logs.silence()
+    datasette_database.sqlite_timelimit = sandbox.time_limit
+    csv_errors.apply()
+    canned_parameters.apply()
+    graphql_limits.switch_off(datasette)
+    inspect_guard.check(datasette)
+
+    async def start() -> None:
+        await version_guard.check(datasette)
+        await site_metadata.describe(datasette)
+        await readiness.begin(datasette)
+        tiles.open_map(datasette)
+        await entity_tags.read_tag(datasette)
+        await gate.count_rows(datasette)
+        Api.of(datasette).open()
+
+    return start
+
+
+@hookimpl
+def asgi_wrapper(datasette: Datasette) -> Wrapper:
+    return lambda app: middleware.wrap(datasette, app)
+
+
+@hookimpl
+def menu_links(datasette: Datasette) -> Links:
+    return [{"href": datasette.urls.path(path), "label": label} for path, label in MENU]
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Environment) -> None:
+    env.filters["number"] = charts.number
+    env.filters["percent"] = charts.percent
+    accessible.apply(env)
