@@ -200,6 +200,12 @@ def buffering() -> str:
     return "request_buffers 2MiB"
 
 
+def strip_prefix() -> str:
+    """Return what makes Caddy take the prefix (base_url in settings.json) off each path that has it; empty without one."""
+    prefix: str = json.loads((ROOT / "settings.json").read_text()).get("base_url", "").rstrip("/")
+    return f"uri strip_prefix {prefix}" if prefix else ""
+
+
 def site_address(told: str) -> str:
     """Return SITE_ADDRESS as Caddy is told it: one of plain HTTP that names a host answers by any other name too.
 
@@ -317,7 +323,7 @@ class Stack:
         upstreams: dict[bool, list[str]] = {True: [], False: []}
         for worker in self.workers:
             upstreams[worker.open_to_sql].append(f"127.0.0.1:{worker.port}")
-        usual = {"GUIDE": str(ROOT / "site"), "BUFFERING": buffering()}
+        usual = {"GUIDE": str(ROOT / "site"), "BUFFERING": buffering(), "PREFIX": strip_prefix()}
         ours = {
             "SITE_ADDRESS": site_address(os.environ.get("SITE_ADDRESS", f"http://:{self.port}")),
             "UPSTREAMS": " ".join(upstreams[False]),
