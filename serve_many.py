@@ -201,7 +201,7 @@ def buffering() -> str:
 
 
 def strip_prefix() -> str:
-    """Return what makes Caddy take the prefix (base_url in settings.json) off each path that has it; empty without one."""
+    """Return what makes Caddy take the prefix of settings.json (base_url) off the paths that have it; empty without."""
     prefix: str = json.loads((ROOT / "settings.json").read_text()).get("base_url", "").rstrip("/")
     return f"uri strip_prefix {prefix}" if prefix else ""
 

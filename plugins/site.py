@@ -26,6 +26,7 @@ from census.web import (
     version_guard,
 )
 from census.web.api_routes import Api
+from census.web.sql_process import SqlProcesses
 from pages import charts
 
 MENU = (
@@ -45,6 +46,7 @@ def startup(datasette: Datasette) -> WhenStarted:
     canned_parameters.apply()
     graphql_limits.switch_off(datasette)
     inspect_guard.check(datasette)
+    SqlProcesses.take_over(datasette, gate.settings_of(datasette)["at_once"])
 
     async def start() -> None:
         await version_guard.check(datasette)

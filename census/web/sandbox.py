@@ -1,9 +1,10 @@
-"""Bound what anyone's SQL may do, how large its result is and how long it runs.
+"""Bound what user-supplied SQL may do, how large its result is and how long it runs.
 
 SQLite's own limits bound values, statements and programs; an authorizer allows reading, the functions of `FUNCTIONS`
 and the few pragmas that Datasette asks for; a result above `MOST_BYTES` is refused; a watch interrupts what takes too
 long. SQLite looks for interruptions between steps, so functions whose one call may take minutes are bounded
-(`BOUNDED`). The threads that run SQL give way to the one that answers requests. docs/security.md has the numbers.
+(`BOUNDED`). What none of this bounds, memory and the time that SQLite's planner takes, `sql_process.py` does.
+docs/security.md has the numbers.
 """
 
 import contextlib
@@ -15,7 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from datasette.database import QueryInterrupted
+Value = str | int | float | bytes | None
+RowOf = Callable[[sqlite3.Cursor, tuple[Value, ...]], object]
 
 LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: 16_384,  # bytes of a text, a blob, a row
@@ -60,11 +62,11 @@ SEARCH = "match bm25 highlight snippet"
 FUNCTIONS = set(" ".join((OURS, DATASETTE, AGGREGATES, WINDOWS, SCALARS, DATES, MATHS, JSONS, SEARCH)).split())
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Put the limits, the authorizer and the bounded functions on a connection."""
+def prepare(connection: sqlite3.Connection, row: RowOf = sqlite3.Row) -> None:
+    """Put the limits, the authorizer and the bounded functions on a connection. row: makes a row of its values."""
     for limit, most in LIMITS.items():
         connection.setlimit(limit, most)
-    rows = connection.row_factory = Rows()
+    rows = connection.row_factory = Rows(row)
     bounded(connection, rows)
     connection.set_authorizer(authorize)
 
@@ -95,7 +97,6 @@ def long_set(_: object, characters: object = "") -> str | None:
 
 
 MOST_TRIMMED = 100
-Value = str | int | float | bytes | None
 Refused = Callable[..., str | None]
 BOUNDED: dict[tuple[str, int], Refused] = {
     ("printf", -1): long_format,
@@ -127,12 +128,13 @@ def bounded(connection: sqlite3.Connection, rows: "Rows") -> None:
 
 
 class Rows:
-    """A row factory that gives sqlite3.Row, and stops a statement whose result grows beyond MOST_BYTES.
+    """A row factory that stops a statement whose result grows beyond MOST_BYTES.
 
     It interrupts: raising here would leave the statement half read, and the interruptions of the next ones would stay.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, row: RowOf = sqlite3.Row) -> None:
+        self.row = row
         self.refusal: str | None = None
         self.left: float = math.inf
 
@@ -145,18 +147,18 @@ class Rows:
         """End it; what Datasette asks of the schema beside its statements is not counted."""
         self.left = math.inf
 
-    def __call__(self, cursor: sqlite3.Cursor, values: tuple[Value, ...]) -> sqlite3.Row:
+    def __call__(self, cursor: sqlite3.Cursor, values: tuple[Value, ...]) -> object:
         """Count a row, and return it."""
         for value in values:
             self.left -= len(value) if isinstance(value, (str, bytes)) else 8
         if self.left < 0:
             self.refusal = f"the result is larger than {MOST_BYTES:,} bytes: ask for less"
             cursor.connection.interrupt()
-        return sqlite3.Row(cursor, values)
+        return self.row(cursor, values)
 
 
 class Watch:
-    """One thread that interrupts connections at their deadlines.
+    """One thread that interrupts what runs beyond its deadline.
 
     Nothing of it runs while they do. A progress handler, as Datasette has it, needs Python's one lock every thousand
     steps, and is not called at all within a step, which may be a long one.
@@ -194,17 +196,19 @@ class Watch:
 
 
 class Running:
-    """A connection that runs SQL until `deadline`, of time.monotonic()."""
+    """A statement that runs until `deadline`, of time.monotonic(). stop: what interrupts it."""
 
-    def __init__(self, connection: sqlite3.Connection, deadline: float) -> None:
-        self.connection, self.deadline, self.ended = connection, deadline, False
+    def __init__(self, stop: Callable[[], object], deadline: float) -> None:
+        self.stop, self.deadline = stop, deadline
+        self.ended = self.stopped = False
         self.lock = threading.Lock()  # so that the next statement of the connection is never interrupted instead
 
     def interrupt(self) -> None:
-        """Interrupt the connection unless its statement has ended."""
+        """Interrupt the statement unless it has ended."""
         with self.lock:
             if not self.ended:
-                self.connection.interrupt()
+                self.stopped = True
+                self.stop()
 
     def end(self) -> None:
         """End the statement."""
@@ -221,11 +225,11 @@ def time_limit(connection: sqlite3.Connection, ms: int) -> Iterator[None]:
     rows = connection.row_factory if isinstance(connection.row_factory, Rows) else None
     if rows:
         rows.begin()
-    running = Running(connection, time.monotonic() + ms / 1000)
+    running = Running(connection.interrupt, time.monotonic() + ms / 1000)
     WATCH.begin(running)
     try:
         yield
-    except (sqlite3.Error, QueryInterrupted):
+    except Exception:  # sqlite3.Error, or Datasette's QueryInterrupted, which it makes of one
         if rows and rows.refusal:
             raise sqlite3.OperationalError(rows.refusal) from None
         raise

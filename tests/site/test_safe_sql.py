@@ -133,7 +133,7 @@ def test_nothing_is_written_or_attached(extract_db):
 
 def test_other_databases_are_left_alone():
     connection = sqlite3.connect(":memory:")
-    runpy.run_path(str(ROOT / "plugins" / "safe_sql.py"))["prepare_connection"](connection, "_internal")
+    runpy.run_path(str(ROOT / "plugins" / "sandbox.py"))["prepare_connection"](connection, "_internal")
     connection.execute("create table t (x)")
     assert connection.execute("select length(randomblob(1000000))").fetchone() == (1_000_000,)
 

@@ -1,0 +1,213 @@
+"""Run user-supplied SQL in processes of its own: tables, facets, `?sql=` and the rows of GraphQL.
+
+SQLite's planner knows no limit: a statement of 904 bytes takes 4 GB while it is prepared, and `interrupt()` does
+nothing there. So what people write runs in `sql_worker.py`, within limits of memory, files and time; one that is not
+done at its deadline is killed. Lookups go on beside it, on the server's own connections.
+
+The seam is `Database.execute` of Datasette 0.65. Statements that stand in metadata.yml or in Datasette's own code, and
+take nothing but parameters from a request, stay with the server.
+"""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from datasette.app import Datasette
+from datasette.database import Database, QueryInterrupted, Results
+
+from census.web import sql_worker
+from census.web.sandbox import WATCH, Running, Value
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GRACE_S = 0.15  # after the limit of its statement a process has this long to say so, then it is killed
+START_S = 20.0  # a process has this long to start and answer its first statement
+BROKEN = "the statement needs more memory than it may have: ask for less"
+
+INTROSPECTION = frozenset(
+    {
+        "PRAGMA schema_version",
+        "PRAGMA database_list;",
+        "select name from sqlite_master where type='table'",
+        "select name from sqlite_master where type='view'",
+        "select 1 from sqlite_master where type='table' and name=?",
+    }
+)
+"""Statements of Datasette's own for pages of canned queries and others that never wait for anyone's SQL."""
+
+
+class Budget:
+    """The time that the statements of one request may still take together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+
+BUDGET: ContextVar[Budget | None] = ContextVar("sql_budget", default=None)
+
+
+class Ended(Exception):
+    """A process ended before it answered."""
+
+
+class SqlProcess:
+    """One process for SQL, started when it is needed, and again after it has ended. For one thread at a time."""
+
+    def __init__(self, database: Path, immutable: bool) -> None:
+        self.command = [sys.executable, "-m", "census.web.sql_worker", str(database)]
+        self.command.append("immutable" if immutable else "mutable")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, request: tuple[object, ...], seconds: float) -> tuple[Any, ...]:
+        """Return the answer to a request. Raises Ended where there is none after this long: the process is killed."""
+        fresh = self.process is None or self.process.poll() is not None
+        if fresh:
+            self.start()
+        process = self.process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        running = Running(process.kill, time.monotonic() + seconds + (START_S if fresh else 0))
+        WATCH.begin(running)
+        try:
+            sql_worker.write_message(process.stdin, request)
+            answer: tuple[Any, ...] = sql_worker.read_message(process.stdout)
+        except (EOFError, OSError):
+            raise Ended from None
+        finally:
+            running.end()
+            if running.stopped or process.poll() is not None:
+                self.end()
+        return answer
+
+    def start(self) -> None:
+        """Start the process."""
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT
+        )
+
+    def end(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
+                if stream is not None:
+                    stream.close()
+            self.process = None
+
+
+class SqlProcesses:
+    """As many processes as may run user-supplied SQL at once, for one database.
+
+    trusted: statements that stay with the server. limit_ms: the time limit of a statement.
+    """
+
+    def __init__(self, database: Database, at_once: int, trusted: Iterable[str], limit_ms: int) -> None:
+        self.database, self.limit_ms = database, limit_ms
+        self.trusted = {sql.strip() for sql in (*trusted, *INTROSPECTION)}
+        self.with_server = database.execute
+        self.threads = ThreadPoolExecutor(at_once, "user sql")
+        path = Path(str(database.path))
+        self.idle = [SqlProcess(path, not database.is_mutable) for _ in range(at_once)]
+
+    @staticmethod
+    def take_over(datasette: Datasette, at_once: int) -> None:
+        """Let the database `census` of `datasette` run user-supplied SQL in processes."""
+        census = datasette.databases.get("census")
+        if census is not None and census.path is not None and not hasattr(census, "sql_processes"):
+            queries = datasette._metadata_local["databases"]["census"].get("queries", {})
+            statements = [query["sql"] for query in queries.values()]
+            census.sql_processes = SqlProcesses(census, at_once, statements, datasette.sql_time_limit_ms)
+            census.execute = census.sql_processes.execute
+
+    async def execute(
+        self,
+        sql: str,
+        params: Mapping[str, Value] | Iterable[Value] | None = None,
+        truncate: bool = False,
+        custom_time_limit: int | None = None,
+        page_size: int | None = None,
+        log_sql_errors: bool = False,
+    ) -> Results:
+        """Return what Database.execute does. Raises sqlite3.Error, QueryInterrupted."""
+        if sql.strip() in self.trusted:
+            return await self.with_server(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
+        limit = min(custom_time_limit or self.limit_ms, self.limit_ms)
+        most_rows = self.database.ds.max_returned_rows if truncate else None
+        if most_rows is not None and most_rows == (page_size or self.database.ds.page_size):
+            most_rows += 1
+        loop = asyncio.get_running_loop()
+        budget = BUDGET.get()
+        return await loop.run_in_executor(self.threads, self.run, sql, plain(params), most_rows, limit, budget)
+
+    def run(
+        self, sql: str, params: sql_worker.Parameters, most_rows: int | None, limit: int, budget: Budget | None
+    ) -> Results:
+        """Run a statement in a process, in the calling thread."""
+        if budget is not None:
+            limit = min(limit, int(1000 * budget.left))
+            if limit <= 0:
+                raise interrupted(sql, params)
+        process = self.idle.pop()
+        started = time.monotonic()
+        try:
+            kind, *told = process.ask((sql, params, most_rows, limit), limit / 1000 + GRACE_S)
+        except Ended:
+            if time.monotonic() - started >= limit / 1000:
+                raise interrupted(sql, params) from None
+            raise sqlite3.OperationalError(BROKEN) from None
+        finally:
+            self.idle.append(process)
+            if budget is not None:
+                budget.left -= time.monotonic() - started
+        if kind == "error":
+            name, message = told
+            if message == "interrupted":
+                raise interrupted(sql, params)
+            raise getattr(sqlite3, name)(message)
+        rows, truncated, names = told
+        cursor = cursor_of(tuple(names))
+        return Results([sqlite3.Row(cursor, row) for row in rows], truncated, cursor.description)
+
+    def end(self) -> None:
+        """End the processes."""
+        self.threads.shutdown()
+        for process in self.idle:
+            process.end()
+
+
+def interrupted(sql: str, params: object) -> QueryInterrupted:
+    """Return Datasette's error for a statement that took too long."""
+    return QueryInterrupted(sqlite3.OperationalError("interrupted"), sql, params)
+
+
+def plain(params: Mapping[str, Value] | Iterable[Value] | None) -> sql_worker.Parameters:
+    """Return parameters of a statement as plain values, which `marshal` takes."""
+    if params is None:
+        return {}
+    if isinstance(params, Mapping):
+        return {str(name): _plain(value) for name, value in params.items()}
+    return [_plain(value) for value in params]
+
+
+def _plain(value: Value) -> Value:
+    if isinstance(value, str) and type(value) is not str:
+        return str.__str__(value)
+    return value
+
+
+@lru_cache(500)
+def cursor_of(names: tuple[str, ...]) -> sqlite3.Cursor:
+    """Return a cursor whose columns have these names: what a sqlite3.Row is made with."""
+    quoted = ('null as "' + name.replace('"', '""') + '"' for name in names)
+    return sqlite3.connect(":memory:", check_same_thread=False).execute(f"select {', '.join(quoted) or 'null'}")
