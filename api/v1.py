@@ -9,6 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import orjson
 
@@ -39,6 +40,16 @@ class Problem(Exception):
         self.answer = problem(status, reason, detail, **more)
 
 
+@dataclass(frozen=True, slots=True)
+class ListAsked:
+    """A list of postcodes as it was sent: the index as `Lookup.wanted` gives it, number of bands, members wanted."""
+
+    texts: Sequence[object]
+    wanted: str
+    q: int | None
+    fields: list[str]
+
+
 Asked = tuple[str, int | None, list[str] | None]
 """The index as `Lookup.wanted` gives it, the number of bands, and the members wanted."""
 
@@ -53,7 +64,7 @@ def refused(error: Problem | Malformed | AskedError) -> Answer:
 
 
 class V1:
-    """The routes, over one Lookup. `get` answers at once; `post` reads a list and answers it in pieces."""
+    """The routes, over one Lookup. `get` answers at once, `pieces` a list that `read_list` has read."""
 
     def __init__(self, lookup: Lookup) -> None:
         self.lookup = lookup
@@ -231,8 +242,8 @@ class V1:
             }
         )
 
-    async def post(self, scope: Scope, receive: Receive) -> Answer | Iterable[bytes]:
-        """Return the answer to a list of postcodes, in its order, a long one in pieces; nothing of it is kept.
+    async def read_list(self, scope: Scope, receive: Receive) -> "Answer | ListAsked":
+        """Return the list of postcodes that a request asks for, or the answer to one that is refused.
 
         Reasons: too_large, too_many, malformed, bad_content_type; and
         bad_parameter, unknown_index, bad_quantile, bad_field.
@@ -248,11 +259,11 @@ class V1:
             fields = [name for name in fields if name in IN_A_LIST]
         else:
             fields = [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
-        pieces = self.pieces(texts, wanted, q, fields)
-        return Answer(b"".join(pieces), cached=False) if len(texts) <= AT_ONCE else pieces
+        return ListAsked(texts, wanted, q, fields)
 
-    def pieces(self, texts: Sequence[object], wanted: str, q: int | None, fields: list[str]) -> Iterable[bytes]:
-        """Yield the answer to a list, in pieces that together are one JSON object."""
+    def pieces(self, asked: "ListAsked") -> Iterable[bytes]:
+        """Yield the answer to a list, in its order, in pieces that together are one JSON object; none of it is kept."""
+        texts, wanted, q, fields = asked.texts, asked.wanted, asked.q, asked.fields
         green = "green_space" in fields
         read = [_INSIDE if name == "green_space" else name for name in fields]
         counts: Counts = Counter()

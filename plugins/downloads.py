@@ -11,6 +11,7 @@ from datasette.app import Datasette
 from datasette.utils.asgi import NotFound, Request, Response, asgi_send_file
 
 from api.asgi import Routes, Send
+from census.web.sql_process import own_rows
 from sources import downloads
 from sources.database import ATTRIBUTIONS
 from sources.rows import Record
@@ -35,7 +36,7 @@ async def manifest(datasette: Datasette) -> tuple[Path | None, downloads.Manifes
     census = datasette.databases.get("census")
     if census is None or census.path is None:
         return None, {}
-    [digest] = (await census.execute("select digest from edition")).first()
+    [[digest]] = await own_rows(census, "select digest from edition")
     path = Path(census.path)
     return downloads.folder_of(path, digest), downloads.listed(path, digest)
 
@@ -46,7 +47,7 @@ async def described(datasette: Datasette) -> list[Record]:
     _, listed = await manifest(datasette)
     for name, table in listed.items():
         told = datasette.table_metadata("census", name)
-        attributions = await datasette.get_database("census").execute(ATTRIBUTIONS, {"table": name})
+        attributions = await own_rows(datasette.get_database("census"), ATTRIBUTIONS, {"table": name})
         tables.append(
             {
                 "table": name,
@@ -54,7 +55,7 @@ async def described(datasette: Datasette) -> list[Record]:
                 "rows": table["rows"],
                 "licence": told.get("license"),
                 "licence_url": told.get("license_url"),
-                "attributions": [row[0] for row in attributions.rows],
+                "attributions": [row[0] for row in attributions],
                 "files": [{"name": file, **facts} for file, facts in table["files"].items()],
             }
         )

@@ -10,6 +10,7 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
 
+from census.web.sql_process import own_rows
 from sources import downloads
 from sources.database import ATTRIBUTIONS
 from sources.rows import Record
@@ -41,8 +42,9 @@ async def told_of(census: Database, table: str | None) -> Record:
 
     It does not change with an immutable database.
     """
-    told = await census.execute("select edition_notes.edition, edition.digest from edition_notes, edition")
-    edition, digest = told.first()
+    [[edition, digest]] = await own_rows(
+        census, "select edition_notes.edition, edition.digest from edition_notes, edition"
+    )
     return {
         "notices": await notices_of(census, table),
         "edition": edition,
@@ -54,16 +56,17 @@ async def told_of(census: Database, table: str | None) -> Record:
 async def notices_of(census: Database, table: str | None) -> list[str]:
     """Return the notices for a page, a sentence each; `table` is the page's table, None elsewhere."""
     found = []
-    for scope, authorities, directory in await census.execute("select scope, authorities, directory from edition"):
+    for scope, authorities, directory in await own_rows(census, "select scope, authorities, directory from edition"):
         if scope == "extract":
             found.append(f"This is a demonstration extract: postcodes and small areas of {authorities} only.")
         if directory is None:
             found.append("This database was built without the ONS Postcode Directory: no postcode can be looked up.")
-    without = await census.execute(
+    without = await own_rows(
+        census,
         "select title, status, group_concat(', ' || tables) from publications"
-        " where status in ('left out', 'not loaded') group by publication"
+        " where status in ('left out', 'not loaded') group by publication",
     )
-    for title, status, tables in without.rows:
+    for title, status, tables in without:
         if f", {table}," in f"{tables}," or (table is None and status == "left out"):
             why = "left out of this database" if status == "left out" else "not loaded: its file was not at hand"
             found.append(f"{title} was {why}.")
@@ -74,5 +77,5 @@ async def attributions_of(census: Database, table: str | None) -> list[str]:
     """Return the attributions and conditions of the publications that feed `table`; none elsewhere."""
     if table is None:
         return []
-    told = await census.execute(ATTRIBUTIONS, {"table": "postcodes" if table.startswith("postcode_") else table})
-    return [row[0] for row in told.rows]
+    of = "postcodes" if table.startswith("postcode_") else table
+    return [row[0] for row in await own_rows(census, ATTRIBUTIONS, {"table": of})]

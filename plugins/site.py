@@ -48,6 +48,11 @@ def startup(datasette: Datasette) -> WhenStarted:
     inspect_guard.check(datasette)
     SqlProcesses.take_over(datasette, gate.settings_of(datasette)["at_once"])
 
+    async def nothing() -> None:
+        """Do nothing: what Datasette would refresh is shown nowhere, and its lock is of one event loop alone."""
+
+    datasette.refresh_schemas = nothing
+
     async def start() -> None:
         await version_guard.check(datasette)
         await site_metadata.describe(datasette)

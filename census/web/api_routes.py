@@ -12,7 +12,7 @@ import asyncio
 import os
 import re
 import subprocess
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,14 +26,18 @@ from api.asgi import App, Receive, Scope, Send
 from api.lookup import Lookup
 from api.openapi import document, rcpch_document
 from api.priority import give_way
-from api.v1 import V1
+from api.v1 import AT_ONCE, V1, ListAsked
+from census.web.places import Busy, Places
+from census.web.until_gone import until_gone
 from sources.rows import Record
 
 BASE = "/api/v1"
+LISTS = {"lists_at_once": 4, "lists_waiting": 32}  # lists of postcodes that are worked on, and that wait
+LONGEST_WAIT_S = 5.0  # for a list
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 
-Route = Callable[[Scope, Receive, str], Awaitable[web.Answer | Iterable[bytes]]]
+Route = Callable[[Scope, str], Awaitable[web.Answer]]
 
 
 class Api:
@@ -53,6 +57,10 @@ class Api:
         self.lookup: Lookup | None = None
         self.for_lists: Lookup | None = None
         self.v1: V1 | None = None
+        self.v1_for_lists: V1 | None = None
+        config = datasette.plugin_config("api") or {}
+        at_once, waiting = (config.get(name, default) for name, default in LISTS.items())
+        self.lists = Places(at_once, waiting, LONGEST_WAIT_S)
         self.thread = ThreadPoolExecutor(1, initializer=give_way)  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: Record = {}
@@ -73,7 +81,7 @@ class Api:
         told = self.datasette._metadata_local["databases"]["census"]
         queries = {name: query["sql"] for name, query in told["queries"].items()}
         lookup, self.for_lists = (Lookup(Path(census.path), queries, immutable=not census.is_mutable) for _ in range(2))
-        self.lookup, self.v1 = lookup, V1(lookup)
+        self.lookup, self.v1, self.v1_for_lists = lookup, V1(lookup), V1(self.for_lists)
         self.rcpch_documents = {
             base: rcpch_document(version, base, lookup.publications) for base, version in self.rcpch_bases.items()
         }
@@ -110,30 +118,59 @@ class Api:
             if self.v1 is None:
                 await self.datasette.invoke_startup()
             if self.v1 is None:
-                told: web.Answer | Iterable[bytes] = web.problem(503, "no_database", NO_DATABASE)
+                told = web.problem(503, "no_database", NO_DATABASE)
             elif scope["method"] == "OPTIONS":
                 allowed = b"GET, HEAD, POST, OPTIONS" if route == self.of_v1 else b"GET, HEAD, OPTIONS"
                 told = web.Answer(b"", 204, headers=((b"allow", allowed),), cached=False)
+            elif route == self.of_v1 and path == "postcodes" and scope["method"] == "POST":
+                return await self.of_list(scope, receive, send)
             else:
-                told = await route(scope, receive, path)
+                told = await route(scope, path)
         except Exception as error:
             told = web.internal_error(error)
-        if isinstance(told, web.Answer):
-            return await web.send_answer(scope, send, told, self.etag)
-        return await web.send_pieces(scope, send, told)
+        return await web.send_answer(scope, send, told, self.etag)
 
-    async def of_v1(self, scope: Scope, receive: Receive, path: str) -> web.Answer | Iterable[bytes]:
-        """Return the answer of /api/v1; that to a long list of postcodes in pieces."""
+    async def of_v1(self, scope: Scope, path: str) -> web.Answer:
+        """Return the answer of /api/v1 to all but a list."""
         method = scope["method"]
         if self.v1 is None:
             return web.problem(503, "no_database", NO_DATABASE)
-        if path == "postcodes" and method == "POST":
-            return await self.v1.post(scope, receive)
         if method not in ("GET", "HEAD") or path == "postcodes":
             return web.not_allowed(method, posted=path == "postcodes")
-        return web.Answer(self.openapi) if path == "openapi.json" else self.v1.get(path, scope["query_string"])
+        if path == "openapi.json":
+            return web.Answer(self.openapi)
+        if path.startswith("local-authorities/") and self.v1_for_lists is not None:  # it reads up to 1,000 areas
+            get = partial(self.v1_for_lists.get, path, scope["query_string"])
+            return await asyncio.get_running_loop().run_in_executor(self.thread, get)
+        return self.v1.get(path, scope["query_string"])
 
-    async def of_rcpch(self, base: str, scope: Scope, _receive: Receive, path: str) -> web.Answer:
+    async def of_list(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a list of postcodes: in turn, as long as the client is there."""
+        if self.v1 is None:
+            return await web.send_answer(scope, send, web.problem(503, "no_database", NO_DATABASE), b"")
+        asked = await self.v1.read_list(scope, receive)
+        if isinstance(asked, web.Answer):
+            return await web.send_answer(scope, send, asked, b"")
+        return await until_gone(self.list_in_turn(asked, scope, send), receive)
+
+    async def list_in_turn(self, asked: ListAsked, scope: Scope, send: Send) -> None:
+        """Answer a list that has been read when there is a place for it."""
+        try:
+            await self.lists.take()
+        except Busy:
+            told = web.problem(503, "busy", "Too many lists are asked for just now; try again.")
+            told.headers = ((b"retry-after", b"1"),)
+            return await web.send_answer(scope, send, told, b"")
+        try:
+            assert self.v1 is not None
+            pieces = self.v1.pieces(asked)
+            if len(asked.texts) <= AT_ONCE:
+                return await web.send_answer(scope, send, web.Answer(b"".join(pieces), cached=False), b"")
+            return await web.send_pieces(scope, send, pieces)
+        finally:
+            self.lists.give_back()
+
+    async def of_rcpch(self, base: str, scope: Scope, path: str) -> web.Answer:
         """Return the answer of the RCPCH Census Platform's routes.
 
         A filter may read a whole index, so lists have a thread.

@@ -18,6 +18,7 @@ from datasette.app import Datasette
 from api import maps
 from api.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
 from api.web import CODE, MAX_AGE, header
+from census.web.sql_process import own_rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHOWN = [path for folder in ("pages", "plugins", "templates", "static") for path in sorted((ROOT / folder).glob("*.*"))]
@@ -30,7 +31,7 @@ async def read_tag(datasette: Datasette) -> None:
     """Keep the entity tag of what is served."""
     census = datasette.databases.get("census")
     if census is not None and await census.table_exists("edition"):
-        [digest] = (await census.execute("select digest from edition")).first()
+        [[digest]] = await own_rows(census, "select digest from edition")
         pictured = maps.opened(datasette)[0]
         more = f"-{pictured.version[:8]}" if pictured else ""
         datasette._census_etag = f'W/"{digest[:16]}-{PAGES}{more}"'.encode()

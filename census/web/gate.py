@@ -1,24 +1,40 @@
-"""Bound how many may run SQL, open tables or use GraphQL at once.
+"""Bound how many may run SQL, open tables and lists or use GraphQL at once.
 
-At most `at_once` of them are worked on; the next one is answered 503 with Retry-After before Datasette sees it. At most
-`unread` answers wait for their readers. A statement longer than `max_sql` is refused, and so is the streaming of a
-table with more than `stream_rows` rows, or of a view over one: the compressed downloads have those whole. The settings
-stand in metadata.yml, under plugins: sql_gate. Lookups of the API and canned queries pass by.
+At most `at_once` of them are worked on; at most `waiting` wait for their turn, `wait_ms` each; the next one is answered
+503 with Retry-After before Datasette sees it. At most `unread` answers wait for their readers. A statement longer than
+`max_sql` is refused, and so is the streaming of a table with more than `stream_rows` rows, or of a view over one: the
+compressed downloads have those whole. The statements of one request have `sql_time_limit_ms` together, those of a
+stream `stream_ms`. Who hangs up is worked for no longer; the place is free when the last statement has ended.
+
+The settings stand in metadata.yml, under plugins: sql_gate. Lookups of the API and by canned queries pass by.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Collection
 from urllib.parse import parse_qs
 
 from datasette.app import Datasette
-from datasette.utils import tilde_decode
 
 from api.asgi import App, Message, Receive, Scope, Send
+from census.web import kinds
 from census.web.graphql_limits import path_of
+from census.web.places import Busy, Places
+from census.web.sql_process import BUDGET, Budget, own_rows
+from census.web.until_gone import read_already, until_gone
 
-SETTINGS = {"at_once": 2, "unread": 16, "max_sql": 20_000, "stream_rows": 100_000}
-ADDRESS = re.compile(r"/census/([^/.]+)(?:\.[a-z]+)?")
+SETTINGS = {
+    "at_once": 2,
+    "waiting": 8,
+    "wait_ms": 2000,
+    "unread": 16,
+    "max_sql": 20_000,
+    "stream_rows": 100_000,
+    "stream_ms": 5000,
+}
+BUSY = "Too many are asking for SQL, tables, lists or GraphQL just now. Lookups go on; try again."
+MOST_BODY = 1 << 20  # bytes of a request that are read before it has a place; GraphQL takes far less
 
 
 async def count_rows(datasette: Datasette) -> None:
@@ -29,7 +45,7 @@ async def count_rows(datasette: Datasette) -> None:
     counts = await census.table_counts(2_000)  # None for one that takes longer
     most = settings_of(datasette)["stream_rows"]
     large = {name for name, rows in counts.items() if rows is None or rows > most}
-    views = (await census.execute("select name, sql from sqlite_master where type = 'view'")).rows
+    views = await own_rows(census, "select name, sql from sqlite_master where type = 'view'")
     while grown := {name for name, sql in views if name not in large and large & set(re.findall(r"\w+", sql))}:
         large |= grown
     datasette._census_large = large
@@ -41,34 +57,27 @@ def settings_of(datasette: Datasette) -> dict[str, int]:
 
 
 class Gate:
-    """An ASGI wrapper for the addresses that cost most. large: gives the names of the tables that are not streamed."""
+    """Middleware for the addresses that cost most. large: gives the names of the tables that are not streamed.
+
+    graphql: the path of GraphQL. limit_ms: what the statements of one request may take.
+    """
 
     def __init__(
-        self,
-        queries: set[str],
-        graphql: str,
-        large: Callable[[], Collection[str]],
-        settings: dict[str, int],
+        self, graphql: str, large: Callable[[], Collection[str]], settings: dict[str, int], limit_ms: int
     ) -> None:
-        self.queries, self.graphql, self.large = queries, graphql, large
-        self.settings = settings
-        self.working = self.unread = 0
+        self.graphql, self.large, self.settings, self.limit_ms = graphql, large, settings, limit_ms
+        self.places = Places(settings["at_once"], settings["waiting"], settings["wait_ms"] / 1000)
+        self.unread = 0
 
     @staticmethod
     def of(datasette: Datasette) -> "Gate":
         """Return the gate of `datasette`."""
-        queries = datasette._metadata_local["databases"]["census"]["queries"]
         large = lambda: getattr(datasette, "_census_large", ())  # noqa: E731
-        return Gate(set(queries), path_of(datasette), large, settings_of(datasette))
+        return Gate(path_of(datasette), large, settings_of(datasette), datasette.sql_time_limit_ms)
 
-    def costs(self, path: str, query: bytes) -> bool:
-        """Return whether an address is among those that are counted: never a page of one row or of a canned query."""
-        if path == self.graphql or path.startswith(self.graphql + "/"):
-            return True
-        if re.fullmatch(r"/census(\.[a-z]+)?", path):
-            return bool(query)
-        table = ADDRESS.fullmatch(path)
-        return table is not None and table[1] not in self.queries
+    def costs(self, path: str) -> bool:
+        """Return whether an address is among those that are counted."""
+        return kinds.is_costly(path, self.graphql)
 
     def refusal(self, path: str, query: bytes) -> tuple[int, str] | None:
         """Return why a request is refused whoever else is asking: status and sentence."""
@@ -77,11 +86,10 @@ class Gate:
         asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
         if any(len(text) > self.settings["max_sql"] for text in asked.get("sql", [])):
             return 414, f"The SQL is too long: it may have {self.settings['max_sql']:,} characters."
-        table = ADDRESS.fullmatch(path)
-        if "_stream" in asked and table and table[1] in self.large():
+        if "_stream" in asked and (table := kinds.streamed_table(path, self.large())):
             most = self.settings["stream_rows"]
             return 400, (
-                f"{table[1]} has more than {most:,} rows (or is a view over such a table), which are not streamed."
+                f"{table} has more than {most:,} rows (or is a view over such a table), which are not streamed."
                 " Tables are whole, compressed, at /download; _next leads from page to page."
             )
         return None
@@ -90,36 +98,59 @@ class Gate:
         """Return the ASGI application `app` behind the gate."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-            path = tilde_decode(scope["path"]) if scope["type"] == "http" else ""
-            if not path or not self.costs(path, scope.get("query_string", b"")):
+            if scope["type"] != "http" or not self.costs(scope["path"]):
                 return await app(scope, receive, send)
-            if refusal := self.refusal(path, scope.get("query_string", b"")):
+            if refusal := self.refusal(scope["path"], scope.get("query_string", b"")):
                 return await refuse(send, *refusal)
-            if self.working >= self.settings["at_once"] or self.unread >= self.settings["unread"]:
-                text = "Too many are asking for SQL, tables or GraphQL just now. Lookups and queries go on; try again."
-                return await refuse(send, 503, text, (b"retry-after", b"1"))
-            counted = True
-            self.working += 1
-
-            async def send_uncounted(message: Message) -> None:  # who reads slowly keeps nobody waiting
-                nonlocal counted
-                self.working -= 1
-                self.unread += 1
-                counted = False
-                try:
-                    await send(message)
-                finally:
-                    self.unread -= 1
-                    self.working += 1
-                    counted = True
-
-            try:
-                await app(scope, receive, send_uncounted)
-            finally:
-                self.working -= counted
-            return None
+            body = await body_of(receive)
+            if body is None:
+                return await refuse(send, 413, f"The request is too large: {MOST_BODY:,} bytes are allowed.")
+            if self.unread >= self.settings["unread"]:
+                return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
+            return await until_gone(self.in_turn(app, scope, body, send), receive)
 
         return wrapped
+
+    async def in_turn(self, app: App, scope: Scope, body: bytes, send: Send) -> None:
+        """Answer a request that has been read when there is a place for it."""
+        try:
+            await self.places.take()
+        except Busy:
+            return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
+        streams = b"_stream" in scope.get("query_string", b"")
+        budget = Budget((self.settings["stream_ms"] if streams else self.limit_ms) / 1000)
+        BUDGET.set(budget)
+        loop, reading = asyncio.get_running_loop(), False
+
+        def give_back() -> None:
+            budget.when_idle(lambda: loop.call_soon_threadsafe(self.places.give_back))
+
+        async def send_unread(message: Message) -> None:  # who reads slowly keeps nobody waiting
+            nonlocal reading
+            if not reading:
+                reading = True
+                self.unread += 1
+                give_back()
+            await send(message)
+
+        try:
+            return await app(scope, read_already(body), send_unread)
+        finally:
+            if reading:
+                self.unread -= 1
+            else:
+                give_back()
+
+
+async def body_of(receive: Receive) -> bytes | None:
+    """Return the body of a request; None where it has more than MOST_BODY bytes."""
+    pieces, size, more = [], 0, True
+    while more and size <= MOST_BODY:
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        more = message.get("more_body", False)
+    return None if size > MOST_BODY else b"".join(pieces)
 
 
 async def refuse(send: Send, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:

@@ -10,6 +10,7 @@ another table 20, times the rows that it is asked for), and one that takes longe
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs
 
@@ -35,6 +36,8 @@ from sources.rows import Record
 LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
 MOST_ROWS = 1000  # what Datasette gives at once
 LOOKUP = 20
+MOST_SELECTIONS = 1000  # fields and fragments of a document
+MOST_PAIRS = 50_000  # of fields of one name
 INSIDE_A_LIST = {"nodes", "edges", "node", "pageInfo", "totalCount"}
 
 Selecting = FieldNode | InlineFragmentNode | FragmentDefinitionNode | OperationDefinitionNode
@@ -162,6 +165,7 @@ def cost(query: str, variables: Record, most: int) -> int:
     if not query.strip():
         return 0
     document = parse(query, no_location=True)
+    check_repetition(document)
     fragments = fragments_of(document)
     total = 0
 
@@ -194,6 +198,26 @@ def cost(query: str, variables: Record, most: int) -> int:
     for operation in operations_of(document):
         count(operation, 1, ())
     return total
+
+
+def check_repetition(document: DocumentNode) -> None:
+    """Check that validating a document takes milliseconds. Raises ValueError.
+
+    graphql-core compares each two fields of one name, and each two fragments, with each other.
+    """
+    named: Counter[str] = Counter()
+    nodes: list[Selecting] = [d for d in document.definitions if isinstance(d, Selecting)]
+    while nodes:
+        node = nodes.pop()
+        for found in node.selection_set.selections if node.selection_set else ():
+            if isinstance(found, FieldNode):
+                named[(found.alias or found.name).value] += 1
+            else:
+                named["..."] += 1
+            if isinstance(found, Selecting):
+                nodes.append(found)
+    if sum(named.values()) > MOST_SELECTIONS or sum(times**2 for times in named.values()) > MOST_PAIRS:
+        raise ValueError(f"it selects more than {MOST_SELECTIONS:,} fields, or one of them too often")
 
 
 def first(field: FieldNode, variables: Record) -> int:

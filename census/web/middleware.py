@@ -9,7 +9,17 @@ from functools import reduce
 from datasette.app import Datasette
 
 from api.asgi import App, Wrapper
-from census.web import addresses, content_length, entity_tags, graphql_limits, headers, methods, private_logs
+from census.web import (
+    addresses,
+    content_length,
+    entity_tags,
+    graphql_limits,
+    headers,
+    kinds,
+    methods,
+    private_logs,
+    side_loop,
+)
 from census.web.api_routes import Api
 from census.web.gate import Gate
 from census.web.tiles import Tiles
@@ -30,7 +40,9 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
         entity_tags.entity_tags(datasette),
         methods.read_only(graphql_limits.path_of(datasette)),
         Gate.of(datasette).wrap,
+        side_loop.beside_lookups(lambda path: not kinds.is_quick(path)),
         graphql_limits.graphql_limits(datasette),
+        content_length.with_length,  # so that what is written row by row need not change threads with each
         addresses.around_datasette(prefix),
     ]
 

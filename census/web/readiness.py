@@ -6,6 +6,7 @@ import sqlite3
 
 from datasette.app import Datasette
 
+from census.web.sql_process import own_rows
 from sources.rows import Record
 
 LOADED = "select publication, edition from publications where status not in ('left out', 'not loaded')"
@@ -18,7 +19,7 @@ async def begin(datasette: Datasette) -> None:
         signal.signal(signal.SIGUSR1, lambda *_: setattr(datasette, "_draining", True))
     census = datasette.databases.get("census")
     if census is not None:
-        datasette._census_digest = (await census.execute("select digest from edition")).first()[0]
+        datasette._census_digest = (await own_rows(census, "select digest from edition"))[0][0]
 
 
 def state(datasette: Datasette, expected: str, stopping: bool) -> Record:

@@ -13,8 +13,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import lru_cache
@@ -32,23 +33,53 @@ GRACE_S = 0.15  # after the limit of its statement a process has this long to sa
 START_S = 20.0  # a process has this long to start and answer its first statement
 BROKEN = "the statement needs more memory than it may have: ask for less"
 
-INTROSPECTION = frozenset(
-    {
-        "PRAGMA schema_version",
-        "PRAGMA database_list;",
-        "select name from sqlite_master where type='table'",
-        "select name from sqlite_master where type='view'",
-        "select 1 from sqlite_master where type='table' and name=?",
-    }
+INTROSPECTION = (
+    "PRAGMA schema_version",
+    "PRAGMA database_list;",
+    "select name from sqlite_master where type='table'",
+    "select name from sqlite_master where type='view'",
+    "select 1 from sqlite_master where type='table' and name=?",
+    "select name from sqlite_master where type in ('table', 'view') and name = ? collate nocase",
+    "select sql from sqlite_master where name = :n and type=:t",
+    "select sql from sqlite_master where tbl_name = :n and type='index' and sql is not null",
+    "select * from sqlite_master WHERE type = 'table'",
+    "select name from sqlite_master where rootpage = 0 and ( sql like '%VIRTUAL TABLE%USING FTS%' )"
+    " or name in ('sqlite_stat1', 'sqlite_stat2', 'sqlite_stat3', 'sqlite_stat4')",
 )
-"""Statements of Datasette's own for pages of canned queries and others that never wait for anyone's SQL."""
+"""Statements of Datasette's own: pages of canned queries, and the limits themselves, wait for nobody's SQL."""
 
 
 class Budget:
-    """The time that the statements of one request may still take together."""
+    """The time that the statements of one request may still take together, and whether one runs."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
+        self.running = 0
+        self.lock = threading.Lock()
+        self.waiting: Callable[[], object] | None = None
+
+    def begin(self, limit_ms: int) -> int:
+        """Begin a statement; return the time that it may take, in ms, which may be none."""
+        with self.lock:
+            self.running += 1
+            return min(limit_ms, int(1000 * self.left))
+
+    def end(self, seconds: float) -> None:
+        """End a statement that took so long."""
+        with self.lock:
+            self.left -= seconds
+            self.running -= 1
+            waiting, self.waiting = (None, self.waiting) if self.running else (self.waiting, None)
+        if waiting:
+            waiting()
+
+    def when_idle(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once no statement runs: at once, or from the thread of the last one."""
+        with self.lock:
+            if self.running:
+                self.waiting = callback
+                return
+        callback()
 
 
 BUDGET: ContextVar[Budget | None] = ContextVar("sql_budget", default=None)
@@ -114,7 +145,7 @@ class SqlProcesses:
 
     def __init__(self, database: Database, at_once: int, trusted: Iterable[str], limit_ms: int) -> None:
         self.database, self.limit_ms = database, limit_ms
-        self.trusted = {sql.strip() for sql in (*trusted, *INTROSPECTION)}
+        self.trusted = {normal(sql) for sql in (*trusted, *INTROSPECTION)}
         self.with_server = database.execute
         self.threads = ThreadPoolExecutor(at_once, "user sql")
         path = Path(str(database.path))
@@ -140,7 +171,7 @@ class SqlProcesses:
         log_sql_errors: bool = False,
     ) -> Results:
         """Return what Database.execute does. Raises sqlite3.Error, QueryInterrupted."""
-        if sql.strip() in self.trusted:
+        if normal(sql) in self.trusted:
             return await self.with_server(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
         limit = min(custom_time_limit or self.limit_ms, self.limit_ms)
         most_rows = self.database.ds.max_returned_rows if truncate else None
@@ -154,13 +185,13 @@ class SqlProcesses:
         self, sql: str, params: sql_worker.Parameters, most_rows: int | None, limit: int, budget: Budget | None
     ) -> Results:
         """Run a statement in a process, in the calling thread."""
-        if budget is not None:
-            limit = min(limit, int(1000 * budget.left))
-            if limit <= 0:
-                raise interrupted(sql, params)
+        budget = budget or Budget(limit / 1000)
         process = self.idle.pop()
         started = time.monotonic()
+        limit = budget.begin(limit)
         try:
+            if limit <= 0:
+                raise interrupted(sql, params)
             kind, *told = process.ask((sql, params, most_rows, limit), limit / 1000 + GRACE_S)
         except Ended:
             if time.monotonic() - started >= limit / 1000:
@@ -168,8 +199,7 @@ class SqlProcesses:
             raise sqlite3.OperationalError(BROKEN) from None
         finally:
             self.idle.append(process)
-            if budget is not None:
-                budget.left -= time.monotonic() - started
+            budget.end(time.monotonic() - started)
         if kind == "error":
             name, message = told
             if message == "interrupted":
@@ -184,6 +214,20 @@ class SqlProcesses:
         self.threads.shutdown()
         for process in self.idle:
             process.end()
+
+
+async def own_rows(database: Database, sql: str, parameters: Mapping[str, Value] | None = None) -> list[sqlite3.Row]:
+    """Return the rows of a statement that this program wrote itself, on the server's own connections."""
+    rows: list[sqlite3.Row] = await database.execute_fn(
+        lambda connection: connection.execute(sql, parameters or {}).fetchall()
+    )
+    return rows
+
+
+@lru_cache(500)
+def normal(sql: str) -> str:
+    """Return a statement with single spaces."""
+    return " ".join(sql.split())
 
 
 def interrupted(sql: str, params: object) -> QueryInterrupted:

@@ -10,7 +10,7 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
-from census.web import gate, sandbox
+from census.web import gate, sandbox, sql_process
 from tests.conftest import ROOT
 
 FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"
@@ -204,34 +204,46 @@ def test_trimming_is_sqlite_s_own(both, name, value, characters):
 
 def gate_of(**settings):
     large = lambda: {"postcodes"}  # noqa: E731
-    return gate.Gate({"imd_by_postcode"}, "/graphql", large, gate.SETTINGS | settings)
+    return gate.Gate("/graphql", large, gate.SETTINGS | settings, 1000)
 
 
 @pytest.mark.parametrize(
-    "path, query, counted",
+    "path, counted",
     [
-        ("/census", b"", False),
-        ("/census", b"sql=select+1", True),
-        ("/census.json", b"sql=select+1", True),
-        ("/census/postcodes", b"", True),
-        ("/census/postcodes.csv", b"", True),
-        ("/census/postcodes/SW1A~201AA", b"", False),
-        ("/census/imd_by_postcode", b"postcode=SW1A1AA", False),
-        ("/census/imd_by_postcode.json", b"postcode=SW1A1AA", False),
-        ("/graphql", b"", True),
-        ("/graphql/census", b"", True),
-        ("/graphqlx", b"", False),
-        ("/api/v1/postcodes/SW1A1AA", b"", False),
-        ("/", b"", False),
+        ("/census", True),
+        ("/census.json", True),
+        ("/census.db", False),
+        ("/~63ensus", True),
+        ("/census/postcodes", True),
+        ("/census/postcodes.csv", True),
+        ("/census/postcodes/SW1A~201AA", False),
+        ("/census/imd_by_postcode", False),
+        ("/census/imd_by_postcode.json", False),
+        ("/census/compare_editions.csv", False),
+        ("/census/green_space_by_local_authority", True),
+        ("/census/small_areas_by_name.json", True),
+        ("/graphql", True),
+        ("/graphql/census", True),
+        ("/graphqlx", False),
+        ("/api/v1/postcodes/SW1A1AA", False),
+        ("/", False),
     ],
 )
-def test_the_gate_counts_what_costs(path, query, counted):
-    assert gate_of().costs(path, query) is counted
+def test_the_gate_counts_what_costs(path, counted):
+    assert gate_of().costs(path) is counted
 
 
-def through(wrapped, path: str, query: bytes = b"sql=select+1", send=None):
-    """The statuses and bodies that a request to the wrapped application gets."""
-    messages = []
+def through(wrapped, path: str, query: bytes = b"sql=select+1", send=None, gone=None):
+    """The statuses and bodies that a request to the wrapped application gets. gone: an event, set when it hangs up."""
+    messages, given = [], False
+
+    async def receive():
+        nonlocal given
+        if given:
+            await (gone or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
+        given = True
+        return {"type": "http.request", "body": b"", "more_body": False}
 
     async def keep(message):
         messages.append(message)
@@ -239,7 +251,7 @@ def through(wrapped, path: str, query: bytes = b"sql=select+1", send=None):
             await send(message)
 
     async def run():
-        await wrapped({"type": "http", "path": path, "query_string": query, "headers": []}, None, keep)
+        await wrapped({"type": "http", "path": path, "query_string": query, "headers": []}, receive, keep)
         return messages
 
     return run()
@@ -261,17 +273,95 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
         slow = [asyncio.create_task(through(wrapped, "/census", send=slowly)) for _ in range(3)]
         while guard.unread < 3:
             await asyncio.sleep(0)
-        assert guard.working == 0
+        await asyncio.sleep(0.01)
+        assert guard.places.taken == 0
         refused = await through(wrapped, "/census")
         assert refused[0]["status"] == 503
         assert (b"retry-after", b"1") in refused[0]["headers"]
         read.set()
         for one in slow:
             assert (await one)[0]["status"] == 200
-        assert (guard.working, guard.unread) == (0, 0)
+        assert (guard.places.taken, guard.unread) == (0, 0)
         assert (await through(wrapped, "/census"))[0]["status"] == 200
 
     asyncio.run(both())
+
+
+def test_some_wait_for_their_turn_and_the_rest_are_refused_at_once():
+    async def several():
+        guard, go = gate_of(at_once=1, waiting=2, wait_ms=5000), asyncio.Event()
+
+        async def held(scope, receive, send):
+            await go.wait()
+            await answering(scope, receive, send)
+
+        asked = [asyncio.create_task(through(guard.wrap(held), "/census")) for _ in range(5)]
+        done, _ = await asyncio.wait(asked, timeout=1)
+        assert [one.result()[0]["status"] for one in done] == [503] * 2
+        go.set()
+        assert sorted([(await one)[0]["status"] for one in asked]) == [200] * 3 + [503] * 2
+        await asyncio.sleep(0.01)
+        assert guard.places.taken == 0
+
+    asyncio.run(several())
+
+
+def test_who_waits_too_long_is_refused():
+    async def several():
+        guard, go = gate_of(at_once=1, wait_ms=20), asyncio.Event()
+
+        async def held(scope, receive, send):
+            await go.wait()
+            await answering(scope, receive, send)
+
+        first = asyncio.create_task(through(guard.wrap(held), "/census"))
+        await asyncio.sleep(0)
+        assert (await through(guard.wrap(held), "/census"))[0]["status"] == 503
+        go.set()
+        assert (await first)[0]["status"] == 200
+
+    asyncio.run(several())
+
+
+def test_who_hangs_up_is_worked_for_no_longer():
+    async def several():
+        guard, gone = gate_of(at_once=1), asyncio.Event()
+        ended = []
+
+        async def for_ever(_scope, _receive, _send):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+
+        working = asyncio.create_task(through(guard.wrap(for_ever), "/census", gone=gone))
+        waiting = asyncio.create_task(through(guard.wrap(for_ever), "/census", gone=gone))
+        await asyncio.sleep(0.01)
+        assert guard.places.taken == 1
+        gone.set()
+        await asyncio.wait((working, waiting), timeout=5)
+        await asyncio.sleep(0.01)
+        assert (ended, guard.places.taken, len(guard.places.line)) == ([True], 0, 0)
+
+    asyncio.run(several())
+
+
+def test_a_place_is_free_when_the_last_statement_has_ended():
+    async def several():
+        guard = gate_of(at_once=1)
+
+        async def leaves_one_running(scope, receive, send):
+            budget = sql_process.BUDGET.get()
+            budget.begin(1000)
+            asyncio.get_running_loop().call_later(0.1, budget.end, 0.1)
+            await answering(scope, receive, send)
+
+        assert (await through(guard.wrap(leaves_one_running), "/census"))[0]["status"] == 200
+        assert guard.places.taken == 1
+        await asyncio.sleep(0.2)
+        assert guard.places.taken == 0
+
+    asyncio.run(several())
 
 
 def test_what_breaks_off_is_counted_no_more():
@@ -287,7 +377,8 @@ def test_what_breaks_off_is_counted_no_more():
         for app, send in ((failing, None), (answering, gone)):
             with pytest.raises((RuntimeError, ConnectionResetError)):
                 await through(guard.wrap(app), "/census", send=send)
-            assert (guard.working, guard.unread) == (0, 0)
+            await asyncio.sleep(0.01)
+            assert (guard.places.taken, guard.unread) == (0, 0)
 
     asyncio.run(run())
 

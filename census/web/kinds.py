@@ -1,0 +1,42 @@
+"""Say what kind of address a path is: what it costs decides who waits for whom."""
+
+import re
+from collections.abc import Collection
+
+from datasette.utils import tilde_decode
+
+ONE_ROW = ("imd_by_postcode", "imd_quantile_by_postcode", "green_space_by_postcode")
+FEW_ROWS = ("deprivation_by_small_area", "compare_editions")
+LOOKUPS = (*ONE_ROW, *FEW_ROWS)
+"""The canned queries that audits send for each patient: they keep nobody waiting, and wait for nobody."""
+
+OF_DATABASE = re.compile(r"/census(?:/([^/.]+))?(\.[a-z]+)?")
+AT_ONCE = re.compile(r"/-/(?:health|ready|static/.*|static-plugins/.*)|/static/.*|/map/.*|/robots\.txt|/guide/.*")
+
+
+def is_lookup(path: str) -> bool:
+    """Return whether `path` is a canned query for one postcode or area, in any format."""
+    found = OF_DATABASE.fullmatch(tilde_decode(path))
+    return found is not None and found[1] in LOOKUPS
+
+
+def is_quick(path: str) -> bool:
+    """Return whether an answer at `path` takes a few milliseconds: data of a lookup, or a file."""
+    found = OF_DATABASE.fullmatch(tilde_decode(path))
+    if found is not None:
+        return found[1] in LOOKUPS and found[2] in (".json", ".csv")
+    return AT_ONCE.fullmatch(path) is not None
+
+
+def is_costly(path: str, graphql: str) -> bool:
+    """Return whether `path` is counted: SQL, tables, lists, the page of the database, GraphQL. graphql: its path."""
+    if path == graphql or path.startswith(graphql + "/"):
+        return True
+    found = OF_DATABASE.fullmatch(tilde_decode(path))
+    return found is not None and found[1] not in LOOKUPS and found[2] != ".db"
+
+
+def streamed_table(path: str, large: Collection[str]) -> str | None:
+    """Return the table or view of `path` where it is one of the `large` ones."""
+    found = OF_DATABASE.fullmatch(tilde_decode(path))
+    return found[1] if found and found[1] in large else None

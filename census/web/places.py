@@ -1,0 +1,44 @@
+"""Bound how many requests of a kind are worked on at once, and how many wait for their turn."""
+
+import asyncio
+from collections import deque
+
+
+class Busy(Exception):
+    """There is no place, and too many wait for one, or none came free in time."""
+
+
+class Places:
+    """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_s` seconds each."""
+
+    def __init__(self, at_once: int, waiting: int, wait_s: float) -> None:
+        self.at_once, self.waiting, self.wait_s = at_once, waiting, wait_s
+        self.taken = 0
+        self.line: deque[asyncio.Future[None]] = deque()
+
+    async def take(self) -> None:
+        """Take a place. Raises Busy."""
+        if self.taken < self.at_once and not self.line:
+            self.taken += 1
+            return
+        if len(self.line) >= self.waiting:
+            raise Busy
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.line.append(turn)
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), self.wait_s)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if turn.done():
+                self.give_back()  # it came just now
+            else:
+                self.line.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise Busy from None
+            raise
+
+    def give_back(self) -> None:
+        """Give a place back: to the first in the line, if there is one."""
+        if self.line:
+            self.line.popleft().set_result(None)
+        else:
+            self.taken -= 1
