@@ -168,7 +168,7 @@ def _paths(v1: V1) -> dict[str, Record]:
 def _bulk(v1: V1, parameters: list[Record]) -> Record:
     listed = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_POSTCODES}
     fields = ["status", "postcode", "index_id", "rank", "of", "decile", "quintile"]
-    example = orjson.loads(b"".join(v1.pieces(ListAsked(_POSTCODES, "", None, fields))))
+    example = orjson.loads(b"".join(v1.pieces(_POSTCODES, ListAsked(b"", b"", None, "", None, fields))))
     column = _parameter("column", "For CSV: the column that holds the postcodes, if not postcode.")
     return {
         "post": {

@@ -4,7 +4,6 @@ What is wrong with a request is a `Problem` (RFC 9457) with a `reason`: those of
 answer, and those in the docstrings below. The names of an answer's members are those of `imd_by_postcode`.
 """
 
-import asyncio
 import csv
 import io
 from collections import Counter
@@ -42,9 +41,14 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListAsked:
-    """A list of postcodes as it was sent: the index as `Lookup.wanted` gives it, number of bands, members wanted."""
+    """A list of postcodes as it was sent, and what is asked of each.
 
-    texts: Sequence[object]
+    column: of a CSV. wanted: the index as `Lookup.wanted` gives it. q: the number of bands. fields: members wanted.
+    """
+
+    body: bytes
+    content_type: bytes
+    column: str | None
     wanted: str
     q: int | None
     fields: list[str]
@@ -252,18 +256,24 @@ class V1:
             given = web.parameters(scope["query_string"], ("index", "quantile", "fields", "column"))
             wanted, q, fields = self._asked(given, ANSWER)
             body = await _body(scope, receive)
-            texts = await asyncio.to_thread(_postcodes, web.header(scope, b"content-type"), body, given.get("column"))
         except REFUSALS as error:
             return refused(error)
         if fields:
             fields = [name for name in fields if name in IN_A_LIST]
         else:
             fields = [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
-        return ListAsked(texts, wanted, q, fields)
+        return ListAsked(body, web.header(scope, b"content-type"), given.get("column"), wanted, q, fields)
 
-    def pieces(self, asked: "ListAsked") -> Iterable[bytes]:
+    def texts(self, asked: "ListAsked") -> Answer | Sequence[object]:
+        """Return the postcodes of a list, or the answer to what is none."""
+        try:
+            return _postcodes(asked.content_type, asked.body, asked.column)
+        except REFUSALS as error:
+            return refused(error)
+
+    def pieces(self, texts: Sequence[object], asked: "ListAsked") -> Iterable[bytes]:
         """Yield the answer to a list, in its order, in pieces that together are one JSON object; none of it is kept."""
-        texts, wanted, q, fields = asked.texts, asked.wanted, asked.q, asked.fields
+        wanted, q, fields = asked.wanted, asked.q, asked.fields
         green = "green_space" in fields
         read = [_INSIDE if name == "green_space" else name for name in fields]
         counts: Counts = Counter()

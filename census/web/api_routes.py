@@ -27,12 +27,15 @@ from api.lookup import Lookup
 from api.openapi import document, rcpch_document
 from api.priority import give_way
 from api.v1 import AT_ONCE, V1, ListAsked
+from census.web import content_length
 from census.web.places import Busy, Places
+from census.web.side_loop import SideLoop
 from census.web.until_gone import until_gone
 from sources.rows import Record
 
 BASE = "/api/v1"
-LISTS = {"lists_at_once": 4, "lists_waiting": 32}  # lists of postcodes that are worked on, and that wait
+LIST = "census.list"  # in the scope: the list that is asked for
+LISTS = {"lists_at_once": 4, "lists_waiting": 32, "lists_unread": 16}  # worked on, waiting, not read yet
 LONGEST_WAIT_S = 5.0  # for a list
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
@@ -57,10 +60,12 @@ class Api:
         self.lookup: Lookup | None = None
         self.for_lists: Lookup | None = None
         self.v1: V1 | None = None
+        self.v1_for_areas: V1 | None = None
         self.v1_for_lists: V1 | None = None
+        self.list_app = SideLoop("lists").wrap(content_length.with_length(self.answer_list), lambda _: True)
         config = datasette.plugin_config("api") or {}
-        at_once, waiting = (config.get(name, default) for name, default in LISTS.items())
-        self.lists = Places(at_once, waiting, LONGEST_WAIT_S)
+        at_once, waiting, unread = (config.get(name, default) for name, default in LISTS.items())
+        self.lists = Places(at_once, waiting, LONGEST_WAIT_S, unread)
         self.thread = ThreadPoolExecutor(1, initializer=give_way)  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: Record = {}
@@ -80,8 +85,11 @@ class Api:
             return
         told = self.datasette._metadata_local["databases"]["census"]
         queries = {name: query["sql"] for name, query in told["queries"].items()}
-        lookup, self.for_lists = (Lookup(Path(census.path), queries, immutable=not census.is_mutable) for _ in range(2))
-        self.lookup, self.v1, self.v1_for_lists = lookup, V1(lookup), V1(self.for_lists)
+        lookup, self.for_lists, of_lists = (
+            Lookup(Path(census.path), queries, immutable=not census.is_mutable) for _ in range(3)
+        )
+        self.v1_for_lists = V1(of_lists)
+        self.lookup, self.v1, self.v1_for_areas = lookup, V1(lookup), V1(self.for_lists)
         self.rcpch_documents = {
             base: rcpch_document(version, base, lookup.publications) for base, version in self.rcpch_bases.items()
         }
@@ -139,36 +147,42 @@ class Api:
             return web.not_allowed(method, posted=path == "postcodes")
         if path == "openapi.json":
             return web.Answer(self.openapi)
-        if path.startswith("local-authorities/") and self.v1_for_lists is not None:  # it reads up to 1,000 areas
-            get = partial(self.v1_for_lists.get, path, scope["query_string"])
+        if path.startswith("local-authorities/") and self.v1_for_areas is not None:  # it reads up to 1,000 areas
+            get = partial(self.v1_for_areas.get, path, scope["query_string"])
             return await asyncio.get_running_loop().run_in_executor(self.thread, get)
         return self.v1.get(path, scope["query_string"])
 
     async def of_list(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a list of postcodes: in turn, as long as the client is there."""
+        """Answer a list of postcodes: in turn, in a thread of its own, as long as the client is there."""
         if self.v1 is None:
             return await web.send_answer(scope, send, web.problem(503, "no_database", NO_DATABASE), b"")
         asked = await self.v1.read_list(scope, receive)
         if isinstance(asked, web.Answer):
             return await web.send_answer(scope, send, asked, b"")
-        return await until_gone(self.list_in_turn(asked, scope, send), receive)
+        return await until_gone(self.list_in_turn({**scope, LIST: asked}, receive, send), receive)
 
-    async def list_in_turn(self, asked: ListAsked, scope: Scope, send: Send) -> None:
-        """Answer a list that has been read when there is a place for it."""
+    async def list_in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a list that has been read when there is a place for it; who reads slowly keeps none."""
         try:
             await self.lists.take()
         except Busy:
             told = web.problem(503, "busy", "Too many lists are asked for just now; try again.")
             told.headers = ((b"retry-after", b"1"),)
             return await web.send_answer(scope, send, told, b"")
-        try:
-            assert self.v1 is not None
-            pieces = self.v1.pieces(asked)
-            if len(asked.texts) <= AT_ONCE:
-                return await web.send_answer(scope, send, web.Answer(b"".join(pieces), cached=False), b"")
-            return await web.send_pieces(scope, send, pieces)
-        finally:
-            self.lists.give_back()
+        with self.lists.until_sent(send) as sending:
+            return await self.list_app(scope, receive, sending)
+
+    async def answer_list(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer a list, in the thread for lists."""
+        asked: ListAsked = scope[LIST]
+        assert self.v1_for_lists is not None
+        texts = self.v1_for_lists.texts(asked)
+        if isinstance(texts, web.Answer):
+            return await web.send_answer(scope, send, texts, b"")
+        pieces = self.v1_for_lists.pieces(texts, asked)
+        if len(texts) <= AT_ONCE:
+            return await web.send_answer(scope, send, web.Answer(b"".join(pieces), cached=False), b"")
+        return await web.send_pieces(scope, send, pieces)
 
     async def of_rcpch(self, base: str, scope: Scope, path: str) -> web.Answer:
         """Return the answer of the RCPCH Census Platform's routes.

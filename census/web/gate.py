@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 
 from datasette.app import Datasette
 
-from api.asgi import App, Message, Receive, Scope, Send
+from api.asgi import App, Receive, Scope, Send
 from census.web import kinds
 from census.web.graphql_limits import path_of
 from census.web.places import Busy, Places
@@ -66,8 +66,7 @@ class Gate:
         self, graphql: str, large: Callable[[], Collection[str]], settings: dict[str, int], limit_ms: int
     ) -> None:
         self.graphql, self.large, self.settings, self.limit_ms = graphql, large, settings, limit_ms
-        self.places = Places(settings["at_once"], settings["waiting"], settings["wait_ms"] / 1000)
-        self.unread = 0
+        self.places = Places(settings["at_once"], settings["waiting"], settings["wait_ms"] / 1000, settings["unread"])
 
     @staticmethod
     def of(datasette: Datasette) -> "Gate":
@@ -105,8 +104,6 @@ class Gate:
             body = await body_of(receive)
             if body is None:
                 return await refuse(send, 413, f"The request is too large: {MOST_BODY:,} bytes are allowed.")
-            if self.unread >= self.settings["unread"]:
-                return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
             return await until_gone(self.in_turn(app, scope, body, send), receive)
 
         return wrapped
@@ -120,26 +117,13 @@ class Gate:
         streams = b"_stream" in scope.get("query_string", b"")
         budget = Budget((self.settings["stream_ms"] if streams else self.limit_ms) / 1000)
         BUDGET.set(budget)
-        loop, reading = asyncio.get_running_loop(), False
+        loop = asyncio.get_running_loop()
 
         def give_back() -> None:
             budget.when_idle(lambda: loop.call_soon_threadsafe(self.places.give_back))
 
-        async def send_unread(message: Message) -> None:  # who reads slowly keeps nobody waiting
-            nonlocal reading
-            if not reading:
-                reading = True
-                self.unread += 1
-                give_back()
-            await send(message)
-
-        try:
-            return await app(scope, read_already(body), send_unread)
-        finally:
-            if reading:
-                self.unread -= 1
-            else:
-                give_back()
+        with self.places.until_sent(send, give_back) as sending:
+            return await app(scope, read_already(body), sending)
 
 
 async def body_of(receive: Receive) -> bytes | None:

@@ -2,6 +2,10 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from api.asgi import Message, Send
 
 
 class Busy(Exception):
@@ -9,15 +13,20 @@ class Busy(Exception):
 
 
 class Places:
-    """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_s` seconds each."""
+    """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_s` seconds each.
 
-    def __init__(self, at_once: int, waiting: int, wait_s: float) -> None:
-        self.at_once, self.waiting, self.wait_s = at_once, waiting, wait_s
-        self.taken = 0
+    unread: how many answers may wait for their readers; beyond it no request is worked on.
+    """
+
+    def __init__(self, at_once: int, waiting: int, wait_s: float, unread: int) -> None:
+        self.at_once, self.waiting, self.wait_s, self.most_unread = at_once, waiting, wait_s, unread
+        self.taken = self.unread = 0
         self.line: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> None:
         """Take a place. Raises Busy."""
+        if self.unread >= self.most_unread:
+            raise Busy
         if self.taken < self.at_once and not self.line:
             self.taken += 1
             return
@@ -35,6 +44,28 @@ class Places:
             if isinstance(error, TimeoutError):
                 raise Busy from None
             raise
+
+    @contextmanager
+    def until_sent(self, send: Send, give_back: Callable[[], None] | None = None) -> Iterator[Send]:
+        """Give a `send` that gives the place back before it sends: who reads slowly keeps none. So does the end."""
+        give_back = give_back or self.give_back
+        sent = False
+
+        async def sending(message: Message) -> None:
+            nonlocal sent
+            if not sent:
+                sent = True
+                self.unread += 1
+                give_back()
+            await send(message)
+
+        try:
+            yield sending
+        finally:
+            if sent:
+                self.unread -= 1
+            else:
+                give_back()
 
     def give_back(self) -> None:
         """Give a place back: to the first in the line, if there is one."""

@@ -204,7 +204,9 @@ class SqlProcesses:
             name, message = told
             if message == "interrupted":
                 raise interrupted(sql, params)
-            raise getattr(sqlite3, name)(message)
+            # Datasette takes no other error of SQLite's for one of the statement.
+            error = sqlite3.OperationalError if issubclass(getattr(sqlite3, name), sqlite3.Error) else sqlite3.Warning
+            raise error(message)
         rows, truncated, names = told
         cursor = cursor_of(tuple(names))
         return Results([sqlite3.Row(cursor, row) for row in rows], truncated, cursor.description)

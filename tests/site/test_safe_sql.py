@@ -271,7 +271,7 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
             await read.wait()
 
         slow = [asyncio.create_task(through(wrapped, "/census", send=slowly)) for _ in range(3)]
-        while guard.unread < 3:
+        while guard.places.unread < 3:
             await asyncio.sleep(0)
         await asyncio.sleep(0.01)
         assert guard.places.taken == 0
@@ -281,7 +281,7 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
         read.set()
         for one in slow:
             assert (await one)[0]["status"] == 200
-        assert (guard.places.taken, guard.unread) == (0, 0)
+        assert (guard.places.taken, guard.places.unread) == (0, 0)
         assert (await through(wrapped, "/census"))[0]["status"] == 200
 
     asyncio.run(both())
@@ -378,7 +378,7 @@ def test_what_breaks_off_is_counted_no_more():
             with pytest.raises((RuntimeError, ConnectionResetError)):
                 await through(guard.wrap(app), "/census", send=send)
             await asyncio.sleep(0.01)
-            assert (guard.places.taken, guard.unread) == (0, 0)
+            assert (guard.places.taken, guard.places.unread) == (0, 0)
 
     asyncio.run(run())
 
