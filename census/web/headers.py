@@ -55,7 +55,7 @@ def policies(graphql: str, tiles: SplitResult) -> Callable[[str, Headers], bytes
 
 
 def with_headers(policy_of: Callable[[str, Headers], bytes]) -> Wrapper:
-    """Return middleware that adds the headers; it answers preflight requests itself."""
+    """Return middleware that adds the headers."""
 
     def wrap(app: App) -> App:
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,10 +72,6 @@ def with_headers(policy_of: Callable[[str, Headers], bytes]) -> Wrapper:
                     message = {**message, "headers": [*kept, *CORS, *SECURITY, policy]}
                 await send(message)
 
-            names = {name for name, _ in scope["headers"]}
-            if scope["method"] == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names:
-                await send_with_headers({"type": "http.response.start", "status": 204, "headers": []})
-                return await send_with_headers({"type": "http.response.body", "body": b""})
             try:
                 return await app(scope, receive, send_with_headers)
             except Exception as error:
