@@ -13,10 +13,10 @@ from census.web import (
     accessible,
     canned_parameters,
     csv_errors,
+    database_guard,
     entity_tags,
     gate,
     graphql_limits,
-    inspect_guard,
     middleware,
     private_logs,
     readiness,
@@ -45,7 +45,7 @@ def startup(datasette: Datasette) -> WhenStarted:
     csv_errors.apply()
     canned_parameters.apply()
     graphql_limits.switch_off(datasette)
-    inspect_guard.check(datasette)
+    database_guard.ignore_other_counts(datasette)
     SqlProcesses.take_over(datasette, gate.settings_of(datasette)["at_once"])
 
     async def nothing() -> None:
@@ -55,6 +55,7 @@ def startup(datasette: Datasette) -> WhenStarted:
 
     async def start() -> None:
         await version_guard.check(datasette)
+        await database_guard.check(datasette)
         await site_metadata.describe(datasette)
         await readiness.begin(datasette)
         tiles.open_map(datasette)

@@ -4,10 +4,12 @@ Queries and pages read tables, columns and views by name; over an older database
 """
 
 import sqlite3
+from pathlib import Path
 
 import click
 from datasette.app import Datasette
 
+from census.verify import damaged
 from sources import publications
 from sources.database import all_tables
 from sources.views import VIEWS, view_sql
@@ -18,7 +20,10 @@ async def check(datasette: Datasette) -> None:
     census = datasette.databases.get("census")
     if census is None:
         return
-    lacking = await census.execute_fn(lacks)
+    try:
+        lacking = await census.execute_fn(lacks)
+    except sqlite3.DatabaseError as error:
+        raise click.ClickException(damaged(Path(census.path), f"it cannot be read ({error})")) from None
     if lacking:
         raise click.ClickException(
             f"{census.path} was built by another version of this project: it has no {', '.join(lacking[:3])}."

@@ -1,0 +1,104 @@
+"""A damaged census.db is neither served nor read: one bit is enough."""
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+import pytest
+
+from census.verify import Damaged, verify
+from tests.conftest import datasette_of, site_of
+
+
+@pytest.fixture
+def copy(extract_db, tmp_path) -> Path:
+    """A folder to serve, with a census.db of its own and the inspect-data.json that fits."""
+    return site_of(extract_db, tmp_path)
+
+
+def flip(database: Path) -> None:
+    """Flips bits of the rank of Buckingham Palace's LSOA in the file, as a bad disk would."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("update imd_england_2025 set imd_rank = imd_rank + 4 where area_code = 'E01004736'")
+        connection.commit()
+
+
+def flip_without_sqlite(database: Path) -> None:
+    """Flips one bit in a name in the file."""
+    data = bytearray(database.read_bytes())
+    data[data.rindex(b"Westminster 018C")] ^= 1
+    database.write_bytes(data)
+
+
+DAMAGES = {
+    "a rank": flip,
+    "a bit": flip_without_sqlite,
+    "cut short": lambda database: database.write_bytes(database.read_bytes()[: -(1 << 16)]),
+    "a page of zeros": lambda database: database.write_bytes(
+        database.read_bytes()[: 1 << 20] + bytes(4096) + database.read_bytes()[(1 << 20) + 4096 :]
+    ),
+    "empty": lambda database: database.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("described", [True, False], ids=["with inspect-data.json", "without"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_database_is_not_served(copy, damage, described):
+    DAMAGES[damage](copy / "census.db")
+    if not described:
+        (copy / "inspect-data.json").unlink()
+    with pytest.raises(click.ClickException) as refused:
+        asyncio.run(datasette_of(copy).invoke_startup())
+    assert "census.db" in refused.value.message
+    assert "build" in refused.value.message.lower()
+
+
+def test_a_damaged_database_ends_the_command_with_an_error(copy):
+    flip(copy / "census.db")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("datasette"), copy, "--get", "/-/ready"], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "census.db is not as it was built" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("described", [True, False], ids=["with inspect-data.json", "without"])
+def test_a_whole_one_is_served(copy, described):
+    if not described:
+        (copy / "inspect-data.json").unlink()
+    site = datasette_of(copy)
+    assert asyncio.run(site.client.get("/-/ready")).json()["ready"] is True
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verify_says_which_file_and_what_to_do(copy, damage):
+    verify(copy / "census.db")
+    DAMAGES[damage](copy / "census.db")
+    with pytest.raises(Damaged, match="census.db is not as it was built"):
+        verify(copy / "census.db")
+
+
+def test_a_description_of_another_build_is_no_damage(copy):
+    described = json.loads((copy / "inspect-data.json").read_text())
+    for broken in ("{", "[]", json.dumps({"census": {"hash": "0" * 64, "size": described["census"]["size"]}})):
+        (copy / "inspect-data.json").write_text(broken)
+        verify(copy / "census.db")
+
+
+def test_a_file_that_is_changed_while_it_is_served_is_not_ready(copy):
+    site = datasette_of(copy)
+
+    async def ready() -> dict:
+        return (await site.client.get("/-/ready")).json()
+
+    assert asyncio.run(ready())["ready"] is True
+    flip(copy / "census.db")
+    told = asyncio.run(ready())
+    assert told["ready"] is False
+    assert "changed" in told["reason"]
