@@ -18,7 +18,9 @@ from census.web import (
     gate,
     graphql_limits,
     middleware,
+    parameter_errors,
     private_logs,
+    private_paths,
     readiness,
     sandbox,
     site_metadata,
@@ -28,6 +30,8 @@ from census.web import (
 from census.web.api_routes import Api
 from census.web.sql_process import SqlProcesses
 from pages import charts
+
+private_paths.apply()  # here, as Datasette makes its routes before it starts
 
 MENU = (
     ("/guide/", "Guide"),
@@ -44,6 +48,7 @@ def startup(datasette: Datasette) -> WhenStarted:
     datasette_database.sqlite_timelimit = sandbox.time_limit
     csv_errors.apply()
     canned_parameters.apply()
+    parameter_errors.apply()
     graphql_limits.switch_off(datasette)
     database_guard.ignore_other_counts(datasette)
     SqlProcesses.take_over(datasette, gate.settings_of(datasette)["at_once"])

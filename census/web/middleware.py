@@ -18,6 +18,7 @@ from census.web import (
     kinds,
     methods,
     private_logs,
+    private_paths,
     side_loop,
 )
 from census.web.api_routes import Api
@@ -38,6 +39,7 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
         Tiles(datasette).in_front,  # before the API, below one of whose addresses the platform's tiles are
         Api.of(datasette).in_front,
         entity_tags.entity_tags(datasette),
+        private_paths.hide,
         methods.read_only(graphql_limits.path_of(datasette)),
         Gate.of(datasette).wrap,
         side_loop.beside_lookups(lambda path: not kinds.is_quick(path)),

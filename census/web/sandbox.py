@@ -62,13 +62,16 @@ SEARCH = "match bm25 highlight snippet"
 FUNCTIONS = set(" ".join((OURS, DATASETTE, AGGREGATES, WINDOWS, SCALARS, DATES, MATHS, JSONS, SEARCH)).split())
 
 
-def prepare(connection: sqlite3.Connection, row: RowOf = sqlite3.Row) -> None:
-    """Put the limits, the authorizer and the bounded functions on a connection. row: makes a row of its values."""
+def prepare(connection: sqlite3.Connection, row: RowOf = sqlite3.Row, own: bool = True) -> None:
+    """Put the limits, the authorizer and the bounded functions on a connection.
+
+    row: makes a row of its values. own: whether the server's own statements run on it, which may ask for the file.
+    """
     for limit, most in LIMITS.items():
         connection.setlimit(limit, most)
     rows = connection.row_factory = Rows(row)
     bounded(connection, rows)
-    connection.set_authorizer(authorize)
+    connection.set_authorizer(authorize if own else authorize_anyone)
 
 
 def authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
@@ -83,6 +86,13 @@ def authorize(action: int, first: str | None, second: str | None, *_: object) ->
         # A virtual table, such as FTS5's, declares its columns so. Nothing is written: the file is opened read-only.
         allowed = action == sqlite3.SQLITE_UPDATE and first == "sqlite_master"
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+def authorize_anyone(action: int, first: str | None, second: str | None, *_: object) -> int:
+    """Tell SQLite whether a statement of anyone's may do `action`: none is told where the file lies."""
+    if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() == "database_list":
+        return sqlite3.SQLITE_DENY
+    return authorize(action, first, second)
 
 
 def long_format(text: object, *_: object) -> str | None:

@@ -95,7 +95,7 @@ class Worker:
         for register in self.functions:
             register(connection)
         connection.create_function("escape_fts", 1, escape_fts)
-        sandbox.prepare(connection, lambda _cursor, values: values)
+        sandbox.prepare(connection, lambda _cursor, values: values, own=False)
         return connection
 
     def run(self, sql: str, parameters: Parameters, most_rows: int | None, limit_ms: int) -> tuple[object, ...]:
