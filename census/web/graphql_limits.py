@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs
 
-import datasette_graphql
 from datasette.app import Datasette
 from datasette.plugins import pm
 from datasette_graphql.utils import schema_for_database_via_cache
@@ -45,6 +44,8 @@ Selecting = FieldNode | InlineFragmentNode | FragmentDefinitionNode | OperationD
 
 def switch_off(datasette: Datasette) -> None:
     """Take GraphQL out of the menus where metadata.yml says `enabled: false`."""
+    import datasette_graphql  # not above: it must not be imported before Datasette, which makes a plugin of it
+
     if not _config(datasette).get("enabled", True) and pm.is_registered(datasette_graphql):
         pm.unregister(datasette_graphql)  # so that no menu leads to it; Datasette may know its routes already
 

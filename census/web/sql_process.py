@@ -92,9 +92,9 @@ class Ended(Exception):
 class SqlProcess:
     """One process for SQL, started when it is needed, and again after it has ended. For one thread at a time."""
 
-    def __init__(self, database: Path, immutable: bool) -> None:
+    def __init__(self, database: Path, immutable: bool, plugins: Path) -> None:
         self.command = [sys.executable, "-m", "census.web.sql_worker", str(database)]
-        self.command.append("immutable" if immutable else "mutable")
+        self.command += ["immutable" if immutable else "mutable", str(plugins)]
         self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, request: tuple[object, ...], seconds: float) -> tuple[Any, ...]:
@@ -121,10 +121,8 @@ class SqlProcess:
 
     def start(self) -> None:
         """Start the process."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT
-        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(ROOT)])}
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
     def end(self) -> None:
         """End the process."""
@@ -148,8 +146,9 @@ class SqlProcesses:
         self.trusted = {normal(sql) for sql in (*trusted, *INTROSPECTION)}
         self.with_server = database.execute
         self.threads = ThreadPoolExecutor(at_once, "user sql")
-        path = Path(str(database.path))
-        self.idle = [SqlProcess(path, not database.is_mutable) for _ in range(at_once)]
+        path = Path(str(database.path)).resolve()
+        plugins = Path(database.ds.plugins_dir or ROOT / "plugins").resolve()
+        self.idle = [SqlProcess(path, not database.is_mutable, plugins) for _ in range(at_once)]
 
     @staticmethod
     def take_over(datasette: Datasette, at_once: int) -> None:

@@ -1,6 +1,6 @@
 """Run user-supplied SQL in a process of its own, which `sql_process.py` starts and ends.
 
-    python -m census.web.sql_worker DATABASE immutable|mutable
+    python -m census.web.sql_worker DATABASE immutable|mutable PLUGINS
 
 It reads requests from standard input and writes answers to standard output, each a length and a `marshal` of plain
 values. What it may use of the machine is bounded here, and it may be killed at any time: it holds nothing.
@@ -30,7 +30,6 @@ PRIORITY = 10  # of niceness: what others ask for goes first
 LENGTH = struct.Struct("!I")
 LONGEST = 64 << 20
 TOO_MUCH_MEMORY = f"the statement needs more than {HEAP >> 20} MB of memory: ask for less"
-PLUGINS = Path(__file__).resolve().parent.parent.parent / "plugins"
 
 Row = tuple[sandbox.Value, ...]
 Parameters = dict[str, sandbox.Value] | list[sandbox.Value]
@@ -74,17 +73,17 @@ def bound_process() -> None:
         os.nice(PRIORITY)
 
 
-def functions() -> list[Callable[[sqlite3.Connection], None]]:
-    """Return what registers the SQL functions of plugins/*_sql.py on a connection."""
-    return [runpy.run_path(str(path))["prepare_connection"] for path in sorted(PLUGINS.glob("*_sql.py"))]
+def functions(plugins: Path) -> list[Callable[[sqlite3.Connection], None]]:
+    """Return what registers the SQL functions of the folder `plugins`, those of its *_sql.py, on a connection."""
+    return [runpy.run_path(str(path))["prepare_connection"] for path in sorted(plugins.glob("*_sql.py"))]
 
 
 class Worker:
     """The database, opened for statements one after the other."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, plugins: Path) -> None:
         self.uri = uri
-        self.functions = functions()
+        self.functions = functions(plugins)
         self.connection = self.opened()
 
     def opened(self) -> sqlite3.Connection:
@@ -124,13 +123,13 @@ class Worker:
         return "rows", rows[:most_rows], len(rows) > most_rows, names
 
 
-def main(database: str, mode: str) -> None:
+def main(database: str, mode: str, plugins: str) -> None:
     """Answer requests until there are no more."""
     uri = f"{Path(database).resolve().as_uri()}?{'immutable=1' if mode == 'immutable' else 'mode=ro'}"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the server ends this process
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else writes into the answers
-    worker = Worker(uri)
+    worker = Worker(uri, Path(plugins))
     bound_process()
     while True:
         try:

@@ -114,8 +114,8 @@ class Tiles:
 
     async def of_rcpch(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile:
         """Return the answer at the RCPCH Census Platform's addresses, whatever the query says."""
-        base = web.origin(scope, self.https) + self.rcpch_base
         if path == rcpch_tiles.INDEX:
+            base = web.origin(scope, self.https) + self.rcpch_base
             return web.Answer(orjson.dumps(rcpch_tiles.index(found, base)), cached=False)
         tile, detail = rcpch_tiles.TILE.fullmatch(path), rcpch_tiles.JSON.fullmatch(path)
         match = tile or detail
@@ -130,6 +130,7 @@ class Tiles:
         if detail:
             indices = [index["id"] for index in found.tables[table.name].indices]
             attribution = self.attribution(indices, table.lookups)
+            base = web.origin(scope, self.https) + self.rcpch_base
             return web.Answer(orjson.dumps(rcpch_tiles.detail(found, name, base, attribution)), cached=False)
         zoom, column, row = map(int, match.groups()[1:])
         if problem := no_tile(RCPCH_ZOOMS, zoom, column, row):

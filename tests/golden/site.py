@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+import datasette.plugins  # noqa: F401, before its plugin
 import datasette_graphql.utils
 import yaml
 from datasette.app import Datasette

@@ -476,7 +476,17 @@ asyncio.run(main())
 def house_of_2099(small_extract, tmp_path_factory):
     """A copy of the house with a smaller extract, one module more and its description."""
     house = tmp_path_factory.mktemp("house") / "house"
-    wanted = ("tests", "sources", "plugins", "templates", "static", "build_db.py", "metadata.yml", "settings.json")
+    wanted = (
+        "tests",
+        "census",
+        "sources",
+        "plugins",
+        "templates",
+        "static",
+        "build_db.py",
+        "metadata.yml",
+        "settings.json",
+    )
     house.mkdir()
     for name in wanted:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
