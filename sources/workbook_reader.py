@@ -245,8 +245,9 @@ def _read(data: bytes, asked: dict[str, Any], send: Callable[..., None]) -> None
     wanted = [name for name in names if chosen(name)]
     for name in wanted if asked["every"] else wanted[:1]:
         sheet = book.get_sheet_by_name(name)
-        width = sheet.total_width
-        _check_cells(sheet.total_height * width)
+        last_row, last_column = sheet.end or (0, 0)
+        width = last_column + 1
+        _check_cells((last_row + 1) * width)
         send(sheet=name)
         convert = _as_text if asked["as_text"] else _as_value
         at_once = max(1, 30_000 // max(width, 1))
@@ -339,23 +340,19 @@ class _Package:
         """Unpack what will be read, without keeping it, and find out how far its cells reach."""
         sheets = self._worksheets(chosen, first)
         for name in self.parts:
-            if name.startswith("xl/worksheets/") and not (sheets is None or name in sheets):
+            in_sheets = name.startswith("xl/worksheets/")
+            if in_sheets and not (sheets is None or name in sheets):
                 continue
+            chunks = self._unpacked(name)
             if name == "content.xml":
-                _check_cells(_OpenDocument().measure(self._unpacked(name)))
-            elif name.endswith((".xml", ".rels")):
-                chunks = _texts_checked(self._unpacked(name))
-                if references and name.startswith("xl/worksheets/"):
-                    _check_cells(_xml_extent(chunks))
-                else:
-                    for _ in chunks:
-                        pass
-            elif name.endswith(".bin"):
-                if references and name.startswith("xl/worksheets/"):
-                    _check_cells(_binary_extent(_Stream(self._unpacked(name))))
-                else:
-                    for _ in self._unpacked(name):
-                        pass
+                _check_cells(_OpenDocument().measure(chunks))
+            elif name.endswith(".xml") and references:
+                _check_cells(_xml_extent(_texts_checked(chunks)))
+            elif name.endswith(".bin") and references and in_sheets:
+                _check_cells(_binary_extent(_Stream(chunks)))
+            else:
+                for _ in _texts_checked(chunks) if name.endswith((".xml", ".rels")) else chunks:
+                    pass
 
     def _worksheets(self, chosen: Callable[[str], bool], first: bool) -> set[str] | None:
         """Return the names of the parts of the sheets that will be read; None for any."""
