@@ -31,10 +31,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
+from sources.terminal import write_any_character
+
 ROOT = Path(__file__).resolve().parent
 SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")
 MAP = "uk.mbtiles"  # beside the database, in maps/
 MOST_TEMPORARY = 128 << 20  # bytes of a temporary file in which SQLite sorts for anyone's SQL
+UTF8 = {"PYTHONUTF8": "1"}  # Datasette reads metadata.yml in the encoding of the locale
 START_S = 60  # a worker has this long to be ready
 SEEN_S = 1.5  # after this long Caddy, which asks every half second, knows whether a worker is ready
 DRAIN_S = 15  # a worker has this long to answer what it was asked
@@ -83,7 +86,7 @@ def check(database: Path, called: Path, meanwhile: Callable[[], object] = lambda
 def check_what_is_not_as_built(database: Path, called: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
     """Check as `check` does, unless the inspect-data.json beside the file says that it is, byte by byte, as built."""
     try:
-        described = json.loads(database.with_name("inspect-data.json").read_text())["census"]
+        described = json.loads(database.with_name("inspect-data.json").read_text("utf-8"))["census"]
     except (OSError, ValueError, KeyError):
         described = {}
     with database.open("rb") as file:
@@ -125,7 +128,10 @@ class Worker:
         """Start it over `folder`."""
         command = [sys.executable, "-m", "datasette", folder, "--host", "127.0.0.1", "--port", self.port]
         self.process = subprocess.Popen(
-            [*map(str, command)], cwd=ROOT, env={"MALLOC_ARENA_MAX": "2", **os.environ}, stdin=subprocess.DEVNULL
+            [*map(str, command)],
+            cwd=ROOT,
+            env={"MALLOC_ARENA_MAX": "2", **os.environ, **UTF8},
+            stdin=subprocess.DEVNULL,
         )
         self.folder, self.started = folder, time.monotonic()
         if self.open_to_sql and sys.platform == "linux":
@@ -193,7 +199,9 @@ def taken(port: int) -> bool:
 
 def buffering() -> str:
     """Return how the installed Caddy is told to read a request whole before it passes it on."""
-    told = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["caddy", "version"], capture_output=True, encoding="utf-8", errors="replace", check=True
+    ).stdout
     version = re.search(r"(\d+)\.(\d+)", told)
     if version and (int(version[1]), int(version[2])) < (2, 7):
         return "buffer_requests"
@@ -240,7 +248,7 @@ class Stack:
             raise Refused("There is no program caddy: https://caddyserver.com/docs/install (Debian: apt install caddy)")
         digest = digest_of(self.database)
         self.home.mkdir(exist_ok=True)
-        with (self.home / "lock").open("w") as lock:
+        with (self.home / "lock").open("w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -406,7 +414,7 @@ class Stack:
             for worker in self.workers
         ]
         writing = self.home / "state.part"
-        writing.write_text(json.dumps(self.state, indent=1))
+        writing.write_text(json.dumps(self.state, indent=1), "utf-8")
         writing.replace(self.home / "state.json")
 
     def end(self) -> None:
@@ -428,7 +436,15 @@ def describe(database: Path) -> None:
     """Write the inspect-data.json of a census.db beside it. Raises Refused with what Datasette says."""
     writing = database.with_name(".inspect-data.json.swap")
     command = [sys.executable, "-m", "datasette", "inspect", database.name, "--inspect-file", writing.name]
-    done = subprocess.run(command, cwd=database.parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=database.parent,
+        env={**os.environ, **UTF8},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         raise Refused(f"inspect-data.json of {database} could not be written: {done.stderr.strip()[-2000:]}")
     writing.replace(database.with_name("inspect-data.json"))
@@ -467,7 +483,7 @@ def swap(new: Path, database: Path, home: Path) -> None:
     if new.resolve() != database.resolve():
         put_in_place(new, database, digest)
     try:
-        before = json.loads((home / "state.json").read_text())
+        before = json.loads((home / "state.json").read_text("utf-8"))
         os.kill(before["pid"], signal.SIGHUP)
     except (OSError, ValueError):
         say("The file is in its place. serve_many.py is not running; a server that is must be restarted.")
@@ -475,7 +491,7 @@ def swap(new: Path, database: Path, home: Path) -> None:
     while True:
         time.sleep(0.2)
         try:
-            state = json.loads((home / "state.json").read_text())
+            state = json.loads((home / "state.json").read_text("utf-8"))
         except OSError:
             raise Refused("serve_many.py ended meanwhile") from None
         if state["reloads"] > before["reloads"]:
@@ -487,6 +503,7 @@ def swap(new: Path, database: Path, home: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the command; see the module's text."""
+    write_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="workers beside the one for SQL (2)")
     parser.add_argument("--port", type=int, default=8000, help="Caddy's, on this machine (8000)")

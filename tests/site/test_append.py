@@ -387,7 +387,7 @@ def test_nothing_is_replaced_without_force(run, tmp_path):
     assert status == 1
     assert str(tmp_path / "out.csv") in told
     assert "--force" in told
-    assert (tmp_path / "out.csv").read_text() == "mine"
+    assert (tmp_path / "out.csv").read_text("utf-8") == "mine"
     (tmp_path / "out.csv").chmod(0o640)
     status, written, _ = run(table(ASKED), "--force")
     assert (status, len(rows_of(written))) == (0, len(ASKED))
@@ -397,7 +397,7 @@ def test_nothing_is_replaced_without_force(run, tmp_path):
 def test_with_force_a_failure_leaves_what_was_there(run, tmp_path):
     (tmp_path / "out.csv").write_text("mine")
     assert run("id,postcode\n1,2,3\n", "--force")[0] == 1
-    assert (tmp_path / "out.csv").read_text() == "mine"
+    assert (tmp_path / "out.csv").read_text("utf-8") == "mine"
 
 
 def test_a_table_may_be_replaced_by_itself(run):

@@ -102,7 +102,7 @@ def test_a_file_that_came_meanwhile_is_not_replaced(extract_db, folder, way):
     )
     assert done.returncode == 1
     assert f"There is a file {out} already; --force replaces it." in done.stderr
-    assert out.read_text() == "theirs"
+    assert out.read_text("utf-8") == "theirs"
     assert names(folder) == ["in.csv", "out.csv"]
 
 
@@ -150,7 +150,7 @@ def test_a_signal_midway_leaves_nothing(extract_db, folder, way, kind, force):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == (1 if kind == signal.SIGINT else 128 + kind)
     assert names(folder) == before
-    assert not force or (folder / "out.csv").read_text() == "mine"
+    assert not force or (folder / "out.csv").read_text("utf-8") == "mine"
     assert b"1AA" not in said
     assert b"Traceback" not in said
 
@@ -243,7 +243,7 @@ def test_a_kill_at_any_step_leaves_nothing_or_the_whole_table(extract_db, folder
         if way == UNNAMED and not force:
             assert left == []
         assert len(left) <= 1, "a temporary name"
-        if out.exists() and not (force and out.read_text() == "mine"):
+        if out.exists() and not (force and out.read_text("utf-8") == "mine"):
             assert is_complete(out)
         if done.returncode == 0:
             break

@@ -288,12 +288,12 @@ def test_the_process_that_reads_ends_with_append_py(extract_db, tmp_path):
 
 def zombie(pid: int) -> bool:
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
     return True
 
 
 def descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()
     return [each for child in map(int, children) for each in (child, *descendants(child))]
 
 
