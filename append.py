@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from sources import postcode
 from sources.private_file import private_file
-from sources.terminal import write_any_character
+from sources.terminal import as_utf8, write_any_character
 from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
 
 if TYPE_CHECKING:
@@ -482,7 +482,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
 
     def listed(text: str) -> list[str]:
-        return [name.strip() for name in text.split(",") if name.strip()]
+        return [name.strip() for name in as_utf8(text).split(",") if name.strip()]
 
     def codec(text: str) -> str:
         try:
@@ -492,6 +492,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
             raise argparse.ArgumentTypeError(f"'{text}' is not an encoding") from None
 
     def character(text: str) -> str:
+        text = as_utf8(text)
         text = {"tab": "\t", r"\t": "\t"}.get(text, text)
         if len(text) != 1 or text in '"\r\n':
             raise argparse.ArgumentTypeError("a delimiter is one character, or tab")
@@ -502,7 +503,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "-o", "--output", metavar="FILE", required=True, help="where the CSV goes; - is standard output"
     )
     parser.add_argument(
-        "--postcode", metavar="COLUMN", default="postcode", help="column of postcodes; default: postcode"
+        "--postcode", metavar="COLUMN", type=as_utf8, default="postcode", help="column of postcodes; default: postcode"
     )
     parser.add_argument(
         "--columns",
@@ -511,13 +512,20 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         help=f"what is added, with commas between; default: {','.join(COLUMNS)}",
     )
     parser.add_argument(
-        "--index", metavar="INDEX", help="such as england_2025, or a year; default: the newest that has figures"
+        "--index",
+        metavar="INDEX",
+        type=as_utf8,
+        help="such as england_2025, or a year; default: the newest that has figures",
     )
-    parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group of so many; 5 are quintiles")
-    parser.add_argument("--prefix", metavar="TEXT", default="imd_", help="what added names begin with; default: imd_")
+    parser.add_argument(
+        "--quantile", metavar="N", type=as_utf8, help="adds data_quantile, the group of so many; 5 are quintiles"
+    )
+    parser.add_argument(
+        "--prefix", metavar="TEXT", type=as_utf8, default="imd_", help="what added names begin with; default: imd_"
+    )
     parser.add_argument("--encoding", metavar="NAME", type=codec, help="default: UTF-8, UTF-16 by its mark, or cp1252")
     parser.add_argument("--delimiter", metavar="CHARACTER", type=character, help="default: detected; tab is a tab")
-    parser.add_argument("--sheet", metavar="NAME", help="of a workbook; default: the first")
+    parser.add_argument("--sheet", metavar="NAME", type=as_utf8, help="of a workbook; default: the first")
     parser.add_argument(
         "--database",
         metavar="FILE",

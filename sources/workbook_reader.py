@@ -254,7 +254,7 @@ def _read(data: bytes, asked: dict[str, Any], send: Callable[..., None]) -> None
         block = []
         for row in sheet.iter_rows():
             cells = [cell if type(cell) is str else convert(cell) for cell in row]
-            if sum([len(cell) for cell in cells if type(cell) is str]) > MOST_IN_A_ROW:
+            if sum(len(cell) for cell in cells if type(cell) is str) > MOST_IN_A_ROW:
                 raise WorkbookError(f"has a row of more than {MOST_IN_A_ROW >> 20} MB. {ADVICE}")
             block.append(cells)
             if len(block) == at_once:
