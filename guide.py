@@ -45,7 +45,7 @@ class House:
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Return the rows of a query of the database."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True) as connection:
             connection.row_factory = sqlite3.Row
             found: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
             return found

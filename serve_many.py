@@ -58,7 +58,7 @@ def digest_of(database: Path) -> str:
     if not database.is_file():
         raise Refused(f"There is no {database}: build one with build_db.py.")
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             digest: str = connection.execute("select digest from edition").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
         raise Refused(f"{database} is not a census.db: {error}") from None
@@ -330,10 +330,13 @@ class Stack:
             "SITE_ADDRESS": site_address(os.environ.get("SITE_ADDRESS", f"http://:{self.port}")),
             "UPSTREAMS": " ".join(upstreams[False]),
             "OPEN_UPSTREAMS": " ".join(upstreams[True]),
-            "DATABASE": str(self.home / "current"),
+            "DATABASE": str((self.home / "current").absolute()),
         }
         command = ["caddy", "run", "--config", str(ROOT / "Caddyfile"), "--adapter", "caddyfile"]
-        self.caddy = subprocess.Popen(command, cwd=ROOT, env={**usual, **os.environ, **ours}, stdin=subprocess.DEVNULL)
+        environment = {**usual, **os.environ, **ours}
+        for folder in ("GUIDE", "DATABASE"):  # between quotation marks in the Caddyfile
+            environment[folder] = environment[folder].replace('"', '\\"')
+        self.caddy = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 
     def wait_until_caddy_is_ready(self) -> None:
         """Return when Caddy takes connections, or all of it is to end. Raises Refused where Caddy ends instead."""
