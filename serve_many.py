@@ -11,6 +11,7 @@ there is, one at a time, each after it has answered what it was asked; SIGTERM a
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -27,7 +28,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
@@ -40,6 +41,7 @@ MOST_TEMPORARY = 128 << 20  # bytes of a temporary file in which SQLite sorts fo
 UTF8 = {"PYTHONUTF8": "1"}  # Datasette reads metadata.yml in the encoding of the locale
 START_S = 60  # a worker has this long to be ready
 SEEN_S = 1.5  # after this long Caddy, which asks every half second, knows whether a worker is ready
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DRAIN_S = 15  # a worker has this long to answer what it was asked
 
 
@@ -217,6 +219,46 @@ def site_address(told: str) -> str:
     return f"{told}, http://{named[1] or ':80'}" if named else told
 
 
+def copy_file(source: str | Path, target: str | Path) -> None:
+    """Copy the file. Raises OSError, which names the file that could not be read or written."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        # shutil names the source first, also where it is the target that has no room.
+        failed = target if error.filename2 or error.errno in NO_ROOM else error.filename
+        raise OSError(error.errno, error.strerror, str(failed)) from None
+
+
+def copy_folder(source: Path, target: Path, copy: Callable[[str, str], object]) -> None:
+    """Copy the folder, each file by `copy`, into one that may exist. Raises OSError as `copy_file` does."""
+
+    def copied(file: str, to: str) -> None:
+        try:
+            copy(file, to)
+        except OSError as error:
+            raise CopyError(error) from None  # copytree would go on, and then say what failed in a list
+
+    try:
+        shutil.copytree(source, target, copy_function=copied, dirs_exist_ok=True)
+    except CopyError as error:
+        raise error.error from None
+
+
+class CopyError(Exception):
+    """What ends the copying of a folder: the error of a file."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def reason(error: Exception) -> str:
+    """Return an error as a sentence for people, which begins with the file."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'serve_many.py'}: {error.strerror or error}"
+    return str(error)
+
+
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Link the file under another name, or copy it where there are no links.
 
@@ -225,7 +267,7 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        copy_file(source, target)
 
 
 class Stack:
@@ -236,7 +278,7 @@ class Stack:
         self.workers = [Worker(f"worker {n + 1}", False) for n in range(workers)] + [Worker("the open worker", True)]
         self.caddy: subprocess.Popen[bytes] | None = None
         self.digest = ""
-        self.asked_to_end = self.asked_to_reload = False
+        self.asked_to_end = self.asked_to_reload = self.untold = False
         self.state: State = {"reloads": 0, "problem": None}
 
     def run(self) -> None:
@@ -297,20 +339,27 @@ class Stack:
             return folder
         making = folder.with_suffix(".part")
         shutil.rmtree(making, ignore_errors=True)
+        try:
+            self.copy_into(making, digest)
+        except (Refused, OSError):
+            shutil.rmtree(making, ignore_errors=True)  # it would keep a full disk full
+            raise
+        making.rename(folder)
+        return folder
+
+    def copy_into(self, making: Path, digest: str) -> None:
+        """Fill the folder `making`. Raises Refused where the copy is not the database it should be."""
         making.mkdir()
         for name in SHOWN:
             (making / name).symlink_to(ROOT / name)
-        shutil.copyfile(self.database, making / "census.db")
+        copy_file(self.database, making / "census.db")
         if digest_of(making / "census.db") != digest:
-            shutil.rmtree(making)
             raise Refused(f"{self.database} changed while it was read")
         if (inspected := self.database.with_name("inspect-data.json")).exists():
-            shutil.copyfile(inspected, making / "inspect-data.json")
+            copy_file(inspected, making / "inspect-data.json")
         if (downloads := self.database.with_name("downloads") / digest[:16]).exists():
-            shutil.copytree(downloads, making / "downloads" / digest[:16], copy_function=link_or_copy)
+            copy_folder(downloads, making / "downloads" / digest[:16], link_or_copy)
         self.take_map(making)
-        making.rename(folder)
-        return folder
 
     def take_map(self, folder: Path) -> None:
         """Give `folder` the map beside the database, if there is one; workers see it when they start."""
@@ -362,8 +411,8 @@ class Stack:
                 say(f"{worker.name} ended with status {process.returncode}; it is started again")
                 worker.start(worker.folder or self.folder(self.digest))
                 changed = True
-        if changed:
-            self.tell()
+        if changed or self.untold:
+            self.tell_if_possible()
 
     def reload(self) -> None:
         """Take the workers over to the database there is; a bad one is refused, and the old one kept."""
@@ -376,13 +425,13 @@ class Stack:
             self.take_over(new, folder)
             say(f"census.db {new[:16]} is served")
         except (Refused, OSError) as error:
-            problem = str(error)
+            problem = reason(error)
             say(f"{problem}\ncensus.db {old[:16]} is served as before; put a good one in its place before a restart.")
         for left in self.home.glob("edition-*"):
             if left != self.folder(self.digest):
                 shutil.rmtree(left, ignore_errors=True)
         self.state |= {"reloads": self.state["reloads"] + 1, "problem": problem}
-        self.tell()
+        self.tell_if_possible()
 
     def take_over(self, digest: str, folder: Path) -> None:
         """Take each worker in turn over to `folder`; where one does not come up, all go back and Refused is raised."""
@@ -420,6 +469,17 @@ class Stack:
         writing.write_text(json.dumps(self.state, indent=1), "utf-8")
         writing.replace(self.home / "state.json")
 
+    def tell_if_possible(self) -> None:
+        """Write state.json, or else, on a full disk, have it tried again: whoever asks for a page need not care."""
+        try:
+            self.tell()
+        except OSError as error:
+            if not self.untold:
+                say(reason(error))
+            self.untold = True
+        else:
+            self.untold = False
+
     def end(self) -> None:
         """End Caddy, then the workers."""
         for process in filter(None, [self.caddy, *(worker.process for worker in self.workers)]):
@@ -437,8 +497,7 @@ class Stack:
 
 def describe(database: Path) -> None:
     """Write the inspect-data.json of a census.db beside it. Raises Refused with what Datasette says."""
-    writing = database.with_name(".inspect-data.json.swap")
-    command = [sys.executable, "-m", "datasette", "inspect", database.name, "--inspect-file", writing.name]
+    command = [sys.executable, "-m", "datasette", "inspect", database.name, "--inspect-file", "inspect-data.json"]
     done = subprocess.run(
         command,
         cwd=database.parent,
@@ -449,42 +508,79 @@ def describe(database: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise Refused(f"inspect-data.json of {database} could not be written: {done.stderr.strip()[-2000:]}")
-    writing.replace(database.with_name("inspect-data.json"))
+        file = database.with_name("inspect-data.json")
+        raise Refused(f"{file} could not be written: {done.stderr.strip()[-2000:]}")
 
 
 def put_in_place(new: Path, database: Path, digest: str) -> None:
-    """Put `new`, with the map and the downloads beside it, in the place of `database`."""
-    beside = {database: database.with_name(f".{database.name}.swap")}
+    """Put `new`, with the map and the downloads beside it, in the place of `database`.
+
+    Nothing is replaced before all of it is copied. Raises Refused where a file cannot be written, and names it.
+    """
+    making = database.with_name(f".{database.name}.swap")
+    shutil.rmtree(making, ignore_errors=True)  # of a swap that was killed
+    beside = {database: making / database.name}
     there, here = (file.with_name("maps") / MAP for file in (new, database))
-    if there.exists() and there.resolve() != here.resolve():
-        here.parent.mkdir(exist_ok=True)
-        beside[here] = here.with_name(f".{MAP}.swap")
+    new_map = here.with_name(f".{MAP}.swap")
+    downloads, published = (file.with_name("downloads") / digest[:16] for file in (new, database))
     try:
+        making.mkdir()
+        copy_file(new, beside[database])
+        if database.name == "census.db":
+            describe(beside[database])
+            beside[database.with_name("inspect-data.json")] = making / "inspect-data.json"
+        if there.exists() and there.resolve() != here.resolve():
+            here.parent.mkdir(exist_ok=True)
+            copy_file(there, new_map)
+            beside[here] = new_map
+        if downloads.exists() and downloads.resolve() != published.resolve():
+            copy_folder(downloads, published, copy_file)
         for file, copy in beside.items():
-            shutil.copyfile(new if file == database else there, copy)
+            os.replace(copy, file)
+    except (Refused, OSError) as error:
+        raise Refused(f"{reason(error)}\n{database} is as it was.") from None
+    finally:
+        new_map.unlink(missing_ok=True)
+        shutil.rmtree(making, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def one_swap_at_a_time(database: Path) -> Iterator[None]:
+    """Lock the folder of `database` as long as it is swapped. Raises Refused where another process does."""
+    try:
+        folder = os.open(database.absolute().parent, os.O_RDONLY)
+    except OSError as error:
+        raise Refused(f"{reason(error)}\nNothing was changed.") from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        raise Refused(
+            f"Another swap of {database} is running. Wait until it has ended, then try again.\nNothing was changed."
+        ) from None
     except OSError:
-        for copy in beside.values():
-            copy.unlink(missing_ok=True)
-        raise
-    there, here = (file.with_name("downloads") / digest[:16] for file in (new, database))
-    if there.exists() and there.resolve() != here.resolve():
-        shutil.copytree(there, here, dirs_exist_ok=True)
-    for file, copy in beside.items():
-        os.replace(copy, file)
-    if database.name == "census.db":
-        describe(database)
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def swap(new: Path, database: Path, home: Path) -> None:
     """Put `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
-    try:
-        digest = digest_of(new)
-        check(new, new)
-    except Refused as error:
-        raise Refused(f"{error}\nNothing was changed.") from None
-    if new.resolve() != database.resolve():
-        put_in_place(new, database, digest)
+    with one_swap_at_a_time(database):
+        try:
+            digest = digest_of(new)
+            check(new, new)
+        except Refused as error:
+            raise Refused(f"{error}\nNothing was changed.") from None
+        if new.resolve() != database.resolve():
+            put_in_place(new, database, digest)
+        take_workers_over(digest, home)
+
+
+def take_workers_over(digest: str, home: Path) -> None:
+    """Tell the running serve_many.py to take its workers over, and wait until it has. Raises Refused."""
     try:
         before = json.loads((home / "state.json").read_text("utf-8"))
         os.kill(before["pid"], signal.SIGHUP)
@@ -522,9 +618,9 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             Stack(asked.database, asked.home, asked.workers, asked.port).run()
     except Refused as error:
-        say(str(error))
+        say(reason(error))
     except OSError as error:
-        say(f"{error.filename or 'serve_many.py'}: {error.strerror or error}")
+        say(reason(error))
     else:
         return 0
     return 1
