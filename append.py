@@ -54,6 +54,12 @@ _VALUE = re.compile(  # what no column is called: a text with a postcode in it, 
     r"|\S@\S",
     re.IGNORECASE,
 )
+# What begins as a formula does, after white space too, and in the wide forms of East Asia; but a plain number is none.
+_FORMULA = re.compile(
+    r"(?! *[-+]?(?:[0-9]+(?:[.,][0-9]+)*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?%? *\Z)"
+    r"[\s\ufeff\0]*[-=+@\uff1d\uff0b\uff0d\uff20]"
+    r"|[\t\r\n]"
+)
 _GREEN_SPACE_OF = "local_authority_2019_code"
 
 
@@ -168,14 +174,15 @@ def run(options: argparse.Namespace, name: str) -> None:
         output = sys.stdout.buffer if options.output == "-" else opened.enter_context(output_file(options))
         text = io.TextIOWrapper(output, table.encoding, newline="")
         writer = csv.writer(text, delimiter=table.delimiter, lineterminator=table.end)
-        writer.writerow(table.header + names)
+        escaped = escape_row if options.escape_formulas else list
+        writer.writerow(escaped([*table.header, *names]))
         counts: Counts = Counter()
         added = adder(lookup, wanted, columns, q)
         with progress(table) as advance:
             for rows in blocks(table, name):
                 cells, counted = added([row[place] for row in rows])
                 counts += counted
-                writer.writerows([*row, *more] for row, more in zip(rows, cells, strict=True))
+                writer.writerows(escaped([*row, *more]) for row, more in zip(rows, cells, strict=True))
                 advance()
         text.flush()
         text.detach()
@@ -445,6 +452,11 @@ def place_of(header: list[str], wanted: str) -> int:
 # Writing
 
 
+def escape_row(cells: list[Any]) -> list[Any]:
+    """Return the cells with an apostrophe before each text that a spreadsheet would take for a formula (OWASP)."""
+    return [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in cells]
+
+
 @contextlib.contextmanager
 def output_file(options: argparse.Namespace) -> Iterator[BinaryIO]:
     """Yield a file that becomes the output when all of it is written, and of which nothing is left otherwise."""
@@ -532,6 +544,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         type=Path,
         default=ROOT / "census.db",
         help="default: the census.db beside append.py",
+    )
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="put an apostrophe before what a spreadsheet would take for a formula; numbers stay",
     )
     parser.add_argument("--force", action="store_true", help="replace the output if there is one")
     options = parser.parse_args(arguments)

