@@ -42,6 +42,7 @@ ROOT = Path(__file__).resolve().parent
 COLUMNS = ("status", "nation", "area_code", "index_id", "rank", "of", "decile", "quintile")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AT_ONCE = 1000  # rows
+MOST_IN_A_LINE = 16 << 20  # characters, and in a cell: more would be no table, and has to be held in memory
 MOST_NAMES = 20  # in a message
 MOST_IN_A_NAME = 40  # characters
 _HEAD = 1 << 20  # bytes by which a table is recognised
@@ -329,11 +330,21 @@ def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Names
         size = os.fstat(source.fileno()).st_size
     else:
         source, size = io.BufferedReader(_Again(head, source)), None
-    csv.field_size_limit(1 << 30)
+    csv.field_size_limit(MOST_IN_A_LINE)
     first = head.decode(encoding, "replace")
     delimiter = options.delimiter or _delimiter(first, options.postcode)
     text = io.TextIOWrapper(source, encoding, newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+
+    def lines() -> Iterator[str]:
+        while line := text.readline(MOST_IN_A_LINE + 1):
+            if len(line) > MOST_IN_A_LINE:
+                raise RefusedError(
+                    f"{name} has a line of more than {MOST_IN_A_LINE >> 20} million characters after line "
+                    f"{reader.line_num:,}: is it a table, with --delimiter and --encoding as they should be?"
+                )
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
 
     def rows() -> Iterator[list[str]]:
         try:

@@ -252,8 +252,10 @@ def _read(data: bytes, asked: dict[str, Any], send: Callable[..., None]) -> None
         convert = _as_text if asked["as_text"] else _as_value
         at_once = max(1, 30_000 // max(width, 1))
         block = []
+        first_column = sheet.start[1] if sheet.start and not asked["as_text"] else 0
+        empty = [""] * first_column  # iter_rows leaves empty columns at the left out, not rows at the top
         for row in sheet.iter_rows():
-            cells = [cell if type(cell) is str else convert(cell) for cell in row]
+            cells = empty + [cell if type(cell) is str else convert(cell) for cell in row]
             if sum(len(cell) for cell in cells if type(cell) is str) > MOST_IN_A_ROW:
                 raise WorkbookError(f"has a row of more than {MOST_IN_A_ROW >> 20} MB. {ADVICE}")
             block.append(cells)
@@ -351,7 +353,9 @@ class _Package:
             elif name.endswith(".bin") and references and in_sheets:
                 _check_cells(_binary_extent(_Stream(chunks)))
             else:
-                for _ in _texts_checked(chunks) if name.endswith((".xml", ".rels")) else chunks:
+                # What Power Query keeps in customXml/ may be long, and is not read.
+                is_read = name.endswith((".xml", ".rels")) and not name.startswith("customxml/")
+                for _ in _texts_checked(chunks) if is_read else chunks:
                     pass
 
     def _worksheets(self, chosen: Callable[[str], bool], first: bool) -> set[str] | None:

@@ -376,6 +376,8 @@ REFUSED = {  # a table, options, what the message must name
     "a long row far down": ("id,postcode\n" + "1,SW1A 1AA\n" * 2500 + "1,2,3\n", [], ["in.csv", "Row 2,502 "]),
     "a quote without end": ('id,postcode\n1,"SW1A 1AA\n', [], ["in.csv", "line 2"]),
     "a quote within a cell": ('id,postcode\n1,"SW1A" 1AA\n', [], ["in.csv", "line 2"]),
+    "a line without end": ("id,postcode\n" + "1,SW1A 1AA," * 2_000_000, [], ["in.csv", "16 million", "after line 1"]),
+    "a quote that holds half the file": ('id,postcode\n1,"' + "SW1A 1AA\n" * 2_000_000, [], ["in.csv", "limit"]),
     "a wrong column": (PLAIN, ["--columns", "decile,colour"], ["'colour'", "decile, "]),
     "a column without its option": (PLAIN, ["--columns", "data_quantile"], ["data_quantile", "--quantile"]),
     "a wrong index": (PLAIN, ["--index", "england_1999"], ["'england_1999'", "england_2019"]),

@@ -201,9 +201,18 @@ def test_a_long_text_in_every_cell_is_refused_by_the_limit_of_memory(measured):
         ),
         xls({(0, 0): "id", (0, 1): "postcode", (1, 0): "1", (1, 1): PATIENT}, dimensions=(0, 2, 0, 2)),
         xlsb({(0, 0): "id", (0, 1): "postcode", (1, 0): "1", (1, 1): PATIENT}, dimensions=(0, 1, 0, 1)),
+        xlsx(HEAD + row(2, A="1", B=PATIENT), **{"customXml/item1.xml": b"<x>" + b"A" * 3_000_000 + b"</x>"}),
         xlsx(HEAD + row(2, A="1", B=PATIENT)).replace(b"xl/worksheets/sheet1.xml", b"xl/worksheets/Sheet1.XML"),
     ],
-    ids=["an empty last cell", "a far cell in another sheet", "ods", "xls", "xlsb", "capital letters"],
+    ids=[
+        "an empty last cell",
+        "a far cell in another sheet",
+        "ods",
+        "xls",
+        "xlsb",
+        "long custom XML",
+        "capital letters",
+    ],
 )
 def test_an_honest_workbook_of_any_format_is_read(measured, content):
     status, said, written, peak = measured(content)
