@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from sources import postcode
-from sources.private_file import private_file
+from sources.private_file import private_file, sweep
 from sources.terminal import as_utf8, write_any_character
 from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
 
@@ -162,6 +162,8 @@ def clean_up_on_signals() -> Iterator[None]:
 def run(options: argparse.Namespace, name: str) -> None:
     """Read, looks up and writes, as the options say. Raises RefusedError and what reading and writing raise."""
     started = time.monotonic()
+    if options.output != "-":
+        sweep(Path(options.output).resolve().parent)
     with contextlib.ExitStack() as opened:
         lookup = opened.enter_context(database(options.database))
         wanted, columns, q = asked(lookup, options)

@@ -3,7 +3,7 @@
 Linux: the file has no name until it is complete (open(2), O_TMPFILE; linkat(2)). To replace a file it gets a temporary
 name for an instant, because linkat(2) replaces nothing. On other systems, and on file systems that have no such files,
 it is written under a temporary name, `.NAME.HOST-PID-RANDOM.append-part`, and locked. `sweep` removes what a killed
-process left under such a name.
+process left under such a name; whoever writes such files calls it first.
 """
 
 import contextlib
@@ -33,7 +33,6 @@ def private_file(output: Path, replace: bool) -> Iterator[BinaryIO]:
     replace: whether it may take the place of a file. Raises FileExistsError where there is one and it may not, and
     OSError, which names `output`, for whatever else cannot be done.
     """
-    sweep(output.parent)
     partial = _partial_name(output)  # known before the file exists: a signal may come at any moment
     try:
         with _errors_name(output):

@@ -39,7 +39,6 @@ MOST_MEMORY = 3 << 30  # bytes, where the system can limit it
 ADVICE = "Save the sheet with the table as CSV, which has no such limit, and use that file."
 UNREADABLE = "is not a readable workbook. Save it again as .xlsx, or as CSV."
 PROTECTED = "is protected by a password. Save it without one, or as CSV."
-MEMORY = f"needs more than {MOST_MEMORY >> 30} GB of memory to be read as a workbook, or is damaged. {ADVICE}"
 
 Cell = str | int | float | bool | None
 
@@ -63,6 +62,21 @@ class Sheet:
     name: str
     of: int
     rows: Iterator[list[Cell]]
+
+
+def most_memory() -> int:
+    """Return the limit of memory of the process that reads: that of this one, where it has a lower one."""
+    if sys.platform == "win32":
+        return MOST_MEMORY
+    import resource
+
+    limits = [limit for limit in resource.getrlimit(resource.RLIMIT_AS) if limit != resource.RLIM_INFINITY]
+    return min([MOST_MEMORY, *limits])
+
+
+def _too_much_memory() -> str:
+    limit = f"{most_memory() / (1 << 30):.1f}".removesuffix(".0")
+    return f"needs more than {limit} GB of memory to be read as a workbook, or is damaged. {ADVICE}"
 
 
 def _label(name: str) -> str:
@@ -150,11 +164,11 @@ def _message(pipe: IO[bytes]) -> dict[str, Any]:
     head = pipe.read(8)
     body = pipe.read(int.from_bytes(head, "big")) if len(head) == 8 else b""
     if not body or len(body) != int.from_bytes(head, "big"):
-        raise WorkbookError(MEMORY)  # it was ended: by its library, or by the system
+        raise WorkbookError(_too_much_memory())  # it was ended: by its library, or by the system
     try:
         message: dict[str, Any] = json.loads(body)
     except ValueError:
-        raise WorkbookError(MEMORY) from None  # it was ended while it wrote
+        raise WorkbookError(_too_much_memory()) from None  # it was ended while it wrote
     if "error" in message:
         raise WorkbookError(message["error"])
     return message
@@ -181,11 +195,11 @@ def main() -> None:
             if reading:
                 _read(data, asked, send)
             else:
-                send(error=MEMORY)
+                send(error=_too_much_memory())
         except WorkbookError as error:
             send(error=str(error))
         except MemoryError:
-            send(error=MEMORY)
+            send(error=_too_much_memory())
         except BrokenPipeError:
             os._exit(1)
         except BaseException as error:  # also the panics of the library, which are no Exception
@@ -216,9 +230,8 @@ def _limit_this_process() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both; the other one ends this one
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = MOST_MEMORY if hard == resource.RLIM_INFINITY else min(MOST_MEMORY, hard)
     with contextlib.suppress(ValueError, OSError):  # macOS takes it and keeps to it only in part
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (most_memory(), hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold the table
     _end_with_parent()
 

@@ -204,6 +204,10 @@ def test_what_a_kill_leaves_where_files_need_a_name_is_gone_after_the_next_start
     assert done.returncode == 0
     assert names(folder) == sorted({*kept, "new.csv"} - {left.name})
     assert of_running.exists()
+    left.write_text("rows")  # left again, and the next run is refused: it is gone all the same
+    again = command(extract_db, UNNAMED, str(folder / "in.csv"), "-o", str(folder / "new.csv"))
+    assert subprocess.run(again, cwd=ROOT, capture_output=True).returncode == 1
+    assert not left.exists()
     os.close(writing)
     running.communicate(timeout=60)
     assert running.returncode == 0
