@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.stack import Stack
 from serve_many import free_port
 from tests.conftest import ROOT, copy_of_the_repository
 
@@ -124,3 +125,20 @@ def test_every_folder_that_the_caddyfile_takes_is_one_word_of_it():
     text = (ROOT / "Caddyfile").read_text("utf-8")
     for name in ("GUIDE", "DATABASE"):
         assert text.count(f"{{${name}:") == text.count(f'"{{${name}:') > 0
+
+
+def test_the_stack_serves_and_swaps_whatever_the_locale(extract_db, tmp_path):
+    shutil.copytree(extract_db.parent, tmp_path / "published")
+    locale = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    stack = Stack(tmp_path / "published" / "census.db", tmp_path / "home", tmp_path / "log.txt", workers=1, **locale)
+    try:
+        page = stack.ask("/postcode/BT27DX")
+        assert page.status == 200
+        command = [sys.executable, ROOT / "serve_many.py", "--database", stack.database, "--home", stack.home]
+        done = subprocess.run(
+            [*command, "--swap", extract_db], env={**os.environ, **locale}, capture_output=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+    finally:
+        stack.end()
+    assert "UnicodeDecodeError" not in (tmp_path / "log.txt").read_text("utf-8")
