@@ -528,7 +528,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "-o", "--output", metavar="FILE", required=True, help="where the CSV goes; - is standard output"
     )
     parser.add_argument(
-        "--postcode", metavar="COLUMN", type=as_utf8, default="postcode", help="column of postcodes; default: postcode"
+        "--postcode", metavar="COLUMN", default="postcode", help="column of postcodes; default: postcode"
     )
     parser.add_argument(
         "--columns",
@@ -539,18 +539,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--index",
         metavar="INDEX",
-        type=as_utf8,
         help="such as england_2025, or a year; default: the newest that has figures",
     )
-    parser.add_argument(
-        "--quantile", metavar="N", type=as_utf8, help="adds data_quantile, the group of so many; 5 are quintiles"
-    )
-    parser.add_argument(
-        "--prefix", metavar="TEXT", type=as_utf8, default="imd_", help="what added names begin with; default: imd_"
-    )
+    parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group of so many; 5 are quintiles")
+    parser.add_argument("--prefix", metavar="TEXT", default="imd_", help="what added names begin with; default: imd_")
     parser.add_argument("--encoding", metavar="NAME", type=codec, help="default: UTF-8, UTF-16 by its mark, or cp1252")
     parser.add_argument("--delimiter", metavar="CHARACTER", type=character, help="default: detected; tab is a tab")
-    parser.add_argument("--sheet", metavar="NAME", type=as_utf8, help="of a workbook; default: the first")
+    parser.add_argument("--sheet", metavar="NAME", help="of a workbook; default: the first")
     parser.add_argument(
         "--database",
         metavar="FILE",
@@ -565,6 +560,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--force", action="store_true", help="replace the output if there is one")
     options = parser.parse_args(arguments)
+    for name in ("postcode", "index", "quantile", "prefix", "sheet"):
+        if (text := getattr(options, name)) is not None:
+            setattr(options, name, as_utf8(text))
     if options.output.lower().endswith((".xlsx", ".xls", ".ods")):
         parser.error("the output is CSV, which spreadsheets open: name it .csv")
     return options
