@@ -537,9 +537,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         help=f"what is added, with commas between; default: {','.join(COLUMNS)}",
     )
     parser.add_argument(
-        "--index",
-        metavar="INDEX",
-        help="such as england_2025, or a year; default: the newest that has figures",
+        "--index", metavar="INDEX", help="such as england_2025, or a year; default: the newest that has figures"
     )
     parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group of so many; 5 are quintiles")
     parser.add_argument("--prefix", metavar="TEXT", default="imd_", help="what added names begin with; default: imd_")
