@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from sources import postcode
@@ -404,7 +404,7 @@ def _workbook(source: BinaryIO, name: str, options: argparse.Namespace, opened: 
         sheet = next(opened.enter_context(sheets(source, options.sheet, as_text=True)))
     except SheetMissingError as error:
         raise RefusedError(f"{name} has no sheet '{options.sheet}', but {_listed(error.sheets)}.") from None
-    cells = ([str(cell) for cell in row] for row in sheet.rows)
+    cells = cast(Iterator[list[str]], sheet.rows)
     return Table(
         header=next(cells, []),
         rows=cells,

@@ -269,7 +269,7 @@ def _read(data: bytes, asked: dict[str, Any], send: Callable[..., None]) -> None
         empty = [""] * first_column  # iter_rows leaves empty columns at the left out, not rows at the top
         for row in sheet.iter_rows():
             cells = empty + [cell if type(cell) is str else convert(cell) for cell in row]
-            if sum(len(cell) for cell in cells if type(cell) is str) > MOST_IN_A_ROW:
+            if len("".join([cell for cell in cells if type(cell) is str])) > MOST_IN_A_ROW:
                 raise WorkbookError(f"has a row of more than {MOST_IN_A_ROW >> 20} MB. {ADVICE}")
             block.append(cells)
             if len(block) == at_once:
@@ -282,8 +282,8 @@ def _read(data: bytes, asked: dict[str, Any], send: Callable[..., None]) -> None
 
 def _as_text(value: object) -> str:
     """Return a workbook's value as text: whole numbers without a point, days without a time."""
-    if isinstance(value, str):
-        return value
+    if type(value) is float and not (value.is_integer() and abs(value) < 1e15):
+        return repr(value)  # as str gives it
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
