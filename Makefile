@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Datasette reads metadata.yml in the encoding of the locale.
+export PYTHONUTF8 := 1
 PORT ?=
 MIRROR ?=
 DRY ?=

@@ -15,23 +15,24 @@ import contextlib
 import csv
 import io
 import os
-import shutil
+import re
 import signal
 import sqlite3
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import python_calamine
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from sources import postcode
+from sources.private_file import private_file, sweep
+from sources.terminal import as_utf8, write_any_character
+from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -41,9 +42,25 @@ ROOT = Path(__file__).resolve().parent
 COLUMNS = ("status", "nation", "area_code", "index_id", "rank", "of", "decile", "quintile")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AT_ONCE = 1000  # rows
+MOST_IN_A_LINE = 16 << 20  # characters, and in a cell: more would be no table, and has to be held in memory
+MOST_NAMES = 20  # in a message
+MOST_IN_A_NAME = 40  # characters
 _HEAD = 1 << 20  # bytes by which a table is recognised
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx, xlsb and ods; xls
+_VALUE = re.compile(  # what no column is called: a text with a postcode in it, a number, a date, an e-mail address
+    r"\b[A-Z]{1,2}[0-9][A-Z0-9]?\s*[0-9][A-Z]{2}\b"
+    r"|^[-+]?[0-9][0-9.,]*$"
+    r"|\b[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}\b"
+    r"|\S@\S",
+    re.IGNORECASE,
+)
+# What begins as a formula does, after white space too, and in the wide forms of East Asia; but a plain number is none.
+_FORMULA = re.compile(
+    r"(?! *[-+]?(?:[0-9]+(?:[.,][0-9]+)*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?%? *\Z)"
+    r"[\s\ufeff\0]*[-=+@\uff1d\uff0b\uff0d\uff20]"
+    r"|[\t\r\n]"
+)
 _GREEN_SPACE_OF = "local_authority_2019_code"
 
 
@@ -75,57 +92,100 @@ class Table:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 for a whole table, 1 for none, 2 for misuse."""
+    write_any_character()
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     name = "standard input" if options.table == "-" else options.table
     try:
-        run(options, name)
+        with clean_up_on_signals():
+            run(options, name)
         return 0
-    except RefusedError as error:
-        problem = str(error)
-    except UnicodeEncodeError as error:
-        problem = f"What is to be added cannot be written as {error.encoding}; choose other --columns."
-    except UnicodeError:
-        problem = f"{name} is not {options.encoding}: name another --encoding."
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except sqlite3.Error as error:
-        problem = f"{options.database} is not a database that this version's build_db.py made, or is damaged ({error})."
-    except OSError as error:
-        problem = f"{error.filename or options.output}: {error.strerror or error}"
     except KeyboardInterrupt:
         problem = "interrupted"
+    except Exception as error:
+        problem = _problem(error, options, name)
     print(f"append.py: {problem}", file=sys.stderr)
     if options.output != "-":
         print("append.py: nothing was written", file=sys.stderr)
     return 1
 
 
+def _problem(error: Exception, options: argparse.Namespace, name: str) -> str:
+    """Return what went wrong, in words that hold nothing of a row: other programs' messages may quote a cell."""
+    if isinstance(error, RefusedError):
+        return str(error)
+    if isinstance(error, WorkbookError):
+        return f"{name} {error}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"What is to be added cannot be written as {error.encoding}; choose other --columns."
+    if isinstance(error, UnicodeError):
+        return f"{name} is not {options.encoding}: name another --encoding."
+    if isinstance(error, sqlite3.Error):
+        return f"{options.database} is not a database that this version's build_db.py made, or is damaged ({error})."
+    if isinstance(error, OSError):
+        return f"{error.filename or options.output}: {error.strerror or type(error).__name__}"
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory to read {name}."
+    *_, last = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    return (
+        f"Internal error: {type(error).__name__} at {where}. Please report this line; it holds nothing of your table."
+    )
+
+
+@contextlib.contextmanager
+def clean_up_on_signals() -> Iterator[None]:
+    """Let the signals that end a process remove its unfinished file first; a second one does not interrupt that."""
+
+    def end(number: int, _: object) -> None:
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and (name == "SIGTERM" or signal.getsignal(number) != signal.SIG_IGN):  # as nohup does
+            before[number] = signal.getsignal(number) or signal.SIG_DFL
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run(options: argparse.Namespace, name: str) -> None:
     """Read, looks up and writes, as the options say. Raises RefusedError and what reading and writing raise."""
     started = time.monotonic()
+    if options.output != "-":
+        sweep(Path(options.output).resolve().parent)
     with contextlib.ExitStack() as opened:
         lookup = opened.enter_context(database(options.database))
         wanted, columns, q = asked(lookup, options)
         source = sys.stdin.buffer if options.table == "-" else opened.enter_context(open(options.table, "rb"))
-        table = table_of(source, name, options)
+        table = table_of(source, name, options, opened)
         place = place_of(table.header, options.postcode)
         names = [options.prefix + column for column in columns]
         if taken := [column for column in names if column in table.header]:
             raise RefusedError(f"{name} has a column {taken[0]} already: choose another --prefix.")
         print(f"{name}: {table.form}, {len(table.header)} columns", file=sys.stderr)
-        output = sys.stdout.buffer if options.output == "-" else opened.enter_context(beside(options))
+        output = sys.stdout.buffer if options.output == "-" else opened.enter_context(output_file(options))
         text = io.TextIOWrapper(output, table.encoding, newline="")
         writer = csv.writer(text, delimiter=table.delimiter, lineterminator=table.end)
-        writer.writerow(table.header + names)
+        escaped = escape_row if options.escape_formulas else list
+        writer.writerow(escaped([*table.header, *names]))
         counts: Counts = Counter()
         added = adder(lookup, wanted, columns, q)
         with progress(table) as advance:
             for rows in blocks(table, name):
                 cells, counted = added([row[place] for row in rows])
                 counts += counted
-                writer.writerows([*row, *more] for row, more in zip(rows, cells, strict=True))
+                writer.writerows(escaped([*row, *more]) for row, more in zip(rows, cells, strict=True))
                 advance()
         text.flush()
         text.detach()
@@ -231,13 +291,19 @@ def _green_space_columns(lookup: Lookup) -> list[str]:
 # Reading
 
 
-def table_of(source: BinaryIO, name: str, options: argparse.Namespace) -> Table:
-    """Return the table in `source`, a binary file. `options` name what is not to be detected."""
+def table_of(source: BinaryIO, name: str, options: argparse.Namespace, opened: contextlib.ExitStack) -> Table:
+    """Return the table in `source`, a binary file. `options` name what is not to be detected.
+
+    opened: ends what is open as long as the table is read.
+    """
     head = source.read(_HEAD)
     if not head:
         raise RefusedError(f"{name} is empty.")
-    table = _workbook(head + source.read(), name, options) if head.startswith(_WORKBOOKS) else None
-    table = table or _delimited(source, head, name, options)
+    if head.startswith(_WORKBOOKS):
+        whole = io.BufferedReader(_Again(head, source)) if source is sys.stdin.buffer else source
+        table = _workbook(whole, name, options, opened)
+    else:
+        table = _delimited(source, head, name, options)
     if not table.header:
         raise RefusedError(f"{name} begins with an empty line instead of the names of its columns.")
     return table
@@ -266,11 +332,21 @@ def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Names
         size = os.fstat(source.fileno()).st_size
     else:
         source, size = io.BufferedReader(_Again(head, source)), None
-    csv.field_size_limit(1 << 30)
+    csv.field_size_limit(MOST_IN_A_LINE)
     first = head.decode(encoding, "replace")
     delimiter = options.delimiter or _delimiter(first, options.postcode)
     text = io.TextIOWrapper(source, encoding, newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+
+    def lines() -> Iterator[str]:
+        while line := text.readline(MOST_IN_A_LINE + 1):
+            if len(line) > MOST_IN_A_LINE:
+                raise RefusedError(
+                    f"{name} has a line of more than {MOST_IN_A_LINE >> 20} million characters after line "
+                    f"{reader.line_num:,}: is it a table, with --delimiter and --encoding as they should be?"
+                )
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
 
     def rows() -> Iterator[list[str]]:
         try:
@@ -323,35 +399,29 @@ def _delimiter(text: str, wanted: str) -> str:
     return max(DELIMITERS, key=by)
 
 
-def _workbook(data: bytes, name: str, options: argparse.Namespace) -> Table:
+def _workbook(source: BinaryIO, name: str, options: argparse.Namespace, opened: contextlib.ExitStack) -> Table:
     try:
-        book = python_calamine.load_workbook(io.BytesIO(data))
-        if options.sheet is not None and options.sheet not in book.sheet_names:
-            raise RefusedError(f"{name} has no sheet '{options.sheet}', but {', '.join(book.sheet_names)}.")
-        sheet = options.sheet or book.sheet_names[0]
-        rows = book.get_sheet_by_name(sheet).iter_rows()
-    except (python_calamine.CalamineError, OSError, IndexError) as error:
-        raise RefusedError(f"{name} is no workbook that can be read ({error}). Save it as .xlsx or CSV.") from None
-    cells = ([_cell(value) for value in row] for row in rows)
+        sheet = next(opened.enter_context(sheets(source, options.sheet, as_text=True)))
+    except SheetMissingError as error:
+        raise RefusedError(f"{name} has no sheet '{options.sheet}', but {_listed(error.sheets)}.") from None
+    cells = cast(Iterator[list[str]], sheet.rows)
     return Table(
         header=next(cells, []),
         rows=cells,
-        form=f"a workbook, sheet '{sheet}' of {len(book.sheet_names)}",
+        form=f"a workbook, sheet '{sheet.name}' of {sheet.of}",
         encoding="utf-8-sig",  # by which Excel knows a CSV for UTF-8
         delimiter=options.delimiter or ("\t" if options.output.lower().endswith(".tsv") else ","),
         end="\r\n",
     )
 
 
-def _cell(value: object) -> str:
-    """Return a workbook's value as text: whole numbers without a point, days without a time."""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if isinstance(value, datetime) and value.time() == datetime.min.time():
-        return value.date().isoformat()
-    return value.isoformat(" ") if isinstance(value, datetime) else str(value)
+def _listed(names: list[str]) -> str:
+    """Return names of columns or sheets for a message, not without end."""
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return (
+        ", ".join(name if len(name) <= MOST_IN_A_NAME else f"{name[:MOST_IN_A_NAME]}…" for name in names[:MOST_NAMES])
+        + more
+    )
 
 
 class _Again(io.RawIOBase):
@@ -386,44 +456,34 @@ def place_of(header: list[str], wanted: str) -> int:
             raise RefusedError(f"There are {len(places)} columns '{wanted}'.")
     if any(postcode.normalise(name) or sum(map(str.isdigit, name)) > 5 for name in header):
         raise RefusedError("The first row must be the names of the columns; it looks like a row of the table.")
-    raise RefusedError(f"There is no column '{wanted}': name --postcode. There are {', '.join(header)}.")
+    named = f"There are {_listed(header)}."
+    if any(not name.strip() or len(name) > MOST_IN_A_NAME or _VALUE.search(name.strip()) for name in header):
+        named = f"The names of its {len(header):,} columns are not shown, for the first row may be a row of the table."
+    raise RefusedError(f"There is no column '{wanted}': name --postcode. {named}")
 
 
 # Writing
 
 
+def escape_row(cells: list[Any]) -> list[Any]:
+    """Return the cells with an apostrophe before each text that a spreadsheet would take for a formula (OWASP)."""
+    return [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in cells]
+
+
 @contextlib.contextmanager
-def beside(options: argparse.Namespace) -> Iterator[io.BufferedWriter]:
-    """Yield a file beside the output, which takes its place when all of it is written."""
+def output_file(options: argparse.Namespace) -> Iterator[BinaryIO]:
+    """Yield a file that becomes the output when all of it is written, and of which nothing is left otherwise."""
     output = Path(options.output).resolve()
-
-    def check() -> None:
-        if output.exists() and not output.is_file():
-            raise RefusedError(f"{options.output} is not a file.")
-        if output.exists() and not options.force:
-            raise RefusedError(f"There is a file {options.output} already; --force replaces it.")
-
-    check()
-    # Its name is known before it is there: a signal may come at any moment.
-    name = output.with_name(f".{output.name}.{os.urandom(8).hex()}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    exists = RefusedError(f"There is a file {options.output} already; --force replaces it.")
+    if output.exists() and not output.is_file():
+        raise RefusedError(f"{options.output} is not a file.")
+    if output.exists() and not options.force:
+        raise exists
     try:
-        with open(os.open(name, flags, 0o600), "wb") as file:
+        with private_file(output, options.force) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        check()
-        if output.exists():
-            shutil.copymode(output, name)
-        else:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(name, 0o666 & ~mask)
-        os.replace(name, output)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            name.unlink()
-        raise
+    except FileExistsError:  # made by another program while the table was read
+        raise exists from None
 
 
 @contextlib.contextmanager
@@ -447,7 +507,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
 
     def listed(text: str) -> list[str]:
-        return [name.strip() for name in text.split(",") if name.strip()]
+        return [name.strip() for name in as_utf8(text).split(",") if name.strip()]
 
     def codec(text: str) -> str:
         try:
@@ -457,6 +517,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
             raise argparse.ArgumentTypeError(f"'{text}' is not an encoding") from None
 
     def character(text: str) -> str:
+        text = as_utf8(text)
         text = {"tab": "\t", r"\t": "\t"}.get(text, text)
         if len(text) != 1 or text in '"\r\n':
             raise argparse.ArgumentTypeError("a delimiter is one character, or tab")
@@ -490,8 +551,16 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         default=ROOT / "census.db",
         help="default: the census.db beside append.py",
     )
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="put an apostrophe before what a spreadsheet would take for a formula; numbers stay",
+    )
     parser.add_argument("--force", action="store_true", help="replace the output if there is one")
     options = parser.parse_args(arguments)
+    for name in ("postcode", "index", "quantile", "prefix", "sheet"):
+        if (text := getattr(options, name)) is not None:
+            setattr(options, name, as_utf8(text))
     if options.output.lower().endswith((".xlsx", ".xls", ".ods")):
         parser.error("the output is CSV, which spreadsheets open: name it .csv")
     return options

@@ -29,6 +29,7 @@ from sources.database import Build, all_tables
 from sources.fetch import Library
 from sources.publication import SourceError
 from sources.rows import Advance
+from sources.terminal import write_any_character
 
 ROOT = Path(__file__).resolve().parent
 console = rich.console.Console(highlight=False, soft_wrap=True)
@@ -36,6 +37,7 @@ console = rich.console.Console(highlight=False, soft_wrap=True)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
+    write_any_character()
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -75,7 +77,7 @@ def build(options: argparse.Namespace) -> int:
             extracts.load(building)
         building.load_hosted()
         building.finish()
-        metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
+        metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
         found = checks.run(building.db.conn, publications)
         found += checks.undescribed(building.db.conn, metadata, publications)
         report(found)
@@ -111,7 +113,7 @@ def cut(path: Path, codes: list[str]) -> int:
 def as_parquet(path: Path, folder: Path) -> int:
     """Write every table of the database `path` to `folder` as Parquet."""
     publications = sources.publications() + hosting.data_sets()
-    metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
+    metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
     with _opened(path) as connection:
         tables = all_tables(publications)
         rows = parquet.write(connection, tables, metadata["databases"]["census"], folder)

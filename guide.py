@@ -41,12 +41,12 @@ class House:
         if not database.is_file():
             raise PluginError(f"{database}: there is none, and the guide describes it; make extract builds one.")
         self.database = database
-        self.metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
+        self.metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
         self.census = self.metadata["databases"]["census"]
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Return the rows of a query of the database."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True) as connection:
             connection.row_factory = sqlite3.Row
             found: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
             return found
@@ -162,9 +162,9 @@ class House:
         of_datasette = {setting.name: setting.help for setting in SETTINGS}
         told = [
             (f"`{name}`", "`settings.json`", f"`{json.dumps(value)}`", of_datasette[name])
-            for name, value in json.loads((ROOT / "settings.json").read_text()).items()
+            for name, value in json.loads((ROOT / "settings.json").read_text("utf-8")).items()
         ]
-        lines = (ROOT / "metadata.yml").read_text().partition("\nplugins:\n")[2].partition("\n\n")[0]
+        lines = (ROOT / "metadata.yml").read_text("utf-8").partition("\nplugins:\n")[2].partition("\n\n")[0]
         for line in lines.splitlines():
             if plugin := re.match(r"  ([\w-]+):", line):
                 where = f"`metadata.yml`, {plugin[1]}"
@@ -220,16 +220,18 @@ class House:
 
     def commands(self) -> str:
         """Return the targets of the Makefile."""
-        told = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        told = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         return table("Command|What it does", [(f"`make {name}`", text) for name, text in told])
 
     def file(self, name: str, language: str) -> str:
         """Return a file of the repository, as it stands."""
-        return f'```{language} title="{name}"\n{(ROOT / name).read_text().rstrip()}\n```'
+        return f'```{language} title="{name}"\n{(ROOT / name).read_text("utf-8").rstrip()}\n```'
 
     def readme(self, name: str) -> str:
         """Return what stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
-        found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text(), re.DOTALL)
+        found = re.search(
+            rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+        )
         if found is None:
             raise PluginError(f"The README has no part {name!r}.")
         return found[1].replace("](docs/", "](").strip()
@@ -259,7 +261,7 @@ def table(head: str, *rows: Iterable[Iterable[object]]) -> str:
 
 def docstring(path: Path) -> str:
     """Return the docstring of a module. Raises PluginError where it has none."""
-    told = ast.get_docstring(ast.parse(path.read_text()))
+    told = ast.get_docstring(ast.parse(path.read_text("utf-8")))
     if not told:
         raise PluginError(f"{path.name} has no docstring.")
     return told

@@ -11,6 +11,7 @@ there is, one at a time, each after it has answered what it was asked; SIGTERM a
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -27,16 +28,20 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypedDict
+
+from sources.terminal import write_any_character
 
 ROOT = Path(__file__).resolve().parent
 SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")
 MAP = "uk.mbtiles"  # beside the database, in maps/
 MOST_TEMPORARY = 128 << 20  # bytes of a temporary file in which SQLite sorts for anyone's SQL
+UTF8 = {"PYTHONUTF8": "1"}  # Datasette reads metadata.yml in the encoding of the locale
 START_S = 60  # a worker has this long to be ready
 SEEN_S = 1.5  # after this long Caddy, which asks every half second, knows whether a worker is ready
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DRAIN_S = 15  # a worker has this long to answer what it was asked
 
 
@@ -55,7 +60,7 @@ def digest_of(database: Path) -> str:
     if not database.is_file():
         raise Refused(f"There is no {database}: build one with build_db.py.")
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             digest: str = connection.execute("select digest from edition").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
         raise Refused(f"{database} is not a census.db: {error}") from None
@@ -83,7 +88,7 @@ def check(database: Path, called: Path, meanwhile: Callable[[], object] = lambda
 def check_what_is_not_as_built(database: Path, called: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
     """Check as `check` does, unless the inspect-data.json beside the file says that it is, byte by byte, as built."""
     try:
-        described = json.loads(database.with_name("inspect-data.json").read_text())["census"]
+        described = json.loads(database.with_name("inspect-data.json").read_text("utf-8"))["census"]
     except (OSError, ValueError, KeyError):
         described = {}
     with database.open("rb") as file:
@@ -125,7 +130,10 @@ class Worker:
         """Start it over `folder`."""
         command = [sys.executable, "-m", "datasette", folder, "--host", "127.0.0.1", "--port", self.port]
         self.process = subprocess.Popen(
-            [*map(str, command)], cwd=ROOT, env={"MALLOC_ARENA_MAX": "2", **os.environ}, stdin=subprocess.DEVNULL
+            [*map(str, command)],
+            cwd=ROOT,
+            env={"MALLOC_ARENA_MAX": "2", **os.environ, **UTF8},
+            stdin=subprocess.DEVNULL,
         )
         self.folder, self.started = folder, time.monotonic()
         if self.open_to_sql and sys.platform == "linux":
@@ -193,7 +201,9 @@ def taken(port: int) -> bool:
 
 def buffering() -> str:
     """Return how the installed Caddy is told to read a request whole before it passes it on."""
-    told = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["caddy", "version"], capture_output=True, encoding="utf-8", errors="replace", check=True
+    ).stdout
     version = re.search(r"(\d+)\.(\d+)", told)
     if version and (int(version[1]), int(version[2])) < (2, 7):
         return "buffer_requests"
@@ -202,7 +212,7 @@ def buffering() -> str:
 
 def strip_prefix() -> str:
     """Return what makes Caddy take the prefix of settings.json (base_url) off the paths that have it; empty without."""
-    prefix: str = json.loads((ROOT / "settings.json").read_text()).get("base_url", "").rstrip("/")
+    prefix: str = json.loads((ROOT / "settings.json").read_text("utf-8")).get("base_url", "").rstrip("/")
     return f"uri strip_prefix {prefix}" if prefix else ""
 
 
@@ -215,6 +225,46 @@ def site_address(told: str) -> str:
     return f"{told}, http://{named[1] or ':80'}" if named else told
 
 
+def copy_file(source: str | Path, target: str | Path) -> None:
+    """Copy the file. Raises OSError, which names the file that could not be read or written."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        # shutil names the source first, also where it is the target that has no room.
+        failed = target if error.filename2 or error.errno in NO_ROOM else error.filename
+        raise OSError(error.errno, error.strerror, str(failed)) from None
+
+
+def copy_folder(source: Path, target: Path, copy: Callable[[str, str], object]) -> None:
+    """Copy the folder, each file by `copy`, into one that may exist. Raises OSError as `copy_file` does."""
+
+    def copied(file: str, to: str) -> None:
+        try:
+            copy(file, to)
+        except OSError as error:
+            raise CopyError(error) from None  # copytree would go on, and then say what failed in a list
+
+    try:
+        shutil.copytree(source, target, copy_function=copied, dirs_exist_ok=True)
+    except CopyError as error:
+        raise error.error from None
+
+
+class CopyError(Exception):
+    """What ends the copying of a folder: the error of a file."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def reason(error: Exception) -> str:
+    """Return an error as a sentence for people, which begins with the file."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'serve_many.py'}: {error.strerror or error}"
+    return str(error)
+
+
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Link the file under another name, or copy it where there are no links.
 
@@ -223,7 +273,7 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        copy_file(source, target)
 
 
 class Stack:
@@ -234,7 +284,7 @@ class Stack:
         self.workers = [Worker(f"worker {n + 1}", False) for n in range(workers)] + [Worker("the open worker", True)]
         self.caddy: subprocess.Popen[bytes] | None = None
         self.digest = ""
-        self.asked_to_end = self.asked_to_reload = False
+        self.asked_to_end = self.asked_to_reload = self.untold = False
         self.state: State = {"reloads": 0, "problem": None}
 
     def run(self) -> None:
@@ -246,7 +296,7 @@ class Stack:
             raise Refused("There is no program caddy: https://caddyserver.com/docs/install (Debian: apt install caddy)")
         digest = digest_of(self.database)
         self.home.mkdir(exist_ok=True)
-        with (self.home / "lock").open("w") as lock:
+        with (self.home / "lock").open("w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -295,20 +345,27 @@ class Stack:
             return folder
         making = folder.with_suffix(".part")
         shutil.rmtree(making, ignore_errors=True)
+        try:
+            self.copy_into(making, digest)
+        except (Refused, OSError):
+            shutil.rmtree(making, ignore_errors=True)  # it would keep a full disk full
+            raise
+        making.rename(folder)
+        return folder
+
+    def copy_into(self, making: Path, digest: str) -> None:
+        """Fill the folder `making`. Raises Refused where the copy is not the database it should be."""
         making.mkdir()
         for name in SHOWN:
             (making / name).symlink_to(ROOT / name)
-        shutil.copyfile(self.database, making / "census.db")
+        copy_file(self.database, making / "census.db")
         if digest_of(making / "census.db") != digest:
-            shutil.rmtree(making)
             raise Refused(f"{self.database} changed while it was read")
         if (inspected := self.database.with_name("inspect-data.json")).exists():
-            shutil.copyfile(inspected, making / "inspect-data.json")
+            copy_file(inspected, making / "inspect-data.json")
         if (downloads := self.database.with_name("downloads") / digest[:16]).exists():
-            shutil.copytree(downloads, making / "downloads" / digest[:16], copy_function=link_or_copy)
+            copy_folder(downloads, making / "downloads" / digest[:16], link_or_copy)
         self.take_map(making)
-        making.rename(folder)
-        return folder
 
     def take_map(self, folder: Path) -> None:
         """Give `folder` the map beside the database, if there is one; workers see it when they start."""
@@ -328,10 +385,13 @@ class Stack:
             "SITE_ADDRESS": site_address(os.environ.get("SITE_ADDRESS", f"http://:{self.port}")),
             "UPSTREAMS": " ".join(upstreams[False]),
             "OPEN_UPSTREAMS": " ".join(upstreams[True]),
-            "DATABASE": str(self.home / "current"),
+            "DATABASE": str((self.home / "current").absolute()),
         }
         command = ["caddy", "run", "--config", str(ROOT / "Caddyfile"), "--adapter", "caddyfile"]
-        self.caddy = subprocess.Popen(command, cwd=ROOT, env={**usual, **os.environ, **ours}, stdin=subprocess.DEVNULL)
+        environment = {**usual, **os.environ, **ours}
+        for folder in ("GUIDE", "DATABASE"):  # between quotation marks in the Caddyfile
+            environment[folder] = environment[folder].replace('"', '\\"')
+        self.caddy = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 
     def wait_until_caddy_is_ready(self) -> None:
         """Return when Caddy takes connections, or all of it is to end. Raises Refused where Caddy ends instead."""
@@ -357,8 +417,8 @@ class Stack:
                 say(f"{worker.name} ended with status {process.returncode}; it is started again")
                 worker.start(worker.folder or self.folder(self.digest))
                 changed = True
-        if changed:
-            self.tell()
+        if changed or self.untold:
+            self.tell_if_possible()
 
     def reload(self) -> None:
         """Take the workers over to the database there is; a bad one is refused, and the old one kept."""
@@ -371,13 +431,13 @@ class Stack:
             self.take_over(new, folder)
             say(f"census.db {new[:16]} is served")
         except (Refused, OSError) as error:
-            problem = str(error)
+            problem = reason(error)
             say(f"{problem}\ncensus.db {old[:16]} is served as before; put a good one in its place before a restart.")
         for left in self.home.glob("edition-*"):
             if left != self.folder(self.digest):
                 shutil.rmtree(left, ignore_errors=True)
         self.state |= {"reloads": self.state["reloads"] + 1, "problem": problem}
-        self.tell()
+        self.tell_if_possible()
 
     def take_over(self, digest: str, folder: Path) -> None:
         """Take each worker in turn over to `folder`; where one does not come up, all go back and Refused is raised."""
@@ -412,8 +472,19 @@ class Stack:
             for worker in self.workers
         ]
         writing = self.home / "state.part"
-        writing.write_text(json.dumps(self.state, indent=1))
+        writing.write_text(json.dumps(self.state, indent=1), "utf-8")
         writing.replace(self.home / "state.json")
+
+    def tell_if_possible(self) -> None:
+        """Write state.json, or else, on a full disk, have it tried again: whoever asks for a page need not care."""
+        try:
+            self.tell()
+        except OSError as error:
+            if not self.untold:
+                say(reason(error))
+            self.untold = True
+        else:
+            self.untold = False
 
     def end(self) -> None:
         """End Caddy, then the workers."""
@@ -432,48 +503,92 @@ class Stack:
 
 def describe(database: Path) -> None:
     """Write the inspect-data.json of a census.db beside it. Raises Refused with what Datasette says."""
-    writing = database.with_name(".inspect-data.json.swap")
-    command = [sys.executable, "-m", "datasette", "inspect", database.name, "--inspect-file", writing.name]
-    done = subprocess.run(command, cwd=database.parent, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "datasette", "inspect", database.name, "--inspect-file", "inspect-data.json"]
+    done = subprocess.run(
+        command,
+        cwd=database.parent,
+        env={**os.environ, **UTF8},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
-        raise Refused(f"inspect-data.json of {database} could not be written: {done.stderr.strip()[-2000:]}")
-    writing.replace(database.with_name("inspect-data.json"))
+        file = database.with_name("inspect-data.json")
+        raise Refused(f"{file} could not be written: {done.stderr.strip()[-2000:]}")
 
 
 def put_in_place(new: Path, database: Path, digest: str) -> None:
-    """Put `new`, with the map and the downloads beside it, in the place of `database`."""
-    beside = {database: database.with_name(f".{database.name}.swap")}
+    """Put `new`, with the map and the downloads beside it, in the place of `database`.
+
+    Nothing is replaced before all of it is copied. Raises Refused where a file cannot be written, and names it.
+    """
+    making = database.with_name(f".{database.name}.swap")
+    shutil.rmtree(making, ignore_errors=True)  # of a swap that was killed
+    beside = {database: making / database.name}
     there, here = (file.with_name("maps") / MAP for file in (new, database))
-    if there.exists() and there.resolve() != here.resolve():
-        here.parent.mkdir(exist_ok=True)
-        beside[here] = here.with_name(f".{MAP}.swap")
+    new_map = here.with_name(f".{MAP}.swap")
+    downloads, published = (file.with_name("downloads") / digest[:16] for file in (new, database))
     try:
+        making.mkdir()
+        copy_file(new, beside[database])
+        if database.name == "census.db":
+            describe(beside[database])
+            beside[database.with_name("inspect-data.json")] = making / "inspect-data.json"
+        if there.exists() and there.resolve() != here.resolve():
+            here.parent.mkdir(exist_ok=True)
+            copy_file(there, new_map)
+            beside[here] = new_map
+        if downloads.exists() and downloads.resolve() != published.resolve():
+            copy_folder(downloads, published, copy_file)
         for file, copy in beside.items():
-            shutil.copyfile(new if file == database else there, copy)
+            os.replace(copy, file)
+    except (Refused, OSError) as error:
+        raise Refused(f"{reason(error)}\n{database} is as it was.") from None
+    finally:
+        new_map.unlink(missing_ok=True)
+        shutil.rmtree(making, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def one_swap_at_a_time(database: Path) -> Iterator[None]:
+    """Lock the folder of `database` as long as it is swapped. Raises Refused where another process does."""
+    try:
+        folder = os.open(database.absolute().parent, os.O_RDONLY)
+    except OSError as error:
+        raise Refused(f"{reason(error)}\nNothing was changed.") from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        raise Refused(
+            f"Another swap of {database} is running. Wait until it has ended, then try again.\nNothing was changed."
+        ) from None
     except OSError:
-        for copy in beside.values():
-            copy.unlink(missing_ok=True)
-        raise
-    there, here = (file.with_name("downloads") / digest[:16] for file in (new, database))
-    if there.exists() and there.resolve() != here.resolve():
-        shutil.copytree(there, here, dirs_exist_ok=True)
-    for file, copy in beside.items():
-        os.replace(copy, file)
-    if database.name == "census.db":
-        describe(database)
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def swap(new: Path, database: Path, home: Path) -> None:
     """Put `new`, which is checked first, in the place of `database`, and the workers over to it. Raises Refused."""
+    with one_swap_at_a_time(database):
+        try:
+            digest = digest_of(new)
+            check(new, new)
+        except Refused as error:
+            raise Refused(f"{error}\nNothing was changed.") from None
+        if new.resolve() != database.resolve():
+            put_in_place(new, database, digest)
+        take_workers_over(digest, home)
+
+
+def take_workers_over(digest: str, home: Path) -> None:
+    """Tell the running serve_many.py to take its workers over, and wait until it has. Raises Refused."""
     try:
-        digest = digest_of(new)
-        check(new, new)
-    except Refused as error:
-        raise Refused(f"{error}\nNothing was changed.") from None
-    if new.resolve() != database.resolve():
-        put_in_place(new, database, digest)
-    try:
-        before = json.loads((home / "state.json").read_text())
+        before = json.loads((home / "state.json").read_text("utf-8"))
         os.kill(before["pid"], signal.SIGHUP)
     except (OSError, ValueError):
         say("The file is in its place. serve_many.py is not running; a server that is must be restarted.")
@@ -481,7 +596,7 @@ def swap(new: Path, database: Path, home: Path) -> None:
     while True:
         time.sleep(0.2)
         try:
-            state = json.loads((home / "state.json").read_text())
+            state = json.loads((home / "state.json").read_text("utf-8"))
         except OSError:
             raise Refused("serve_many.py ended meanwhile") from None
         if state["reloads"] > before["reloads"]:
@@ -493,6 +608,7 @@ def swap(new: Path, database: Path, home: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the command; see the module's text."""
+    write_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="workers beside the one for SQL (2)")
     parser.add_argument("--port", type=int, default=8000, help="Caddy's, on this machine (8000)")
@@ -508,9 +624,9 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             Stack(asked.database, asked.home, asked.workers, asked.port).run()
     except Refused as error:
-        say(str(error))
+        say(reason(error))
     except OSError as error:
-        say(f"{error.filename or 'serve_many.py'}: {error.strerror or error}")
+        say(reason(error))
     else:
         return 0
     return 1

@@ -76,11 +76,11 @@ def loading(folder: Path) -> None:
 
 def answering(database: Path) -> None:
     """Time the canned queries: their SQL against the bare key of postcodes, and imd_by_postcode through Datasette."""
-    site = Datasette(config_dir=ROOT, files=[], settings=json.loads((ROOT / "settings.json").read_text()))
+    site = Datasette(config_dir=ROOT, files=[], settings=json.loads((ROOT / "settings.json").read_text("utf-8")))
     asyncio.run(site.invoke_startup())
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     site._prepare_connection(connection, "census")
-    queries = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]
+    queries = yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8"))["databases"]["census"]["queries"]
     random.seed(1)
 
     def some(sql: str, n: int = 200) -> list[Any]:

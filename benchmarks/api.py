@@ -63,7 +63,7 @@ def load(port: int, requests: Path, connections: int, seconds: int, *headers: st
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command += [*(word for header in headers for word in ("-H", header))]
     command += ["-s", str(ROOT / "benchmarks" / "wrk.lua"), f"http://127.0.0.1:{port}", "--", str(requests)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     n, microseconds, p50, p99, wrong = map(float, matched("measured (.*)", told)[1].split())
     assert wrong == 0, told
     return n / microseconds * 1e6, p50 / 1000, p99 / 1000
@@ -76,7 +76,7 @@ def ratio(took: dict[str, list[Load]], of: str, to: str, figure: int) -> float:
 
 def memory(process: subprocess.Popen[bytes]) -> str:
     """Return what the process holds in memory of its own, without the pages of the mapped database."""
-    told = Path(f"/proc/{process.pid}/status").read_text()
+    told = Path(f"/proc/{process.pid}/status").read_text("utf-8")
     kilobytes = int(matched(r"RssAnon:\s+(\d+)", told)[1])
     return f"{kilobytes / 1024:.0f} MiB"
 
@@ -95,10 +95,10 @@ def main(folder: Path, seconds: float) -> None:
 
     def written(name: str, lines: list[str]) -> Path:
         path = folder / name
-        path.write_text("".join(f"{line}\n" for line in lines))
+        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
         return path
 
-    (folder / "asked.json").write_text(json.dumps(asked))
+    (folder / "asked.json").write_text(json.dumps(asked), "utf-8")
     route = written("route", [f"/api/v1/postcodes/{quote(code)}?index=latest\t" for code in asked])
     canned = "/census/imd_by_postcode.json?postcode={}&index=latest&_shape=array\t"
     query = written("query", [canned.format(quote(code)) for code in asked])

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEAK = """
 import re, sys, append
 status = append.main(sys.argv[1:])
-print(status, re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+print(status, re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status", encoding="utf-8").read())[1])
 """
 MORE = "status,area_name,rank,decile,quintile,income_decile,idaci_rank,idaci_decile,uk_composite_decile"
 
@@ -36,7 +36,7 @@ def patients(path: Path, n: int) -> None:
             return "".join(chance.choices(string.ascii_uppercase, k=2)) + f"{chance.randint(10, 99)} 9ZZ"
         return "" if of < 0.98 else f"unknown {chance.randint(0, 999)}"
 
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "surname", "born", "POSTCODE", "clinic"])
         writer.writerows([k, "Smith, J", "2010-02-03", postcode(), "Leeds"] for k in range(n))
@@ -47,7 +47,7 @@ def main(folder: Path, n: int) -> None:
     table, out = folder / "patients.csv", folder / "out.csv"
     patients(table, n)
     started = time.perf_counter()
-    with table.open(newline="") as reading, out.open("w", newline="") as writing:
+    with table.open(newline="", encoding="utf-8") as reading, out.open("w", newline="", encoding="utf-8") as writing:
         csv.writer(writing).writerows(csv.reader(reading))
     copying = time.perf_counter() - started
     print(f"append.py, {n:,} rows; copying them with csv alone {copying:.1f} s:")
@@ -57,7 +57,7 @@ def main(folder: Path, n: int) -> None:
     ):
         started = time.perf_counter()
         command = [sys.executable, "-c", PEAK, table, "--postcode", "POSTCODE", "-o", out, "--force", *options]
-        done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
         took = time.perf_counter() - started
         status, peak = map(int, matched(r"^(\d+) (\d+)\n$", done.stdout).groups())
         assert status == 0

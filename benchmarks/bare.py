@@ -24,7 +24,7 @@ def main() -> None:
     lookup = Lookup(database, canned_sql(), immutable=True)
     v1 = V1(lookup)
     ready = {}
-    for postcode in json.loads(asked.read_text()):
+    for postcode in json.loads(asked.read_text("utf-8")):
         body = v1.get(f"postcodes/{postcode}", b"index=latest").body
         length = (b"content-length", b"%d" % len(body))
         headers = [*web.ALWAYS, (b"cache-control", web.MAX_AGE), (b"content-type", web.JSON), length]

@@ -185,7 +185,7 @@ class Sending:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         if self.process.stdin is None or self.process.stdout is None:
             raise AssertionError("the client has no pipes")

@@ -44,7 +44,7 @@ class Stack:
         while not (home / "state.json").exists() or self.status("/-/ready") != 200:
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.terminate()
-                told = log.read_text(errors="replace")[-2000:] if log.is_file() else ""  # /dev/full never ends
+                told = log.read_text("utf-8", errors="replace")[-2000:] if log.is_file() else ""  # /dev/full never ends
                 raise AssertionError(f"the stack did not come up: {told}")
             time.sleep(0.1)
         for path in ("/census", "/graphql?query={__typename}", "/"):  # what the first request makes once
@@ -53,7 +53,7 @@ class Stack:
     @property
     def state(self) -> State:
         """What state.json says."""
-        state: State = json.loads((self.home / "state.json").read_text())
+        state: State = json.loads((self.home / "state.json").read_text("utf-8"))
         return state
 
     @property
@@ -134,4 +134,4 @@ class Stack:
 
 def rss_anon(pid: int) -> float:
     """Return the MiB of memory of a process's own, without the pages of mapped files."""
-    return int(matched(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+    return int(matched(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text("utf-8"))[1]) / 1024

@@ -43,7 +43,7 @@ def main(folder: Path, seconds: float) -> None:
     nearest = random.sample(by_zoom[12], min(2000, len(by_zoom[12])))
 
     def written(name: str, paths: list[str]) -> Path:
-        (folder / name).write_text("".join(f"{path}\t\n" for path in paths))
+        (folder / name).write_text("".join(f"{path}\t\n" for path in paths), "utf-8")
         return folder / name
 
     def addresses(tiles: list[Row]) -> list[str]:

@@ -11,6 +11,7 @@ It makes no tag and pushes nothing.
 
 import argparse
 import hashlib
+import io
 import re
 import shlex
 import shutil
@@ -49,6 +50,9 @@ class Release:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command. Return 0 for a release that is ready, 1 for one that is refused, 2 for misuse."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever the locale
     options = _options(arguments)
     root: Path = options.root
     try:
@@ -262,7 +266,9 @@ def _undated(release: Release) -> str:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except FileNotFoundError:
         raise RefusedError("There is no git. Install it.") from None
     if done.returncode != 0:

@@ -536,7 +536,8 @@ class _Runs:
             [*limited, *arguments, f"--temporary-directory={self.work}", f"--output={output}", str(source)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         self._running.append(_Run(process, size, source if last else None))
 

@@ -102,7 +102,7 @@ def listed(database: Path, digest: str) -> Manifest:
     files: name to bytes and sha256.
     """
     try:
-        manifest: Manifest = json.loads((folder_of(database, digest) / MANIFEST).read_text())
+        manifest: Manifest = json.loads((folder_of(database, digest) / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return manifest

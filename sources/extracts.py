@@ -83,7 +83,7 @@ def cut(
             "sha256": hashlib.sha256(data).hexdigest(),
         }
     manifest: ExtractManifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
-    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     connection.close()
     if folder.exists():
         folder.rename(old)
@@ -170,7 +170,7 @@ def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, byte
 def load(build: Build, folder: Path = FOLDER) -> None:
     """Fill the tables from the extract in `folder`. Raises SourceError for a file that is not as the manifest says."""
     try:
-        manifest: ExtractManifest = json.loads((folder / MANIFEST).read_text())
+        manifest: ExtractManifest = json.loads((folder / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SourceError(f"{folder / MANIFEST} cannot be read: {error}") from error
     tables = {name: table for name, table in build.tables.items() if not table.derived}

@@ -142,7 +142,7 @@ class Library:
 
     def _described(self, path: Path, name: str) -> Obtained:
         obtained = _measured(path, name, None)
-        note = json.loads(_note(path).read_text()) if _note(path).is_file() else {}
+        note = json.loads(_note(path).read_text("utf-8")) if _note(path).is_file() else {}
         if note.get("sha256") == obtained.sha256:  # otherwise it was put there by hand since
             obtained.retrieved = note["retrieved"]
         return obtained
@@ -161,7 +161,7 @@ class Library:
 
         def attempt(client: httpx.Client) -> None:
             have = part.stat().st_size if part.exists() and mark.exists() else 0
-            headers = {"Range": f"bytes={have}-", "If-Range": mark.read_text()} if have else {}
+            headers = {"Range": f"bytes={have}-", "If-Range": mark.read_text("utf-8")} if have else {}
             with client.stream("GET", address, headers=headers) as response:
                 page = response.headers.get("content-type", "").startswith("text/html")
                 if self.base and (response.status_code in (403, 404, 410) or (response.status_code == 200 and page)):
@@ -177,7 +177,7 @@ class Library:
                     part.unlink(missing_ok=True)
                     raise httpx.TransportError("another part of the file came than was asked for; starting again")
                 etag = response.headers.get("etag")
-                mark.write_text(etag) if etag and not etag.startswith("W/") else mark.unlink(missing_ok=True)
+                mark.write_text(etag, "utf-8") if etag and not etag.startswith("W/") else mark.unlink(missing_ok=True)
                 length = response.headers.get("content-length")
                 expected = int(length) + (have if resumed else 0) if length else None
                 with part.open("ab" if resumed else "wb") as out, self.progress(path.name, expected) as advance:
@@ -270,7 +270,7 @@ class Library:
             "sha256": measured.sha256,
             "retrieved": datetime.datetime.now(datetime.UTC).date().isoformat(),
         }
-        _note(path).write_text(json.dumps(note, indent=1) + "\n")
+        _note(path).write_text(json.dumps(note, indent=1) + "\n", "utf-8")
         os.replace(part, path)
 
 
@@ -283,7 +283,7 @@ def _succeeded(response: httpx.Response, address: str) -> None:
 
 def _of_another(path: Path, address: str | None) -> bool:
     """Return whether a file of the cache came from another address, as that of a layer without its boundaries did."""
-    return _note(path).is_file() and json.loads(_note(path).read_text()).get("address") != address
+    return _note(path).is_file() and json.loads(_note(path).read_text("utf-8")).get("address") != address
 
 
 def _note(path: Path) -> Path:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from numbers import Number
 from pathlib import Path
 
-import python_calamine
-
 from sources.publication import SourceError
 from sources.rows import Row
+from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
 
 HEADER_SEARCH_ROWS = 30
 
@@ -77,15 +76,14 @@ def _sheets(path: Path, data: bytes, sheet: str | None) -> Iterator[tuple[str | 
         yield None, _feature_grid(path, data)
     elif suffix in (".xls", ".xlsx", ".ods"):
         try:
-            book = python_calamine.load_workbook(io.BytesIO(data))
-            names = [name for name in book.sheet_names if sheet is None or label(name) == label(sheet)]
-            if not names:
-                there = ", ".join(map(repr, book.sheet_names))
-                raise SourceError(f"{path.name} has no sheet {sheet!r}; it has {there}")
-            for name in names:
-                yield name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-        except (python_calamine.CalamineError, OSError) as error:
-            raise SourceError(f"{path.name} is not a readable workbook: {error}") from error
+            with sheets(data, sheet, every=True, loose=True) as every:
+                for one in every:
+                    yield one.name, list(one.rows)
+        except SheetMissingError as error:
+            there = ", ".join(map(repr, error.sheets))
+            raise SourceError(f"{path.name} has no sheet {sheet!r}; it has {there}") from None
+        except WorkbookError as error:
+            raise SourceError(f"{path.name} {error}") from None
     else:
         raise SourceError(f"{path.name}: expected a name that ends in .csv, .xls, .xlsx, .ods or .geojson")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sources.terminal import write_any_character
 from tests import LAYERS
 
 PROGRAMS = {
@@ -54,6 +55,7 @@ def whole_uk_made_beside(mirror: str | None) -> Iterator[None]:
 
 
 def main() -> int:
+    write_any_character()
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("layers", nargs="+", choices=LAYERS)
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
@@ -79,7 +81,8 @@ def main() -> int:
     more = sys.argv[at + 1 :]
     # A few tests that are chosen by name make for themselves what they need.
     with whole_uk_made_beside(os.environ.get("CENSUS_SOURCES") if "full" in options.layers and not more else None):
-        codes = [subprocess.run([*pytest, *run, *more]).returncode for run in runs]
+        utf8 = {**os.environ, "PYTHONUTF8": "1"}  # the tests of other locales set their own
+        codes = [subprocess.run([*pytest, *run, *more], env=utf8).returncode for run in runs]
     if set(codes) == {NOTHING_COLLECTED}:
         return NOTHING_COLLECTED
     return next((code for code in codes if code not in (0, NOTHING_COLLECTED)), 0)

@@ -81,7 +81,7 @@ def unavailable(reason: str) -> None:
 def command(*arguments, **options) -> subprocess.CompletedProcess:
     """Runs build_db.py as its users do; its output is in `stdout` and `stderr`."""
     return subprocess.run(
-        [sys.executable, ROOT / "build_db.py", *map(str, arguments)], capture_output=True, text=True, **options
+        [sys.executable, ROOT / "build_db.py", *map(str, arguments)], capture_output=True, encoding="utf-8", **options
     )
 
 
@@ -113,7 +113,7 @@ def guide(extract_db, tmp_path_factory) -> Path:
     def make(folder: Path) -> None:
         mkdocs = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--site-dir", folder]
         environment = {**os.environ, "CENSUS_DB": str(extract_db), "NO_MKDOCS_2_WARNING": "1"}
-        done = subprocess.run(mkdocs, cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = subprocess.run(mkdocs, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8")
         assert done.returncode == 0, done.stdout + done.stderr
 
     folder = kept("guide", tmp_path_factory.mktemp("guide"), make)
@@ -208,7 +208,7 @@ def datasette_of(folder: Path) -> "Datasette":
     """The Datasette that serves `folder`, with its settings."""
     from datasette.app import Datasette  # a second that unit tests do not need
 
-    return Datasette(config_dir=folder, settings=json.loads((folder / "settings.json").read_text()))
+    return Datasette(config_dir=folder, settings=json.loads((folder / "settings.json").read_text("utf-8")))
 
 
 @pytest.fixture(scope="session")
@@ -243,7 +243,7 @@ def server(extract_db, guide, tmp_path_factory):  # noqa: ARG001
                 urllib.request.urlopen(base + "/-/versions.json", timeout=5).close()
                 break
             except (urllib.error.URLError, ConnectionError):
-                assert process.poll() is None, log.read_text()
+                assert process.poll() is None, log.read_text("utf-8")
                 time.sleep(0.1)
         yield base, log
     finally:

@@ -34,7 +34,7 @@ def kept(name: str, to: Path | None, make: Callable[[Path], None], mirror: Path 
     """
     KEPT.mkdir(parents=True, exist_ok=True)
     folder = KEPT / f"{name}-{_digest(mirror)}"
-    with (KEPT / f"{name}.lock").open("w") as lock:
+    with (KEPT / f"{name}.lock").open("w", encoding="utf-8") as lock:
         if fcntl:
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():

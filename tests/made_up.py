@@ -527,7 +527,7 @@ def _lookups(folder: Path) -> None:
     _csv(folder / "scottish_dz_lookup.csv", wanted, rows, "cp1252")
     current = [*(code for code in AUTHORITIES if code not in RETIRED), *DISTRICTS]
     features = [{"properties": {"LAD24CD": code, "LAD24NM": name_of_authority(code)}} for code in current]
-    (folder / "LAD_MAY_2024_UK_Boundaries.geojson").write_text(json.dumps({"features": features}))
+    (folder / "LAD_MAY_2024_UK_Boundaries.geojson").write_text(json.dumps({"features": features}), "utf-8")
 
 
 HEADER = [

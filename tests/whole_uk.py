@@ -47,7 +47,7 @@ def _build(folder: Path, what: str, mirror: Path) -> None:
     build = [sys.executable, "-c", program, sys.executable, ROOT / "build_db.py"]
     build += [what, "--mirror", mirror, "--output", folder / "census.db"]
     started = time.monotonic()
-    done = subprocess.run([*map(str, build)], capture_output=True, text=True)
+    done = subprocess.run([*map(str, build)], capture_output=True, encoding="utf-8")
     seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     printed, peak = done.stdout.rstrip().rsplit("\n", 1)

@@ -224,7 +224,7 @@ def revision() -> str:
         done = subprocess.run(
             ["git", "-C", Path(__file__).parent, "rev-parse", "HEAD"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=5,
             check=True,
         )

@@ -24,6 +24,6 @@ def library() -> dict[str, tuple[str, str]]:
     if package is None or not package.submodule_search_locations:
         return {}
     folder = Path(package.submodule_search_locations[0]) / "srcjs"
-    texts = {name: (folder / name).read_text() for name in FILES if (folder / name).is_file()}
+    texts = {name: (folder / name).read_text("utf-8") for name in FILES if (folder / name).is_file()}
     version = hashlib.sha256("".join(texts.values()).encode()).hexdigest()[:12]
     return {name: (text, version) for name, text in texts.items()}

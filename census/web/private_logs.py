@@ -20,7 +20,7 @@ from datasette.database import Database
 
 from api.asgi import App, Receive, Scope, Send
 
-NOWHERE = open(os.devnull, "w")  # noqa: SIM115, for as long as the server runs
+NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, for as long as the server runs
 
 
 def without_access_log(app: App) -> App:

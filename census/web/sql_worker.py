@@ -66,7 +66,7 @@ def bound_process() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         files = len(os.listdir("/proc/self/fd")) + OPEN_FILES
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        pages = int(Path("/proc/self/statm").read_text("utf-8").split()[0])
         space = pages * resource.getpagesize() + MORE_SPACE
         resource.setrlimit(resource.RLIMIT_AS, (space, space))
     with contextlib.suppress(AttributeError, OSError):

@@ -99,7 +99,7 @@ def guide(path: Path, folder: Path) -> None:
     def make(made: Path) -> None:
         mkdocs = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--site-dir", made]
         environment = {**os.environ, "CENSUS_DB": str(path.resolve()), "NO_MKDOCS_2_WARNING": "1"}
-        done = subprocess.run(mkdocs, cwd=conftest.ROOT, env=environment, capture_output=True, text=True)
+        done = subprocess.run(mkdocs, cwd=conftest.ROOT, env=environment, capture_output=True, encoding="utf-8")
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
 
@@ -110,7 +110,7 @@ def write_whole(folder: Path, request, body: str) -> None:
     """Writes a whole answer, normalised, into a file named after its request."""
     file = folder / request.group / (request.name.replace("/", "_")[:150] + ".txt")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(body + "\n")
+    file.write_text(body + "\n", "utf-8")
 
 
 if __name__ == "__main__":

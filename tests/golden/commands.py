@@ -50,7 +50,7 @@ class Run:
 @cache
 def runs() -> tuple[Run, ...]:
     """Every run of commands.yaml, in its order."""
-    return tuple(Run(title, **told) for title, told in yaml.safe_load(RUNS.read_text()).items())
+    return tuple(Run(title, **told) for title, told in yaml.safe_load(RUNS.read_text("utf-8")).items())
 
 
 def record(run: Run, database: Path) -> str:
@@ -62,7 +62,7 @@ def record(run: Run, database: Path) -> str:
         elif run.table is not None:
             table.write_bytes(run.table.replace("\n", run.end).encode(run.encoding))
         if run.before:
-            out.write_text(run.before)
+            out.write_text(run.before, "utf-8")
         paths = {"in": str(table), "out": str(out), "database": str(database.resolve())}
         program, *options = (word.format(**paths) for word in shlex.split(run.run.replace(";", "';'")))
         given = table.read_bytes() if run.stdin else b""

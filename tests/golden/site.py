@@ -72,7 +72,7 @@ class Answer:
 def requests() -> tuple[Request, ...]:
     """Every request of requests.yaml, in its order."""
     listed = []
-    for group, named in yaml.safe_load(REQUESTS.read_text()).items():
+    for group, named in yaml.safe_load(REQUESTS.read_text("utf-8")).items():
         for name, told in named.items():
             told = {"path": told} if isinstance(told, str) else dict(told)
             body = told.pop("body", "")

@@ -1,6 +1,5 @@
 """append.py: every row in its order with the right figures, what it refuses, and what it leaves behind: nothing."""
 
-import contextlib
 import csv
 import io
 import json
@@ -8,10 +7,8 @@ import os
 import pty
 import random
 import re
-import signal
 import subprocess
 import sys
-import time
 from datetime import date, datetime
 from pathlib import Path
 
@@ -299,6 +296,65 @@ def test_a_workbook_is_read_and_a_csv_for_excel_is_written(run, tmp_path):
     assert written.decode("utf-8-sig").startswith("id\tPostcode\t")
 
 
+# Formulas: a spreadsheet runs what begins like one
+
+FORMULAS = [
+    *("=1+1", "+1+1", "-1+1", "@SUM(A1)", "\tx", "\rx", "\nx", "=", "-", "--5", "+44 7700 900123", "-3.5=1", "-A1"),
+    *('=HYPERLINK("http://example.org?x="&A1,"here")', "=cmd|' /C calc'!A0", " =1+1", "\u00a0=1", "\uff1d1+1", "-3\n"),
+]
+NO_FORMULAS = [
+    "-3.5",
+    "+44",
+    "+447700900123",
+    "-1,234.5",
+    "-.5",
+    "-5%",
+    "-1e5",
+    "5",
+    "x=1",
+    "'=1",
+    "",
+    "O'Brien",
+    "a-b",
+]
+
+
+def test_by_default_no_cell_is_changed_a_formula_neither(run):
+    cells = [*FORMULAS, *NO_FORMULAS]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["=note", "postcode"], *([value, "SW1A 1AA"] for value in cells)])
+    _, written, _ = run(text.getvalue())
+    found = list(csv.reader(io.StringIO(written.decode(), newline="")))
+    assert [row[0] for row in found] == ["=note", *cells]
+
+
+def test_formulas_are_escaped_where_that_is_asked_for(run):
+    cells = [*FORMULAS, *NO_FORMULAS]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["=note", "postcode", "-"], *([value, "SW1A 1AA", value] for value in cells)])
+    _, written, _ = run(text.getvalue(), "--escape-formulas", "--prefix", "=x_", "--columns", "decile,message")
+    header, *found = csv.reader(io.StringIO(written.decode(), newline=""))
+    assert header == ["'=note", "postcode", "'-", "'=x_status", "'=x_decile", "'=x_message"]
+    expected = [f"'{value}" for value in FORMULAS] + NO_FORMULAS
+    assert [row[0] for row in found] == expected
+    assert [row[2] for row in found] == expected
+    assert {row[3] for row in found} == {"found"}
+
+
+def test_an_escaped_postcode_is_looked_up_as_it_was_and_a_message_is_escaped_too(run):
+    text = "postcode\n\tSW1A 1AA\n=1+1\n"
+    _, written, _ = run(text, "--escape-formulas", "--columns", "message")
+    found = list(csv.reader(io.StringIO(written.decode(), newline="")))[1:]
+    assert [row[:2] for row in found] == [["'\tSW1A 1AA", "found"], ["'=1+1", "invalid"]]
+    assert not found[1][2].startswith(("=", "+", "-", "@"))
+
+
+def test_a_workbook_s_formulas_are_escaped_and_its_negative_numbers_stay(run, tmp_path):
+    content = workbook(tmp_path / "made.xlsx", [["postcode", "weight", "note"], ["SW1A 1AA", -3.5, "@x"]])
+    _, written, _ = run(content, "--escape-formulas", name="in.xlsx")
+    assert list(csv.reader(io.StringIO(written.decode("utf-8-sig"), newline="")))[1][:3] == ["SW1A 1AA", "-3.5", "'@x"]
+
+
 # What is refused: each names what is wrong, writes nothing and shows no cell
 
 PLAIN = "id,postcode\n1,SW1A 1AA\n"
@@ -308,12 +364,20 @@ REFUSED = {  # a table, options, what the message must name
     "no such column": ("id,code\n1,SW1A 1AA\n", [], ["'postcode'", "--postcode", "id, code"]),
     "a postcode for a header": ("1,SW1A 1AA\n2,ML1 1AA\n", [], ["first row", "column"]),
     "a number for a header": ("9434765919,Smith\n", [], ["first row", "column"]),
+    "a row with a date for a header": ("Smith,1/2/10\n", [], ["'postcode'", "2 columns are not shown"]),
+    "a row with a note for a header": (f"Smith,{'fell ' * 20}\n", [], ["'postcode'", "2 columns are not shown"]),
+    "a row with an address for a header": ("Smith,1 Mall SW1A 1AA London\n", [], ["'postcode'", "not shown"]),
+    "a row with an e-mail address for a header": ("Smith,x@y.example\n", [], ["'postcode'", "not shown"]),
+    "a row with an empty cell for a header": ("Smith,,M\n", [], ["'postcode'", "3 columns are not shown"]),
+    "a row with an age for a header": ("Smith,42\n", [], ["'postcode'", "not shown"]),
     "two such columns": ("postcode,postcode\nSW1A 1AA,x\n", [], ["2", "'postcode'"]),
     "an added column that is there": ("postcode,imd_decile\nSW1A 1AA,x\n", [], ["in.csv", "imd_decile", "--prefix"]),
     "a long row": ("id,postcode\n1,SW1A 1AA,secret\n", [], ["in.csv", "Row 2 ", " 3 ", " 2."]),
     "a long row far down": ("id,postcode\n" + "1,SW1A 1AA\n" * 2500 + "1,2,3\n", [], ["in.csv", "Row 2,502 "]),
     "a quote without end": ('id,postcode\n1,"SW1A 1AA\n', [], ["in.csv", "line 2"]),
     "a quote within a cell": ('id,postcode\n1,"SW1A" 1AA\n', [], ["in.csv", "line 2"]),
+    "a line without end": ("id,postcode\n" + "1,SW1A 1AA," * 2_000_000, [], ["in.csv", "16 million", "after line 1"]),
+    "a quote that holds half the file": ('id,postcode\n1,"' + "SW1A 1AA\n" * 2_000_000, [], ["in.csv", "limit"]),
     "a wrong column": (PLAIN, ["--columns", "decile,colour"], ["'colour'", "decile, "]),
     "a column without its option": (PLAIN, ["--columns", "data_quantile"], ["data_quantile", "--quantile"]),
     "a wrong index": (PLAIN, ["--index", "england_1999"], ["'england_1999'", "england_2019"]),
@@ -362,6 +426,28 @@ def test_a_text_that_the_encoding_has_not_is_an_error(run):
     assert run(content, "--columns", "message", "--encoding", "utf-8")[0] == 0
 
 
+def test_an_error_that_nobody_foresaw_quotes_no_cell(run, monkeypatch):
+    def fails(*_):
+        raise ValueError("could not convert 'SW1A 1AA' of Smith")
+
+    monkeypatch.setattr(append, "blocks", fails)
+    status, _, told = run(table(ASKED))
+    assert status == 1
+    assert "append.py: Internal error: ValueError at test_append.py, line " in told
+    assert "1AA" not in told
+    assert "Smith" not in told
+    assert "Traceback" not in told
+
+
+def test_memory_that_ends_is_an_error_in_words(run, monkeypatch):
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(append, "blocks", fails)
+    status, _, told = run(table(ASKED))
+    assert (status, "not enough memory to read" in told) == (1, True)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -390,7 +476,7 @@ def test_nothing_is_replaced_without_force(run, tmp_path):
     assert status == 1
     assert str(tmp_path / "out.csv") in told
     assert "--force" in told
-    assert (tmp_path / "out.csv").read_text() == "mine"
+    assert (tmp_path / "out.csv").read_text("utf-8") == "mine"
     (tmp_path / "out.csv").chmod(0o640)
     status, written, _ = run(table(ASKED), "--force")
     assert (status, len(rows_of(written))) == (0, len(ASKED))
@@ -400,7 +486,7 @@ def test_nothing_is_replaced_without_force(run, tmp_path):
 def test_with_force_a_failure_leaves_what_was_there(run, tmp_path):
     (tmp_path / "out.csv").write_text("mine")
     assert run("id,postcode\n1,2,3\n", "--force")[0] == 1
-    assert (tmp_path / "out.csv").read_text() == "mine"
+    assert (tmp_path / "out.csv").read_text("utf-8") == "mine"
 
 
 def test_a_table_may_be_replaced_by_itself(run):
@@ -483,50 +569,6 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(extract_db, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
-def test_an_end_midway_leaves_nothing(extract_db, tmp_path, kind):
-    reading, writing = os.pipe()
-    started = command(extract_db, "-", "-o", str(tmp_path / "out.csv"))
-    process = subprocess.Popen(started, stdin=reading, stderr=subprocess.PIPE, cwd=tmp_path)
-    os.write(writing, b"id,postcode\n" + b"1,SW1A 1AA\n" * 5000)
-    os.close(reading)
-    os.set_blocking(writing, False)
-    for _ in range(5000):
-        try:
-            os.write(writing, b"1,SW1A 1AA\n" * 300)  # few enough for a pipe to take all or none
-        except BlockingIOError:
-            if any(tmp_path.iterdir()):
-                break
-            time.sleep(0.01)
-    assert [path.name[:9] for path in tmp_path.iterdir()] == [".out.csv."]
-    process.send_signal(kind)
-    os.close(writing)
-    told = process.communicate(timeout=60)[1]
-    assert process.returncode in (1, 143)
-    assert list(tmp_path.iterdir()) == []
-    assert b"1AA" not in told
-
-
-def test_a_signal_right_after_the_file_was_made_leaves_nothing(extract_db, tmp_path, monkeypatch):
-    (tmp_path / "in.csv").write_text("postcode\nSW1A 1AA\n")
-    opened, made = os.open, []
-
-    def interrupted(path, *rest, **more):
-        handle = opened(path, *rest, **more)
-        if "out.csv" in os.fspath(path):
-            os.close(handle)
-            made.append(path)
-            raise KeyboardInterrupt
-        return handle
-
-    monkeypatch.setattr(os, "open", interrupted)
-    arguments = [str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), "--database", str(extract_db)]
-    with contextlib.suppress(KeyboardInterrupt):
-        assert append.main(arguments) == 1
-    assert len(made) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
-
-
 def test_a_terminal_sees_how_far_it_is(extract_db, tmp_path):
     (tmp_path / "in.csv").write_text(long_table(2_000))
     ours, theirs = pty.openpty()
@@ -570,9 +612,11 @@ def test_no_network_no_log_and_no_copy(extract_db, tmp_path):
     )
     status, seen = json.loads(told.stdout)
     assert status == 0
-    beside, *rest = seen
-    assert beside.startswith(str(tmp_path / ".out.csv."))
-    assert rest == ["rename out.csv"]
+    if "rename out.csv" in seen:  # a file system without unnamed files
+        assert seen[0].startswith(str(tmp_path / ".out.csv."))
+        assert seen[1:] == ["rename out.csv"]
+    else:
+        assert seen == [str(tmp_path)], "the folder, in which the file has no name"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 

@@ -3,15 +3,18 @@
 import io
 import json
 import zipfile
+from datetime import date, datetime
 from pathlib import Path
 
 import openpyxl
 import pytest
+import python_calamine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.publication import SourceError
 from sources.workbook import column, integer, real, rows
+from sources.workbook_reader import sheets
 
 COLUMNS = {
     "code": column(str, "LSOA code"),
@@ -78,6 +81,24 @@ def test_the_same_table_is_read_alike_from_every_format(name, make, before):
 
 def test_the_sheet_that_holds_the_labels_is_found():
     assert list(rows(Path("a.xlsx"), as_xlsx(TABLE), COLUMNS)) == READ
+
+
+def test_values_are_those_of_the_library_wherever_the_table_stands():
+    book = openpyxl.Workbook()
+    sheet = book.active
+    filled = {"C4": "x", "D5": 1.5, "E6": True, "C7": datetime(2020, 1, 2, 3, 4), "C8": date(2020, 1, 2), "D9": 12}
+    for place, value in filled.items():
+        sheet[place] = value
+    book.create_sheet("empty")
+    file = io.BytesIO()
+    book.save(file)
+    library = python_calamine.load_workbook(io.BytesIO(file.getvalue()))
+    expected = [library.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in library.sheet_names]
+    with sheets(file.getvalue(), every=True) as every:
+        read = [list(sheet.rows) for sheet in every]
+    plain = (str, int, float, bool)
+    assert read == [[[v if isinstance(v, plain) else str(v) for v in row] for row in grid] for grid in expected]
+    assert len(read[0]) == 9
 
 
 def test_windows_1252_and_byte_order_marks_are_read():
