@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
+from census.verify import Damaged, verify
 from sources import postcode
 from sources.private_file import private_file, sweep
 from sources.terminal import as_utf8, write_any_character
@@ -201,6 +202,10 @@ def database(path: Path) -> Iterator[Lookup]:
     """Yield the census.db at `path`, opened."""
     if not path.is_file():
         raise RefusedError(f"There is no {path}: build it with build_db.py, or name another with --database.")
+    try:
+        verify(path)
+    except Damaged as error:
+        raise RefusedError(str(error)) from None
     lookup = Lookup(path, canned_sql())
     try:
         yield lookup

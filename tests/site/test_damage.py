@@ -12,7 +12,7 @@ import click
 import pytest
 
 from census.verify import Damaged, verify
-from tests.conftest import datasette_of, site_of
+from tests.conftest import ROOT, datasette_of, site_of
 
 
 @pytest.fixture
@@ -102,3 +102,23 @@ def test_a_file_that_is_changed_while_it_is_served_is_not_ready(copy):
     told = asyncio.run(ready())
     assert told["ready"] is False
     assert "changed" in told["reason"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_append_reads_no_damaged_database(copy, tmp_path, damage):
+    patients = tmp_path / "patients.csv"
+    patients.write_text("postcode\nSW1A 1AA\n")
+
+    def append() -> subprocess.CompletedProcess:
+        command = [sys.executable, ROOT / "append.py", patients, "-o", tmp_path / "out.csv"]
+        command += ["--database", copy / "census.db", "--force"]
+        return subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=tmp_path)
+
+    done = append()
+    assert done.returncode == 0, done.stderr
+    DAMAGES[damage](copy / "census.db")
+    refused = append()
+    assert refused.returncode != 0
+    assert "census.db" in refused.stderr
+    assert "SW1A" not in refused.stderr
+    assert "Traceback" not in refused.stderr
