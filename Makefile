@@ -70,6 +70,9 @@ lint: $(VENV)/dev ## style and formatting
 bench: $(VENV)/dev ## what a build and an answer cost, as ratios
 	$(BIN)/python -m benchmarks
 
+attack: $(VENV)/dev census.db ## hostile requests of every class on fifty connections, in both ways to start, ATTACK_SECONDS (10) each
+	$(BIN)/python -m benchmarks.attack
+
 soak: $(VENV)/dev census.db ## the whole stack under a mixed load, SOAK_SECONDS (600) long
 	$(BIN)/python -m benchmarks.soak
 
@@ -144,4 +147,4 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
-.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden release lint-github tables coverage
+.PHONY: help serve serve-many swap check test test-all full map extract parquet docs image lint bench soak lock golden release lint-github tables coverage attack

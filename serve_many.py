@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -37,7 +36,6 @@ from sources.terminal import write_any_character
 ROOT = Path(__file__).resolve().parent
 SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")
 MAP = "uk.mbtiles"  # beside the database, in maps/
-MOST_TEMPORARY = 128 << 20  # bytes of a temporary file in which SQLite sorts for anyone's SQL
 UTF8 = {"PYTHONUTF8": "1"}  # Datasette reads metadata.yml in the encoding of the locale
 START_S = 60  # a worker has this long to be ready
 SEEN_S = 1.5  # after this long Caddy, which asks every half second, knows whether a worker is ready
@@ -137,7 +135,6 @@ class Worker:
         )
         self.folder, self.started = folder, time.monotonic()
         if self.open_to_sql and sys.platform == "linux":
-            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (MOST_TEMPORARY, MOST_TEMPORARY))
             os.setpriority(os.PRIO_PROCESS, self.process.pid, 10)  # what it starts has it too
 
     def wait_until_ready(self, digest: str) -> None:

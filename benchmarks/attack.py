@@ -22,7 +22,8 @@ from urllib.parse import quote
 from benchmarks import hostile
 from benchmarks.api import ROOT
 from benchmarks.client import Found, Request, Sending
-from benchmarks.stack import Stack, rss_anon
+from benchmarks.stack import Stack
+from benchmarks.usage import Usage
 from serve_many import free_port
 
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "10"))
@@ -30,58 +31,6 @@ CONNECTIONS = 50
 MOST_LOOKUP_MS, MOST_PAGE_MS = 250, 5000
 MOST_GROWTH_MIB = 64
 PAGES = ["/", "/postcode/SW1A1AA", "/area/E01004736", "/local-authority/E09000033", "/map", "/search?q=camden"]
-
-
-class Usage(threading.Thread):
-    """Watches the processes below one: their own memory together (MiB), and their temporary files (bytes)."""
-
-    def __init__(self, root: int) -> None:
-        super().__init__(daemon=True)
-        self.root, self.ended = root, threading.Event()
-        self.first = self.memory()
-        self.most = self.last = self.first
-        self.temporary = 0
-        self.start()
-
-    def processes(self) -> list[int]:
-        """Return the processes below the root, and itself."""
-        children: dict[int, list[int]] = {}
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                parent = int(entry.read_text().rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.parent.name))
-        found, queue = [], [self.root]
-        while queue:
-            pid = queue.pop()
-            found.append(pid)
-            queue += children.get(pid, [])
-        return found
-
-    def memory(self) -> float:
-        """Return the memory of the processes of their own, in MiB."""
-        total = 0.0
-        for pid in self.processes():
-            with contextlib.suppress(OSError, TypeError, AssertionError, ValueError):
-                total += rss_anon(pid)
-        return total
-
-    def files(self) -> int:
-        """Return the bytes of the temporary files that the processes have open."""
-        seen: dict[int, int] = {}
-        for pid in self.processes():
-            for file in Path(f"/proc/{pid}/fd").glob("*"):
-                with contextlib.suppress(OSError):
-                    if str(file.readlink()).endswith(" (deleted)") and (about := file.stat()).st_size:
-                        seen[about.st_ino] = about.st_size
-        return sum(seen.values())
-
-    def run(self) -> None:
-        """Look ten times a second."""
-        while not self.ended.wait(0.1):
-            with contextlib.suppress(OSError):
-                self.last = self.memory()
-                self.most = max(self.most, self.last)
-                self.temporary = max(self.temporary, self.files())
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Requests that want more than their share: by class, generated, each harmless to this machine if the site is.
 
-`tests/stack/test_hostile.py` sends a sample of each class, `python -m benchmarks.attack` (make attack) all of them on
+`tests/stack/test_hostile.py` sends each of them once, `python -m benchmarks.attack` (make attack) all of them on
 fifty connections.
 """
 

@@ -52,9 +52,14 @@ def verify_rows(database: Path) -> None:
             [recorded] = connection.execute("select digest from edition").fetchone()
             found = digest(connection, all_tables(sources.publications() + hosting.data_sets()))
     except (sqlite3.Error, TypeError, ValueError) as error:
-        raise Damaged(damaged(database, f"it cannot be read ({error})")) from None
+        raise Damaged(unreadable(database, error)) from None
     if found != recorded:
         raise Damaged(damaged(database, f"its rows have the digest {found[:16]}, not {recorded[:16]}"))
+
+
+def unreadable(database: Path, error: Exception) -> str:
+    """Return the message about a file that SQLite cannot read as a census.db."""
+    return f"{database} is not a database that this version's build_db.py made, or is damaged ({error})."
 
 
 def damaged(database: Path, why: str) -> str:

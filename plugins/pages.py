@@ -8,6 +8,7 @@ beside them.
 import asyncio
 import csv
 import io
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,9 @@ MAPPED = ("uk_latest", "uk_2011")
 MEASURES = ("idaci", *deprivation.DOMAINS)
 ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health-geography": Places.health_geography}
 
+KEPT = ("local-authority", "health-geography")  # 12 ms each to make; all 366 are 9 MB
+MOST_KEPT = 16 << 20  # bytes
+
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
@@ -54,11 +58,33 @@ def register_routes() -> Routes:
     ]
 
 
+class KeptPages:
+    """Pages that were made, the last ones asked for, up to MOST_KEPT bytes: those of a database that never changes."""
+
+    def __init__(self) -> None:
+        self.pages: OrderedDict[tuple[str, ...], str] = OrderedDict()
+        self.size = 0
+
+    def get(self, key: tuple[str, ...]) -> str | None:
+        """Return the page of `key`, if it is kept."""
+        if key in self.pages:
+            self.pages.move_to_end(key)
+        return self.pages.get(key)
+
+    def keep(self, key: tuple[str, ...], page: str) -> None:
+        """Keep a page, in the place of those that were asked for longest ago."""
+        self.size += len(page) - len(self.pages.pop(key, ""))
+        self.pages[key] = page
+        while self.size > MOST_KEPT:
+            self.size -= len(self.pages.popitem(last=False)[1])
+
+
 class Readers:
     """What reads for the pages: `places` on the thread of the server, `in_thread` on one of its own."""
 
     def __init__(self, datasette: Datasette) -> None:
         self.places: Places | None = None
+        self.kept = KeptPages()
         self._many: Places | None = None
         self._thread = ThreadPoolExecutor(1)
         api = datasette._census_api
@@ -83,9 +109,15 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, self._many, *arguments)
 
 
+def base_of(datasette: Datasette, request: Request) -> str:
+    """Return how the addresses in a page begin: as that of the request does."""
+    base: str = origin(request.scope, datasette.setting("force_https_urls")) + datasette.urls.path("").rstrip("/")
+    return base
+
+
 async def show(datasette: Datasette, request: Request, template: str, shown: Record, status: int = 200) -> Response:
     """Return a page. Its addresses to copy begin as that of the request does."""
-    base = origin(request.scope, datasette.setting("force_https_urls")) + datasette.urls.path("").rstrip("/")
+    base = base_of(datasette, request)
     tiles = datasette.plugin_config("datasette-cluster-map")
     html = await datasette.render_template(template, shown | {"origin": base, "tiles": tiles}, request=request)
     return Response.html(html, status=status)
@@ -127,12 +159,18 @@ async def place(datasette: Datasette, request: Request) -> Response:
     readers = Readers.of(datasette)
     if readers.places is None:
         return await missing(datasette, request, NO_DATABASE, 503)
-    read = ROOMS[request.url_vars["room"]]
+    room, code = request.url_vars["room"], unquote(request.url_vars["code"])
+    key = (room, code, base_of(datasette, request))
+    if (kept := readers.kept.get(key)) is not None:
+        return Response.html(kept)
     try:
-        page = await readers.in_thread(read, unquote(request.url_vars["code"]))
+        page = await readers.in_thread(ROOMS[room], code)
     except Unknown as error:
         return await missing(datasette, request, str(error))
-    return await show_page(datasette, request, page)
+    shown = await show_page(datasette, request, page)
+    if shown.status == 200 and room in KEPT and not datasette.databases["census"].is_mutable:
+        readers.kept.keep(key, shown.body)
+    return shown
 
 
 async def areas(datasette: Datasette, request: Request) -> Response:

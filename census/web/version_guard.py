@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from datasette.app import Datasette
 
-from census.verify import damaged
+from census.verify import unreadable
 from sources import publications
 from sources.database import all_tables
 from sources.views import VIEWS, view_sql
@@ -23,7 +23,7 @@ async def check(datasette: Datasette) -> None:
     try:
         lacking = await census.execute_fn(lacks)
     except sqlite3.DatabaseError as error:
-        raise click.ClickException(damaged(Path(census.path), f"it cannot be read ({error})")) from None
+        raise click.ClickException(unreadable(Path(census.path), error)) from None
     if lacking:
         raise click.ClickException(
             f"{census.path} was built by another version of this project: it has no {', '.join(lacking[:3])}."

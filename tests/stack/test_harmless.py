@@ -11,41 +11,15 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from benchmarks import hostile
+
 pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
 
-# Behind SQL, a lookup would wait for most of the second that a statement may take; a busy machine delays none so long.
+# Behind SQL or pages a lookup would wait for most of a second or more; a busy machine delays none so long.
 BEHIND_SQL = 500  # milliseconds
 
-RECURSIVE = "with recursive t(n) as (select 1 union all select n + 1 from t) select"
-BLOB = "hex(zeroblob(8000))"
-ATTACKS = {
-    "randomblob": "select randomblob(150000000)",
-    "zeroblob": "select zeroblob(1000000000)",
-    "zeroblobs in a row": "select " + ", ".join(f"hex(zeroblob({4000 + n}))" for n in range(190)) + " from postcodes",
-    "printf": "select printf('%.*c', 1000000000, 'x')",
-    "printf many times": "select " + ", ".join(f"printf('%.*c', {10**9 + n}, 'x')" for n in range(100)),
-    "format": "select format('%2000000000d', 1)",
-    "trim": f"select trim({BLOB}, replace(hex(zeroblob(4000)), '0', 'b') || '0')",
-    "like": f"select count(*) from postcodes where {BLOB} like '{'%0' * 99}1'",
-    "instr": "select " + ", ".join(f"instr({BLOB}, hex(zeroblob(4000)) || '1{n}')" for n in range(190)),
-    "recursion": f"{RECURSIVE} count(*) from t",
-    "recursive rows": f"{RECURSIVE} n, {BLOB} from t",
-    "recursive tree": f"with recursive t(x, n) as (select {BLOB}, 1 union all"
-    f" select hex(zeroblob(7000)) || n, n + 1 from t, (values (1), (2), (3))) select count(*) from t",
-    "cartesian join": "select count(*) from postcodes a, postcodes b, postcodes c",
-    "sorting a product": f"select {BLOB} || b.postcode as x from postcodes a, postcodes b order by x desc limit 1000",
-    "grouping": f"select {BLOB} || a.postcode, count(*) from postcodes a, postcodes b group by 1",
-    "a materialised product": f"with m as materialized (select {BLOB} || a.postcode as x from postcodes a, postcodes b)"
-    " select count(*) from m, m as n where m.x = n.x",
-    "gathering": "select group_concat(a.postcode) from postcodes a, postcodes b",
-    "gathering json": f"select json_group_array({BLOB} || postcode) from postcodes",
-    "deep json": "select json(replace(hex(zeroblob(8000)), '0', '['))",
-    "every view": "select * from " + ", ".join(f"postcode_figures v{n}" for n in range(60)),
-    "a long sum": "select " + "1+" * 9000 + "1",
-    "a megabyte of SQL": "select '" + "x" * 20_500 + "'",
-    "an extension": "select load_extension('/lib/x86_64-linux-gnu/libm.so.6')",
-    "our own functions": "select count(postcode_problem(a.postcode)) from postcodes a, postcodes b",
-}
+ATTACKS = hostile.PLANNER | hostile.MACHINE | hostile.DISK
+RECURSIVE = hostile.RECURSIVE
 
 
 @pytest.fixture(scope="module")
@@ -133,19 +107,16 @@ def test_pages_of_many_areas_keep_no_lookup_waiting(stack):
         *("/suggest?q=we", "/suggest?q=st", "/search?q=lee"),
     ]
     pages = [{"path": path, "statuses": [200]} for path in paths]
-    for _ in range(3):  # they share the machine, so the best of three
-        many = stack.sending(12, pages, connections=16)
-        time.sleep(1)
-        lookups = stack.sending(9, rate=100, connections=4).found()
-        many = many.found()
-        print(many, lookups)
-        assert many["sent"] > 100
-        assert many["failed"] == 0, many
-        assert (lookups["failed"], lookups["wrong"]) == (0, 0), lookups
-        if lookups["p99"] < 100:
-            break
+    many = stack.sending(12, pages, connections=16)
+    time.sleep(1)
+    lookups = stack.sending(9, rate=100, connections=4).found()
+    many = many.found()
+    print(many, lookups)
+    assert many["sent"] > 100
+    assert many["failed"] == 0, many
+    assert (lookups["failed"], lookups["wrong"]) == (0, 0), lookups
     assert lookups["sent"] > 800
-    assert lookups["p99"] < 100, lookups
+    assert lookups["p99"] < BEHIND_SQL, lookups
 
 
 def test_who_is_refused_is_told_when_to_come_back(stack):
