@@ -80,7 +80,7 @@ def test_a_whole_one_is_served(copy, described):
 def test_verify_says_which_file_and_what_to_do(copy, damage):
     verify(copy / "census.db")
     DAMAGES[damage](copy / "census.db")
-    with pytest.raises(Damaged, match="is not as it was built|is damaged"):
+    with pytest.raises(Damaged, match=r"is not as it was built|is damaged"):
         verify(copy / "census.db")
 
 
