@@ -1,4 +1,4 @@
-"""Show the API's routes, and those of the RCPCH Census Platform, from their OpenAPI documents."""
+"""Show the routes of the API, and those of the RCPCH Census Platform, from their OpenAPI documents."""
 
 import re
 
