@@ -1,8 +1,8 @@
 """Serve the pages for people, and the box that finds a place.
 
-`pages/` reads and draws, `templates/` words it. A postcode's page is made at once, like an answer of the API; pages of
-many areas, and what looks through names, have a thread of their own, on a connection of its own, so that lookups go on
-beside them.
+`pages/` reads and draws, `templates/` words it. All of it is done in the thread of the pages (`census/web/side_loop.py`),
+so that lookups go on beside it; what reads many areas, and what looks through names, has one more, so that other pages
+do. Each has a connection of its own.
 """
 
 import asyncio
@@ -80,7 +80,10 @@ class KeptPages:
 
 
 class Readers:
-    """What reads for the pages: `places` on the thread of the server, `in_thread` on one of its own."""
+    """What reads for the pages: `places` in the thread of the pages, `in_thread` in one more.
+
+    A connection is for one thread alone: two that use one wait for each other for ever.
+    """
 
     def __init__(self, datasette: Datasette) -> None:
         self.places: Places | None = None
@@ -89,10 +92,14 @@ class Readers:
         self._thread = ThreadPoolExecutor(1)
         api = datasette._census_api
         if api.v1 is not None:
-            self.places = Places(api.v1, maps.opened(datasette)[0])
             census = datasette.databases["census"]
-            lookup = Lookup(Path(census.path), api.lookup.queries, immutable=not census.is_mutable)
-            self._many = Places(V1(lookup), maps.another(datasette))
+            self.places, self._many = (
+                Places(
+                    V1(Lookup(Path(census.path), api.lookup.queries, immutable=not census.is_mutable)),
+                    maps.another(datasette),
+                )
+                for _ in range(2)
+            )
 
     @staticmethod
     def of(datasette: Datasette) -> "Readers":
