@@ -311,7 +311,7 @@ def compared(file: SourceFile, obtained: Obtained, accept_changed: bool) -> Obta
     for known in file.known:
         if known.sha256 == obtained.sha256:
             checked = "verified" if known.kind == "official" else "rebuilt"
-            return replace(obtained, checked=checked, checked_note=known.note or f"{CHECKED[checked].capitalize()}.")
+            return replace(obtained, checked=checked, checked_note=known.note or "The official file, by its SHA-256.")
     known_ones = [known for known in file.known if obtained.name in known.names]
     if obtained.retrieved:
         known_ones = [known for known in known_ones if known.kind == "official"]

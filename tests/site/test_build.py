@@ -334,6 +334,37 @@ def test_figures_names_and_codes_are_read_as_they_stand(made_up_db):
     assert query(made_up_db, "select houses_address_count from green_space limit 1") == [(1250,)]
 
 
+def test_a_file_that_is_not_a_known_one_stops_the_build_or_is_recorded_as_changed(mirror, made_up_db, old, capsys):
+    said = refused(
+        capsys, old, *(word for word in only("scotland_2020") if word != "--accept-changed"), "--mirror", mirror
+    )
+    sha256 = hashlib.sha256(next(mirror.rglob("SIMD+2020v2.csv")).read_bytes()).hexdigest()
+    [known] = PUBLICATIONS["scotland_2020"].files[0].known
+    assert_named(("scotland_2020", "SIMD+2020v2.csv", known.sha256, sha256, "--accept-changed"), said)
+    recorded = {id_: row for id_, *row in query(made_up_db, "select id, checked, checked_note from publications")}
+    assert recorded["scotland_2020"] == [
+        "changed",
+        "Another file than the known one, accepted with --accept-changed. Expected SHA-256 "
+        f"{known.sha256} ({known.size:,} bytes, rebuilt).",
+    ]
+    assert recorded["england_2025_transformed_scores"][0] == "unknown"
+    assert recorded["domain_weights"] == [None, None]
+    assert build_db.main(["--check", str(made_up_db)]) == 0
+    said = capsys.readouterr().out
+    assert "Scottish Index of Multiple Deprivation 2020v2 (2020v2): complete, 6,976 rows, changed" in said
+    assert re.search(r"files by their SHA-256: \d+ changed \(.*\), \d+ unknown \(no checksum known\)", said)
+
+
+@pytest.mark.parametrize("checked", ["verified", "rebuilt", None])
+def test_a_file_that_is_recorded_as_what_its_checksum_is_not_is_refused(made_up_db, tmp_path, capsys, checked):
+    path = shutil.copy(made_up_db, tmp_path / "census.db")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("update publications set checked = ? where id = 'scotland_2020'", (checked,))
+        connection.commit()
+    assert build_db.main(["--check", str(path)]) == 1
+    assert f"scotland_2020 is not changed or unknown but {checked}" in capsys.readouterr().err
+
+
 def test_pseudo_codes_and_missing_places_become_null(made_up_db):
     assert query(made_up_db, "select * from postcodes where postcode = 'JE2 3AB'") == [
         ("JE2 3AB", None, None, None, 200208, None, None, None)
@@ -621,6 +652,8 @@ def test_a_table_or_column_that_is_not_described_stops_the_build(parks, tmp_path
     "arguments",
     [
         ["--mirror", "x"],
+        ["--accept-changed"],
+        ["--check", "x.db", "--accept-changed"],
         ["--skip", "wales_2019"],
         ["--full", "--skip", "wales_2099"],
         ["--full", "--skip", ",".join(PUBLICATIONS)],
