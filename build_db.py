@@ -32,6 +32,9 @@ from sources.publication import SourceError
 from sources.rows import Advance
 
 ROOT = Path(__file__).resolve().parent
+FILES = frozenset(file.id for publication in sources.publications() for file in publication.files) | frozenset(
+    published.file.id for published in boundaries.PUBLISHED
+)
 console = rich.console.Console(highlight=False, soft_wrap=True)
 
 
@@ -237,8 +240,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--accept-changed",
-        action="store_true",
-        help="with --full or --maps: take files that are others than the known ones, and record them as changed",
+        metavar="FILES",
+        nargs="?",
+        const=FILES,
+        default=frozenset(),
+        type=lambda text: frozenset(name.strip() for name in text.split(",") if name.strip()),
+        help="with --full or --maps: take these files (ids with commas between; all, if none is named), though they are"
+        " others than the known ones, and record them as changed",
     )
     parser.add_argument("--check", metavar="FILE", type=Path, help="verify an existing database")
     parser.add_argument(
@@ -260,6 +268,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--mirror goes with --full and --maps")
     if not (options.full or options.maps) and options.accept_changed:
         parser.error("--accept-changed goes with --full and --maps")
+    if unknown := sorted(options.accept_changed - FILES):
+        parser.error(f"--accept-changed: no file {', '.join(unknown)}; there are {', '.join(sorted(FILES))}")
     if unknown := sorted(set(options.skip) - set(names)):
         parser.error(f"--skip: no publication {', '.join(unknown)}; there are {', '.join(names)}")
     if set(options.skip) == set(names):

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -88,10 +88,13 @@ class Library:
     """Where files are looked for: `mirror` (a folder, a base address or None), then `cache`, then the publishers.
 
     progress: called with (title, total bytes or None), gives a context manager whose value takes bytes as they come.
-    accept_changed: take a file that is another than the known ones, and say so, instead of refusing it.
+    accept_changed: the ids of the files that are taken though they are others than the known ones, and recorded so;
+    any other is refused.
     """
 
-    def __init__(self, mirror: str | None, cache: Path, progress: Progress, accept_changed: bool = False) -> None:
+    def __init__(
+        self, mirror: str | None, cache: Path, progress: Progress, accept_changed: Collection[str] = ()
+    ) -> None:
         self.cache = cache
         self.progress = progress
         self.accept_changed = accept_changed
@@ -114,7 +117,7 @@ class Library:
 
         Raises SourceError saying what was looked for and where, ChangedFile where it is another than the known ones.
         """
-        return compared(file, self._find(file), self.accept_changed)
+        return compared(file, self._find(file), file.id in self.accept_changed)
 
     def _find(self, file: SourceFile) -> Obtained:
         if self.folder:
@@ -301,12 +304,12 @@ CHECKED = {
 """What a comparison with the known checksums can give, with what it means."""
 
 
-def compared(file: SourceFile, obtained: Obtained, accept_changed: bool) -> Obtained:
+def compared(file: SourceFile, obtained: Obtained, accepted: bool) -> Obtained:
     """Return `obtained` with `checked` and `checked_note` filled in from what is known of `file`.
 
     A file that came from the publisher's own address cannot be told from a changed one where only copies of it are
     known: then no checksum is known. Raises ChangedFile where the file is another than the known ones and
-    `accept_changed` is false.
+    it is not `accepted`.
     """
     for known in file.known:
         if known.sha256 == obtained.sha256:
@@ -318,11 +321,11 @@ def compared(file: SourceFile, obtained: Obtained, accept_changed: bool) -> Obta
     if not known_ones:
         return replace(obtained, checked="unknown", checked_note=_why_unknown(obtained))
     expected = " or ".join(f"{known.sha256} ({known.size:,} bytes, {known.kind})" for known in known_ones)
-    if not accept_changed:
+    if not accepted:
         raise ChangedFile(
             f"{file.id}: {obtained.path} is not a known {obtained.name}: expected SHA-256 {expected},"
             f" found {obtained.sha256} ({obtained.size:,} bytes). Delete it and fetch it again; if the publisher has"
-            " changed the file, compare its figures with the publication and build with --accept-changed."
+            f" changed the file, compare its figures with the publication and build with --accept-changed {file.id}."
         )
     note = f"Another file than the known one, accepted with --accept-changed. Expected SHA-256 {expected}."
     return replace(obtained, checked="changed", checked_note=note)

@@ -55,8 +55,8 @@ def test_one_sub_board_changed_in_one_lookup_is_refused(full):
     "change, said",
     [
         ("local_authority = 'E06000002'", "from its local authority"),
-        ("latitude = latitude + 0.5", "from its area and"),
-        ("lsoa_2011 = 'E01012007'", "from its area"),
+        ("latitude = latitude + 0.5", "spreads from its area"),
+        ("lsoa_2011 = 'E01012007'", "spreads from its area"),
     ],
 )
 def test_a_postcode_far_from_all_others_is_refused(full, change, said):

@@ -353,7 +353,7 @@ def test_another_file_than_the_official_one_is_refused_wherever_it_comes_from(pu
         (publisher.base + "/mirror", "cache"),
     ):
         assert_refused(Library(mirror, tmp_path / cache, progress), file, CONTENT, OTHER)
-        obtained = Library(mirror, tmp_path / cache, progress, accept_changed=True).obtain(file)
+        obtained = Library(mirror, tmp_path / cache, progress, accept_changed={"made_up"}).obtain(file)
         assert obtained.checked == "changed"
         assert DIGEST in obtained.checked_note
 
