@@ -296,12 +296,12 @@ class Library:
 
 
 CHECKED = {
-    "verified": "the official file, by its SHA-256",
-    "rebuilt": "a known copy, by its SHA-256, that is not the publisher's own file",
-    "changed": "another file than the known ones, accepted with --accept-changed",
+    "verified": "official",
+    "rebuilt": "known copies",
+    "changed": "accepted, not known",
     "unknown": "no checksum known",
 }
-"""What a comparison with the known checksums can give, with what it means."""
+"""What a comparison with the known checksums can give, with what that says of files."""
 
 
 def compared(file: SourceFile, obtained: Obtained, accepted: bool) -> Obtained:

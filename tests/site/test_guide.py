@@ -379,7 +379,7 @@ def everything() -> dict[str, list[str]]:
     options = {}
     for script in ("build_db.py", "append.py", "serve_many.py"):
         told = subprocess.run([sys.executable, ROOT / script, "--help"], capture_output=True, text=True, check=True)
-        options[script] = re.findall(r"^ +(?:-\w FILE, )?(--[a-z]+)", told.stdout, re.MULTILINE)
+        options[script] = re.findall(r"^ +(?:-\w FILE, )?(--[a-z-]+)", told.stdout, re.MULTILINE)
     routes = [
         match.split("(?P")[0].replace("\\.", ".").rstrip("$/?")
         for plugin in (ROOT / "plugins").glob("*.py")
