@@ -222,6 +222,11 @@ def _old(output: Path) -> str:
     return f"the old {output.name} is as it was." if output.exists() else f"there is no {output.name}."
 
 
+def _files(text: str) -> frozenset[str]:
+    """Return the ids of files in `text`, with commas between, or of every file for "all"."""
+    return FILES if text == "all" else frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [p.id for p in sources.publications()]
@@ -242,9 +247,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--accept-changed",
         metavar="FILES",
         nargs="?",
-        const=FILES,
-        default=frozenset(),
-        type=lambda text: frozenset(name.strip() for name in text.split(",") if name.strip()),
+        const="all",
+        default="",
+        type=_files,
         help="with --full or --maps: take these files (ids with commas between; all, if none is named), though they are"
         " others than the known ones, and record them as changed",
     )
