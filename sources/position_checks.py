@@ -23,7 +23,6 @@ AREA_MARGIN, SECTOR_MARGIN, AUTHORITY_MARGIN = 0.25, 1.0, 0.25  # km, added to t
 MOST_FROM_AREA, MOST_FROM_AREA_RETIRED = 60, 250
 MOST_FROM_BOTH = 15
 MOST_FROM_AUTHORITY = 6
-MOST_ABROAD = 15  # from its area, for one whose local authority is of another nation than its area
 MOST_UNPAIRED_KM = 40  # from its LSOA of 2021, for one whose two areas the lookup does not have together: 6.6 was most
 MOST_UNPAIRED = 0.001  # of all postcodes: 589 of 2.4 million were
 MOST_ELSEWHERE = 0.2  # of an area's postcodes: a tenth was most
@@ -104,7 +103,15 @@ def _groups(connection: sqlite3.Connection) -> list[Group]:
         from postcodes group by lsoa_2011, lsoa_2021, local_authority
         """
     )
-    return [Group(area, newer, authority, n, tuple(sums)) for area, newer, authority, n, *sums in cursor]
+    return [
+        Group(area, newer, authority, n, tuple(sums) if _numbers(sums) else (0, *sums[1:]))
+        for area, newer, authority, n, *sums in cursor
+    ]
+
+
+def _numbers(values: Iterable[object]) -> bool:
+    """Return whether all are numbers; another check tells of a position that is none."""
+    return all(isinstance(value, int | float) for value in values)
 
 
 def _dates(connection: sqlite3.Connection) -> Check:
@@ -136,14 +143,14 @@ def _positions(connection: sqlite3.Connection, groups: list[Group], complete: bo
         if group.authority:
             authorities[group.authority].add(group.sums)
             of_authority[group.authority].append(group)
-            if group.area and group.authority[0] != nations[group.area][0]:
+            if group.area and group.authority[0] != nations.get(group.area, group.authority)[0]:
                 abroad.add(group.area)
     suspects = {area for area, cluster in areas.items() if cluster.most(AREA_MARGIN) > MOST_FROM_BOTH} | abroad
     problems = [
         problem
         for area in sorted(suspects)
         for row in _rows(connection, "lsoa_2011 = ?", area)
-        if (problem := _from_area(connection, row, areas[area], nations[area]))
+        if (problem := _from_area(connection, row, areas[area], nations.get(area)))
     ]
     for authority, cluster in sorted(authorities.items()) if complete else ():
         if cluster.most(AUTHORITY_MARGIN) > MOST_FROM_AUTHORITY:
@@ -156,12 +163,12 @@ def _positions(connection: sqlite3.Connection, groups: list[Group], complete: bo
 def _rows(connection: sqlite3.Connection, where: str, *parameters: str | None) -> Iterable[Row]:
     return connection.execute(
         f"select postcode, latitude, longitude, terminated, local_authority from postcodes where {where}"
-        " and latitude is not null",
+        " and typeof(latitude) = 'real' and typeof(longitude) = 'real'",
         parameters,
     ).fetchall()
 
 
-def _from_area(connection: sqlite3.Connection, row: Row, area: Cluster, nation: str) -> str | None:
+def _from_area(connection: sqlite3.Connection, row: Row, area: Cluster, nation: str | None) -> str | None:
     """Return what is wrong with a postcode's position in its area, or None."""
     postcode, latitude, longitude, terminated, authority = row
     ratio = area.ratio(latitude, longitude, AREA_MARGIN)
@@ -169,7 +176,7 @@ def _from_area(connection: sqlite3.Connection, row: Row, area: Cluster, nation: 
         return f"{postcode} lies {ratio:.0f} spreads from its area"
     if ratio <= MOST_FROM_BOTH:
         return None
-    if authority and authority[0] != nation[0]:
+    if authority and nation and authority[0] != nation[0]:
         return f"{postcode} lies {ratio:.0f} spreads from its area, which is in {nation}, and its authority is not"
     sector = Cluster()
     first = postcode[:-2]
@@ -230,10 +237,10 @@ def _pairs(connection: sqlite3.Connection, groups: list[Group], complete: bool) 
                 unpaired[group.area, group.newer] += group.postcodes
     far = []
     for older, newer in sorted(unpaired):
-        [place] = connection.execute("select latitude, longitude from lsoas_2021 where code = ?", (newer,)).fetchall()
+        place = connection.execute("select latitude, longitude from lsoas_2021 where code = ?", (newer,)).fetchone()
+        if not _numbers(place or (None,)):
+            continue
         for postcode, latitude, longitude, *_ in _rows(connection, "lsoa_2011 = ? and lsoa_2021 = ?", older, newer):
-            if None in place:
-                continue
             distance = math.hypot((latitude - place[0]) * KM, (longitude - place[1]) * SCALE)
             if distance > MOST_UNPAIRED_KM:
                 far.append(f"{postcode} lies {distance:.0f} km from {newer}")

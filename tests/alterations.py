@@ -25,7 +25,7 @@ CHECKS = {
     "nested": ("What lies in what: wards, zones, boards, authorities", "that lie in two of what they lie in"),
     "green space": ("Green space: totals, shares and averages against counts", "totals, shares and averages that"),
     "populations": ("Populations by age add up", "populations that do not add up"),
-    "terms": ("Licences, attributions and titles as declared", "licences, attributions and titles"),
+    "terms": ("Licences, attributions and indices as declared", "licences, attributions and indices"),
 }
 """Check to what docs/security.md says that it compares, and a part of its name in the report of a build."""
 

@@ -202,6 +202,19 @@ def test_check_accepts_a_good_database_and_says_what_it_holds(extract_db):
         ("update edition set left_out = 'wales_2019'", ("wales_2019",)),
         ("delete from edition", ("edition", "1", "0")),
         ("delete from imd_wales_2019", ("imd_wales_2019", "1,909", "0")),
+        (
+            "update imd_wales_2019 set income_rank = 'first' where area_code = 'W01000023'",
+            ("imd_wales_2019", "another type"),
+        ),
+        ("update postcodes set latitude = 'north' where postcode like 'AB1 %'", ("another type", "AB1 ")),
+        (
+            "update postcodes set lsoa_2011 = 'E01099999' where postcode like 'AB1 %'",
+            ("foreign_key_check", "E01099999"),
+        ),
+        (
+            "update postcodes set lsoa_2021 = 'E01099999' where postcode like 'AB1 %'",
+            ("foreign_key_check", "E01099999"),
+        ),
     ],
 )
 def test_check_refuses_a_database_in_which_anything_was_changed(small_db, tmp_path, capsys, sql, named):
@@ -362,7 +375,9 @@ def test_a_file_that_is_recorded_as_what_its_checksum_is_not_is_refused(made_up_
         connection.execute("update publications set checked = ? where id = 'scotland_2020'", (checked,))
         connection.commit()
     assert build_db.main(["--check", str(path)]) == 1
-    assert f"scotland_2020 is not changed or unknown but {checked}" in capsys.readouterr().err
+    assert f"files that are not what their SHA-256 says: expected none, found scotland_2020 {checked}" in (
+        capsys.readouterr().err
+    )
 
 
 def test_pseudo_codes_and_missing_places_become_null(made_up_db):
