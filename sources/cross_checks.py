@@ -80,7 +80,7 @@ def index(connection: sqlite3.Connection, index: Index, complete: bool) -> list[
     columns = [row[1] for row in connection.execute(f"pragma table_info({index.table})")]
     filled = [c for c in columns if _filled(connection, index.table, c)]
     ranks = [column for column in filled if column.endswith("_rank")]
-    checks = _rank_checks(connection, index, ranks) if complete else []
+    checks = _rank_checks(connection, index, ranks) if complete and ranks else []
     if not index.weights:
         return checks
     scored = {prefix: f"{prefix}{index.domain_scores}" for prefix in index.weights} if index.domain_scores else {}
