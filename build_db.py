@@ -25,13 +25,17 @@ import yaml
 
 import sources
 from sources import boundaries, checks, extracts, hosting, parquet
+from sources.check import Check
 from sources.database import Build, all_tables
-from sources.fetch import Library
+from sources.fetch import CHECKED, Library
 from sources.publication import SourceError
 from sources.rows import Advance
 from sources.terminal import write_any_character
 
 ROOT = Path(__file__).resolve().parent
+FILES = frozenset(file.id for publication in sources.publications() for file in publication.files) | frozenset(
+    published.file.id for published in boundaries.PUBLISHED
+)
 console = rich.console.Console(highlight=False, soft_wrap=True)
 
 
@@ -69,7 +73,7 @@ def build(options: argparse.Namespace) -> int:
     """Build, checks and publishes a database."""
     started = time.monotonic()
     publications = sources.publications() + hosting.data_sets()
-    library = Library(options.mirror, options.cache, progress) if options.full else None
+    library = _library(options) if options.full else None
     with contextlib.closing(Build(options.output, publications, library, progress, console.print)) as building:
         if options.full:
             building.load(set(options.skip))
@@ -129,7 +133,7 @@ def maps(options: argparse.Namespace) -> int:
         [scope] = connection.execute("select scope from edition").fetchone()
     if scope != "complete" and options.mirror:
         raise SourceError(f"{options.output} is an extract: its boundaries are in the repository, not in a mirror.")
-    library = Library(options.mirror, options.cache, progress) if scope == "complete" else None
+    library = _library(options) if scope == "complete" else None
     path = boundaries.map_of(options.output)
     counted = boundaries.build(options.output, path, library, console.print)
     told = ", ".join(f"{count:,} tiles of {layer}" for layer, count in counted.items())
@@ -137,14 +141,14 @@ def maps(options: argparse.Namespace) -> int:
     return 0
 
 
-def report(found: list[checks.Check]) -> None:
+def report(found: list[Check]) -> None:
     """Print the checks, a line each."""
     for c in found:
         outcome = c.found if c.passed else f"expected {c.expected}, found {c.found}"
         console.print(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
 
 
-def failures(found: list[checks.Check]) -> str:
+def failures(found: list[Check]) -> str:
     """Return the failed checks, a sentence each."""
     return "\n".join(
         f"{c.name}: expected {c.expected}, found {c.found}." + (f" {c.hint}" if c.hint else "")
@@ -161,10 +165,15 @@ def holdings(path: Path) -> None:
         ).fetchone()
         whole = "the United Kingdom" if scope == "complete" else f"an extract: {authorities}"
         console.print(f"holds {whole}")
-        for title, edition, status, rows in connection.execute(
-            "select title, group_concat(distinct edition), status, max(rows) from publications group by publication"
+        for title, edition, status, rows, checked in connection.execute(
+            "select title, group_concat(distinct edition), status, max(rows), group_concat(distinct checked)"
+            " from publications group by publication"
         ):
-            console.print(f"  {title} ({edition or 'no edition'}): {status}" + (f", {rows:,} rows" if rows else ""))
+            parts = (status, f"{rows:,} rows" if rows else None, checked)
+            console.print(f"  {title} ({edition or 'no edition'}): {', '.join(filter(None, parts))}")
+        by_checked = dict(connection.execute("select checked, count(*) from publications group by 1"))
+        told = ", ".join(f"{by_checked[name]} {name} ({CHECKED[name]})" for name in CHECKED if name in by_checked)
+        console.print(f"  files by their SHA-256: {told or 'none'}")
         postcodes, live = connection.execute("select count(*), count(*) - count(terminated) from postcodes").fetchone()
         areas = connection.execute("select count(*) from small_areas").fetchone()[0]
         console.print(f"  {postcodes:,} postcodes, {live:,} of them live, in {areas:,} small areas")
@@ -207,8 +216,17 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def _library(options: argparse.Namespace) -> Library:
+    return Library(options.mirror, options.cache, progress, options.accept_changed)
+
+
 def _old(output: Path) -> str:
     return f"the old {output.name} is as it was." if output.exists() else f"there is no {output.name}."
+
+
+def _files(text: str) -> frozenset[str]:
+    """Return the ids of files in `text`, with commas between, or of every file for "all"."""
+    return FILES if text == "all" else frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -226,6 +244,16 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
         default=[],
         help=f"with --full: publications to leave out, with commas between ({', '.join(names)})",
+    )
+    parser.add_argument(
+        "--accept-changed",
+        metavar="FILES",
+        nargs="?",
+        const="all",
+        default="",
+        type=_files,
+        help="with --full or --maps: take these files (ids with commas between; all, if none is named), though they are"
+        " others than the known ones, and record them as changed",
     )
     parser.add_argument("--check", metavar="FILE", type=Path, help="verify an existing database")
     parser.add_argument(
@@ -245,6 +273,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--skip goes with --full")
     if not (options.full or options.maps) and options.mirror:
         parser.error("--mirror goes with --full and --maps")
+    if not (options.full or options.maps) and options.accept_changed:
+        parser.error("--accept-changed goes with --full and --maps")
+    if unknown := sorted(options.accept_changed - FILES):
+        parser.error(f"--accept-changed: no file {', '.join(unknown)}; there are {', '.join(sorted(FILES))}")
     if unknown := sorted(set(options.skip) - set(names)):
         parser.error(f"--skip: no publication {', '.join(unknown)}; there are {', '.join(names)}")
     if set(options.skip) == set(names):

@@ -24,7 +24,8 @@ from mkdocs.structure.pages import Page
 from api.lookup import Lookup
 from api.openapi import document
 from api.v1 import V1
-from sources import hosting
+from sources import hosting, publications
+from sources.boundaries import PUBLISHED
 from sources.rows import Record
 from tests import LAYERS
 from tests.__main__ import PROGRAMS
@@ -65,6 +66,7 @@ class House:
                 "Edition": p["edition"],
                 "Published at": f"<{p['page']}>",
                 "File": f"`{file}`" + (f", {p['rows']:,} rows" if p["rows"] else ""),
+                "Checksum": p["checked"] and f"`{p['checked']}`. {p['checked_note']}",
                 "Licence": f"[{p['licence']}]({p['licence_url']})",
                 "Attribution": p["attribution"],
                 "Conditions": p["conditions"],
@@ -217,6 +219,19 @@ class House:
         of = {(row["domain"], row["index_id"]): f"{row['weight_percent']:g}" for row in rows}
         lines = [(f"`{domain}`", *(of.get((domain, index), "–") for index in indices)) for domain in domains]
         return table("|".join(["Domain", *(f"`{index}`" for index in indices)]), lines)
+
+    def checksums(self) -> str:
+        """Return what is known of each file by its SHA-256: a row a file, those of the map last."""
+        files = [file for publication in publications() for file in publication.files]
+        rows = [
+            (
+                f"`{file.id}`",
+                ", ".join(f"`{known.sha256[:16]}…`" for known in file.known if known.kind == "official"),
+                " ".join(f"`{known.sha256[:16]}…`: {known.note}" for known in file.known if known.kind == "rebuilt"),
+            )
+            for file in (*files, *(published.file for published in PUBLISHED))
+        ]
+        return table("File|The official file|A known copy", [(a, b or "unknown", c) for a, b, c in rows])
 
     def commands(self) -> str:
         """Return the targets of the Makefile."""

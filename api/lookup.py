@@ -127,6 +127,8 @@ class PublicationRow(Source):
     rows: int | None
     retrieved: str | None
     tables: str
+    checked: str | None
+    checked_note: str | None
 
 
 class Summary(TypedDict):

@@ -1,8 +1,8 @@
 """Serve the pages for people, and the box that finds a place.
 
-`pages/` reads and draws, `templates/` words it. All of it is done in the thread of the pages (`census/web/side_loop.py`),
-so that lookups go on beside it; what reads many areas, and what looks through names, has one more, so that other pages
-do. Each has a connection of its own.
+`pages/` reads and draws, `templates/` words it. All of it is done in the thread of the pages
+(`census/web/side_loop.py`), so that lookups go on beside it; what reads many areas, and what looks through names, has
+one more, so that other pages do. Each has a connection of its own.
 """
 
 import asyncio

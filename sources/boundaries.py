@@ -37,8 +37,8 @@ import orjson
 from sources import mvt, rcpch_tiles
 from sources.deprivation import DOMAINS
 from sources.fetch import Library, Obtained
-from sources.geography import OPEN_GEOGRAPHY, SERVICES
-from sources.publication import OGL, SourceError, SourceFile
+from sources.geography import LAD_2024, OPEN_GEOGRAPHY, SERVICES
+from sources.publication import OGL, KnownFile, SourceError, SourceFile
 from sources.rows import Record, Row, Say
 
 EXTRACT = Path(__file__).parent.parent / "tests" / "extract" / "boundaries.csv.gz"
@@ -94,10 +94,15 @@ def _ons(file: SourceFile, code: str, geography: str, nations: str, title: str, 
     )  # fmt: skip
 
 
-def _layer(id_: str, service: str, other: str, page_size: int) -> SourceFile:
-    """Return the feature layer `service`, accepted as a file of its name or with the name `other`."""
-    name = f"{service.split('/', maxsplit=1)[0]}.geojson"
-    return SourceFile(id_, (name, other), SERVICES + service, page_size=page_size, geometry=True)
+def _copy(name: str, sha256: str, size: int) -> KnownFile:
+    """Return the known copy of a feature layer, which has itself no checksum that stays."""
+    return KnownFile((name,), sha256, size, "rebuilt", "The publisher's codes and names with generalised boundaries.")
+
+
+def _layer(id_: str, service: str, known: KnownFile, page_size: int) -> SourceFile:
+    """Return the feature layer `service`, accepted as a file of its name or with the name of its `known` copy."""
+    names = (f"{service.split('/', maxsplit=1)[0]}.geojson", *known.names)
+    return SourceFile(id_, names, SERVICES + service, page_size=page_size, geometry=True, known=(known,))
 
 
 PUBLISHED = (
@@ -105,7 +110,11 @@ PUBLISHED = (
         _layer(
             "lsoa_2011_boundaries",
             "LSOA_Dec_2011_Boundaries_Super_Generalised_Clipped_BSC_EW_V3_2022/FeatureServer/0",
-            "LSOA_Dec_2011_Boundaries_Super_Generalised_Clipped_BSC_EW_V3.geojson",
+            _copy(
+                "LSOA_Dec_2011_Boundaries_Super_Generalised_Clipped_BSC_EW_V3.geojson",
+                "9e2de5966dd008b1ffa8777d4d25ea6b612e4e287d5641fdce44b74ea601f56c",
+                13_359_622,
+            ),
             1000,
         ),
         *("LSOA11CD", "lsoa_2011", "EW"),
@@ -116,7 +125,11 @@ PUBLISHED = (
         _layer(
             "lsoa_2021_boundaries",
             "Lower_layer_Super_Output_Areas_December_2021_Boundaries_EW_BSC_V4/FeatureServer/0",
-            "LSOA_Dec_2021_Boundaries_Super_Generalised_Clipped_BSC_EW.geojson",
+            _copy(
+                "LSOA_Dec_2021_Boundaries_Super_Generalised_Clipped_BSC_EW.geojson",
+                "dfedf34410bbc83ff732c93e283e6661dd01b915bb99149226aaae301b6acd9b",
+                12_267_646,
+            ),
             1000,
         ),
         *("LSOA21CD", "lsoa_2021", "EW"),
@@ -130,6 +143,13 @@ PUBLISHED = (
             "https://maps.gov.scot/server/rest/services/ScotGov/StatisticalUnits/MapServer/2",
             page_size=500,
             geometry=True,
+            known=(
+                _copy(
+                    "SG_DataZone_Bdry_2011.geojson",
+                    "9d8ff088d9999703b1f4c88b2e7b8dcd35b0c76145089ec96c6caefc96643a9f",
+                    5_731_672,
+                ),
+            ),
         ),
         *("DataZone", "lsoa_2011", "S", "Data Zone boundaries", "Scottish Government", "2011"),
         "https://www.data.gov.uk/dataset/ab9f1f20-3b7f-4efa-9bd2-239acf63b540/data-zone-boundaries-2011",
@@ -143,6 +163,13 @@ PUBLISHED = (
             "https://services3.arcgis.com/APHjSHuFMGWVZFgQ/arcgis/rest/services/SOA2011/FeatureServer/0",
             page_size=500,
             geometry=True,
+            known=(
+                _copy(
+                    "SOA2011_Northern_Ireland.geojson",
+                    "fc04181252870d1b0bcea0b67de4222dabaa32937a5d3d7b27d617e279e1833b",
+                    2_517_383,
+                ),
+            ),
         ),
         *("SOA_CODE", "lsoa_2011", "9", "Super Output Areas of Northern Ireland", "NISRA", "2011"),
         "https://www.nisra.gov.uk/support/geography/super-output-areas-census-2001-and-census-2011",
@@ -152,7 +179,7 @@ PUBLISHED = (
         _layer(
             "local_authority_boundaries",
             "Local_Authority_Districts_May_2024_Boundaries_UK_BUC/FeatureServer/0",
-            "LAD_MAY_2024_UK_Boundaries.geojson",
+            LAD_2024,
             100,
         ),
         *("LAD24CD", OUTLINES, "EWSN"),
@@ -441,7 +468,7 @@ def _of_publishers(found: dict[str, list[Placed]], library: Library, say: Say) -
         if not letters:
             continue  # its figures were left out
         obtained = library.obtain(published.file)
-        say(f"{published.file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
+        say(f"{published.file.id}: {obtained.described}")
         left_out = {*published.nations} - letters
         own = {code: shape for code, shape in read(obtained, published.code).items() if code[0] not in left_out}
         shapes[published.geography] |= own

@@ -5,11 +5,11 @@ database.
 """
 
 import sqlite3
-from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
-from sources import green_space, natural_green_space, uk_composite
+from sources import cross_checks, green_space, natural_green_space, position_checks, uk_composite
+from sources.check import Check, expect_no_rows
 from sources.database import EDITION, NOT_LOADED, all_tables, digest
 from sources.deprivation import DEPRIVATION, PARENTS, band_sql, quantile_sql
 from sources.geography import LISTS, LSOA_CHANGES, LSOAS_2021
@@ -23,23 +23,17 @@ TRANSFORMED = "_score_exponentially_transformed"  # the end of a column's name
 SQL_TYPES = {str: "'text'", int: "'integer'", float: "'real'", Number: "'integer', 'real'"}
 
 
-@dataclass(frozen=True)
-class Check:
-    """One line of the report. hint: where to look when it fails."""
-
-    name: str
-    expected: str
-    found: str
-    hint: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether what was found is what was expected."""
-        return self.expected == self.found
-
-
 def run(connection: sqlite3.Connection, publications: list[Publication]) -> list[Check]:
     """Return every check of the database behind `connection`, in the order of the report."""
+    checks = figures(connection, publications)
+    if not all(check.passed for check in checks[:2]):
+        return checks  # a table is missing
+    tables = all_tables(publications)
+    return [*checks, _types(connection, tables), _findable(connection, tables), *_sound(connection, tables)]
+
+
+def figures(connection: sqlite3.Connection, publications: list[Publication]) -> list[Check]:
+    """Return the checks of what the tables say; that the file is whole and unchanged is for `run` to check."""
     tables = all_tables(publications)
     there = {row[0] for row in connection.execute("select name from sqlite_master where type in ('table', 'view')")}
     missing = sorted({*tables, *VIEWS} - there)
@@ -56,21 +50,25 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
         for status in ("left out", NOT_LOADED)
     )
     checks.append(Check("publications left out", ", ".join(sorted(left_out)) or "none", editions[0][1] or "none"))
+    checks += cross_checks.provenance(connection, publications)
     indices = [p.index for p in publications if p.index and p.id not in left_out]
     checks += _counts(connection, indices, complete, left_out, absent)
     for index in indices:
         checks += _ranks(connection, index, complete)
         checks += _scores(connection, index)
         checks += _transformed(connection, index, publications, left_out | absent)
+        checks += cross_checks.index(connection, index, complete)
         checks += _bands(connection, index)
         checks += _areas(connection, index)
     if "uk_composite" not in left_out:
         checks += _composite(connection, complete)
+        checks += cross_checks.composite(connection, indices, complete)
     checks += _natural_green_space(connection, complete, "natural_green_space" in left_out | absent)
     checks += _joins(connection, indices, complete, left_out)
-    checks += [_types(connection, tables), _shares(connection, tables), _findable(connection, tables)]
-    checks += _sound(connection, tables)
-    return checks
+    checks += cross_checks.between_tables(connection, indices, complete, left_out)
+    if "postcode_directory" not in left_out:
+        checks += position_checks.run(connection, complete)
+    return [*checks, _shares(connection, tables)]
 
 
 def undescribed(connection: sqlite3.Connection, metadata: Record, publications: list[Publication]) -> list[Check]:
@@ -95,13 +93,6 @@ def undescribed(connection: sqlite3.Connection, metadata: Record, publications: 
 
 def _one(connection: sqlite3.Connection, sql: str, *parameters: object) -> Any:
     return connection.execute(sql, parameters).fetchone()[0]
-
-
-def _none(name: str, connection: sqlite3.Connection, sql: str, hint: str = "") -> Check:
-    """Return a check that the query `sql` finds no row; the first few that it finds are named."""
-    rows = connection.execute(f"select * from ({sql}) limit 3").fetchall()
-    found = "; ".join(" ".join(map(str, row)) for row in rows)
-    return Check(name, "none", found or "none", hint)
 
 
 def list_of(index: Index) -> str:
@@ -152,7 +143,7 @@ def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list
     blank = [c for c in columns if c in index.may_be_blank and not _one(connection, f"select count({c}) from {table}")]
     ranks = [c for c in columns if c.endswith("_rank") and c not in blank]
     checks = [
-        _none(
+        expect_no_rows(
             f"{index.id}: ranks that are blank or not within 1 to {n:,} ({len(ranks)} columns)",
             connection,
             " union all ".join(
@@ -163,7 +154,7 @@ def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list
     ]
     if some := [c for c in columns if c in index.may_be_blank and c not in blank]:
         wrong = " union all ".join(f"select area_code, '{c}' from {table} where {c} is null" for c in some)
-        checks.append(_none(f"{index.id}: blanks in {', '.join(some)}", connection, wrong))
+        checks.append(expect_no_rows(f"{index.id}: blanks in {', '.join(some)}", connection, wrong))
     if complete:
         low, distinct, rows = connection.execute(
             f"select min(imd_rank), count(distinct imd_rank), count(*) from {table}"
@@ -180,21 +171,26 @@ def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list
 
 
 def _scores(connection: sqlite3.Connection, index: Index) -> list[Check]:
-    """Check that no area has a higher score than one that ranks as more deprived: a mislabelled score would."""
+    """Check that scores fall with the rank and tied areas have one score: a mislabelled score would do neither."""
     columns = _columns(connection, index.table)
-    scored = [c[:-6] for c in columns if c.endswith("_score") and f"{c[:-6]}_rank" in columns]
+    scored = {
+        column: f"{name}_rank"
+        for column in columns
+        for name, _, kind in [column.rpartition("_")]
+        if kind in ("score", "share") and f"{name}_rank" in columns
+    }
     if not scored:
         return []
     wrong = " union all ".join(
-        f"select area_code, '{name}_score', score from (select area_code, {name}_score as score,"
-        f" min({name}_score) over (order by {name}_rank groups between unbounded preceding and 1 preceding) as before"
-        f" from {index.table}) where score > before"
-        for name in scored
+        f"select area_code, '{column}', score from (select area_code, {column} as score,"
+        f" min({column}) over (order by {rank} groups between unbounded preceding and 1 preceding) as before,"
+        f" max({column}) over (partition by {rank}) as tied from {index.table}) where score > before or score < tied"
+        for column, rank in scored.items()
     )
     if index.score:
         wrong += f" union all select area_code, '{index.score}', 'blank' from {index.table} where {index.score} is null"
-    name = f"{index.id}: scores that rise with the rank ({len(scored)} columns), blank overall scores"
-    return [_none(name, connection, wrong)]
+    name = f"{index.id}: scores that rise with the rank or differ within a tie ({len(scored)} columns), blank ones"
+    return [expect_no_rows(name, connection, wrong, "A score or its rank is another area's or another column's.")]
 
 
 def _transformed(
@@ -212,7 +208,7 @@ def _transformed(
         filled = " union all ".join(
             f"select area_code, '{c}' from {index.table} where {c} is not null" for c in columns
         )
-        return [_none(f"{index.id}: transformed scores, which were not loaded", connection, filled)]
+        return [expect_no_rows(f"{index.id}: transformed scores, which were not loaded", connection, filled)]
     wrong = " union all ".join(
         f"select area_code, '{c}', score from (select area_code, {c} as score, min({c}) over"
         f" (order by {c.removesuffix(TRANSFORMED)}_rank groups between unbounded preceding and 1 preceding) as before"
@@ -220,7 +216,7 @@ def _transformed(
         for c in columns
     )
     name = f"{index.id}: transformed scores that are blank, not within 0 to 100, or rise with the rank"
-    return [_none(f"{name} ({len(columns)} columns)", connection, wrong)]
+    return [expect_no_rows(f"{name} ({len(columns)} columns)", connection, wrong)]
 
 
 def _bands(connection: sqlite3.Connection, index: Index) -> list[Check]:
@@ -251,29 +247,32 @@ def _bands(connection: sqlite3.Connection, index: Index) -> list[Check]:
     checks = []
     if wrong:
         name = f"{index.id}: published bands that are not {rule} ({len(wrong)} columns)"
-        checks.append(_none(name, connection, " union all ".join(wrong), hint))
+        checks.append(expect_no_rows(name, connection, " union all ".join(wrong), hint))
     if falling:
         name = f"{index.id}: published bands that do not rise with the rank ({len(falling)} columns)"
-        checks.append(_none(name, connection, " union all ".join(falling), hint))
+        checks.append(expect_no_rows(name, connection, " union all ".join(falling), hint))
     return checks
 
 
 def _composite(connection: sqlite3.Connection, complete: bool) -> list[Check]:
     table = uk_composite.TABLE.name
     checks = [
-        _none(
+        expect_no_rows(
             f"{table}: areas without it, and the reverse",
             connection,
             f"select code from small_areas where code not in (select area_code from {table})"
             f" union all select area_code from {table} where area_code not in (select code from small_areas)",
         ),
-        _none(
+        expect_no_rows(
             f"{table}: scores, deciles and quintiles that do not follow the rank",
             connection,
             f"""
             select area_code, uk_imd_e_rank from (
-                select *, lag(uk_imd_e_score) over by_rank as higher, lag(uk_imd_e_pop_decile) over by_rank as decile
-                from {table} window by_rank as (order by uk_imd_e_rank)
+                select *, min(uk_imd_e_score) over lower_ranks as higher,
+                    max(uk_imd_e_pop_decile) over lower_ranks as decile
+                from {table} window lower_ranks as (
+                    order by uk_imd_e_rank groups between unbounded preceding and 1 preceding
+                )
             )
             where uk_imd_e_score > higher or uk_imd_e_pop_decile < decile or uk_imd_e_pop_decile not between 1 and 10
             or uk_imd_e_pop_quintile is not (uk_imd_e_pop_decile + 1) / 2
@@ -282,7 +281,7 @@ def _composite(connection: sqlite3.Connection, complete: bool) -> list[Check]:
     ]
     if complete:
         checks.append(
-            _none(
+            expect_no_rows(
                 f"{table}: ranks that are not the mean place of their score",
                 connection,
                 f"""
@@ -310,7 +309,7 @@ def _natural_green_space(connection: sqlite3.Connection, complete: bool, missing
     others = f"select area_code from {table} where area_code not glob 'E01*'"
     return [
         Check(f"rows of {table} ({bounds})", expected, f"{found:,}"),
-        _none(f"{table}: areas that are not LSOAs of England", connection, others),
+        expect_no_rows(f"{table}: areas that are not LSOAs of England", connection, others),
     ]
 
 
@@ -318,7 +317,7 @@ def _areas(connection: sqlite3.Connection, index: Index) -> list[Check]:
     parent = PARENTS[index.geography]
     kind = f"and kind = '{index.area_kind}'" if parent == "small_areas" else ""
     return [
-        _none(
+        expect_no_rows(
             f"{index.id}: areas without the index, and the reverse",
             connection,
             f"""
@@ -338,7 +337,7 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
         for geography, parent in PARENTS.items():
             covered = ", ".join({f"'{i.nation}'" for i in indices if i.geography == geography})
             checks.append(
-                _none(
+                expect_no_rows(
                     f"postcodes whose {geography} does not meet its area and an index",
                     connection,
                     f"""
@@ -354,7 +353,7 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
         checks += _answered(connection, indices, complete and "lsoa_changes" not in left_out)
         if complete:
             checks.append(
-                _none(
+                expect_no_rows(
                     "small areas without a postcode",
                     connection,
                     "select code from small_areas where code not in"
@@ -369,7 +368,7 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
             (select local_authority_2019 from small_areas where local_authority_2019 is not null)
         """
         checks.append(
-            _none(
+            expect_no_rows(
                 "authorities of Great Britain (2019) without green space" + (", and the reverse" if complete else ""),
                 connection,
                 """
@@ -382,21 +381,21 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
         )
     if not left_out:
         checks.append(
-            _none(
+            expect_no_rows(
                 "small areas without a name or a 2019 authority",
                 connection,
                 "select code from small_areas where name is null or local_authority_2019 is null",
             )
         )
         checks.append(
-            _none(
+            expect_no_rows(
                 "LSOAs of 2021 without a name or a 2024 authority",
                 connection,
                 "select code from lsoas_2021 where name is null or local_authority_2024 is null",
             )
         )
         checks.append(
-            _none(
+            expect_no_rows(
                 "areas without their ward, middle layer, integrated care board or health board",
                 connection,
                 """
@@ -411,7 +410,7 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
             )
         )
         checks.append(
-            _none(
+            expect_no_rows(
                 "integrated care boards without their NHS region, authorities of Wales without their health board",
                 connection,
                 """
@@ -431,7 +430,7 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
             )
         )
         checks.append(
-            _none(
+            expect_no_rows(
                 "LSOAs that are in no change from 2011 to 2021, changes that are not of their kind",
                 connection,
                 f"""
@@ -485,7 +484,7 @@ def _types(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
             f"typeof({column}) not in ({SQL_TYPES[type_]}, 'null')" for column, type_ in table.columns.items()
         )
         queries.append(f"select '{table.name}', {table.key.split(', ')[0]} from {table.name} where {wrong}")
-    return _none("values of another type than their column's", connection, " union all ".join(queries))
+    return expect_no_rows("values of another type than their column's", connection, " union all ".join(queries))
 
 
 def _shares(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
@@ -493,7 +492,7 @@ def _shares(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
     wrong = " union all ".join(
         f"select {t.key.split(', ')[0]}, '{c}', {c} from {t.name} where {c} not between 0 and 1" for t, c in shares
     )
-    return _none("shares that are not within 0 to 1", connection, wrong, "Are they percentages now?")
+    return expect_no_rows("shares that are not within 0 to 1", connection, wrong, "Are they percentages now?")
 
 
 def _findable(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:

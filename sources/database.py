@@ -53,6 +53,8 @@ PROVENANCE = Table(
         "attribution": str,
         "conditions": str,
         "tables": str,
+        "checked": str,
+        "checked_note": str,
     },
     primary_key="id",
 )
@@ -119,6 +121,11 @@ def all_tables(publications: list[Publication]) -> dict[str, Table]:
     for table in tables.values():
         place(table)
     return ordered
+
+
+def attributed(publication: Publication, edition: str | None) -> str:
+    """Return the attribution that `publication` asks for, with the year of the `edition` where it names one."""
+    return publication.attribution.replace(" {year}", f" {edition[-4:]}" if edition else "")
 
 
 class Build:
@@ -321,7 +328,7 @@ class Build:
         for file in (file for p in wanted for file in p.files):
             try:
                 obtained = self.file(file)
-                self.say(f"{file.id}: {obtained.name}, {obtained.size:,} bytes, sha256 {obtained.sha256}")
+                self.say(f"{file.id}: {obtained.described}")
             except (NoAddress, NotInMirror) as error:
                 if file.optional:
                     self._absent.add(file.id)
@@ -366,6 +373,7 @@ class Build:
         """Add its rows to the tables of publications and of indices."""
         for file in publication.files:
             obtained = self._files.get(file.id)
+            compared = None if publication.hosted else obtained
             edition = self._editions.get(file.id, publication.edition)
             row = {
                 "id": file.id,
@@ -383,9 +391,11 @@ class Build:
                 "retrieved": obtained and obtained.retrieved,
                 "licence": publication.licence.name,
                 "licence_url": publication.licence.url,
-                "attribution": publication.attribution.replace(" {year}", f" {edition[-4:]}" if edition else ""),
+                "attribution": attributed(publication, edition),
                 "conditions": publication.conditions,
                 "tables": ", ".join(publication.fills),
+                "checked": compared and compared.checked,
+                "checked_note": compared and compared.checked_note,
             }
             self.insert(PROVENANCE.name, list(row), [tuple(row.values())])
 

@@ -6,7 +6,7 @@ https://www.gov.uk/government/statistics/english-indices-of-deprivation-2019
 from typing import TYPE_CHECKING
 
 from sources.deprivation import index_table
-from sources.publication import Index, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile
 from sources.workbook import Column, column
 
 if TYPE_CHECKING:
@@ -18,11 +18,28 @@ FILE_7 = SourceFile(
     ("File_7_-_All_IoD2019_Scores__Ranks__Deciles_and_Population_Denominators_3.csv",),
     "https://assets.publishing.service.gov.uk/government/uploads/system/uploads/attachment_data/file/845345/"
     "File_7_-_All_IoD2019_Scores__Ranks__Deciles_and_Population_Denominators_3.csv",
+    known=(
+        KnownFile(
+            ("File_7_-_All_IoD2019_Scores__Ranks__Deciles_and_Population_Denominators_3.csv",),
+            "e92a7be80e42630391cabe85483544ba6ff2050b7f152e6e8722450ed220d4ab",
+            7_414_466,
+            "rebuilt",
+            "Rebuilt in the official layout from the publication's other files: all ranks and deciles, three scores,"
+            " populations; the other scores are blank.",
+        ),
+    ),
 )
 FILE_9 = SourceFile(
     "england_2019_transformed_scores",
     ("File_9_-_IoD2019_Transformed_Scores.csv", "File_9_-_IoD2019_Transformed_Scores.xlsx"),
     None,  # linked from the publication's page; no fixed address is known
+    known=(
+        KnownFile(
+            ("File_9_-_IoD2019_Transformed_Scores.csv",),
+            "1d85ce00a3d78bcaef31764b7d009b6647b0fafa8db3e130d841681da2f8243b",
+            3_149_155,
+        ),
+    ),
 )
 
 DOMAINS = {  # column: the label in File 7, the label in File 9
@@ -47,6 +64,17 @@ PARTS = {
     "outdoors_sub_domain": "Outdoors Sub-domain",
 }
 
+
+WEIGHTS = {  # per cent, of the English indices 2019 and 2025, as their technical reports give them
+    "income": 22.5,
+    "employment": 22.5,
+    "education_skills_training": 13.5,
+    "health_deprivation_disability": 13.5,
+    "crime": 9.3,
+    "barriers_to_housing_services": 9.3,
+    "living_environment": 9.3,
+}
+SCORES_END = "_score_exponentially_transformed"
 
 COMMON = {  # common domain name: prefix
     "income": "income",
@@ -91,7 +119,7 @@ POPULATIONS = {
     ),
 }
 TRANSFORMED = {
-    f"{name}_score_exponentially_transformed": column(float, f"{labels[1]} Score - exponentially transformed")
+    f"{name}{SCORES_END}": column(float, f"{labels[1]} Score - exponentially transformed")
     for name, labels in DOMAINS.items()
 }
 
@@ -115,6 +143,27 @@ INDEX = Index(
     domain_bands=True,
     tied_pairs=26,
     domains=COMMON,
+    weights=WEIGHTS,
+    domain_scores=SCORES_END,
+    scored_at_mean=True,
+    published_ranks={
+        "imd_rank": (32818, "E01021988"),
+        "income_rank": (32796, "E01012673"),
+        "employment_rank": (32788, "E01021988"),
+        "education_skills_training_rank": (32824, "E01013208"),
+        "health_deprivation_disability_rank": (32831, "E01012681"),
+        "crime_rank": (32840, "E01012681"),
+        "barriers_to_housing_services_rank": (32823, "E01000604"),
+        "living_environment_rank": (32829, "E01032582"),
+        "idaci_rank": (32687, "E01033762"),
+        "idaopi_rank": (32751, "E01023142"),
+        "children_young_people_sub_domain_rank": (32834, "E01007769"),
+        "adult_skills_sub_domain_rank": (32782, "E01005349"),
+        "geographical_barriers_sub_domain_rank": (32837, "E01027512"),
+        "wider_barriers_sub_domain_rank": (32840, "E01000521"),
+        "indoors_sub_domain_rank": (32830, "E01019077"),
+        "outdoors_sub_domain_rank": (32836, "E01003016"),
+    },
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sources import england
 from sources.deprivation import index_table
-from sources.publication import Index, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile
 from sources.workbook import column
 
 if TYPE_CHECKING:
@@ -21,6 +21,21 @@ FILE_7 = SourceFile(
     ("File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",),
     "https://assets.publishing.service.gov.uk/media/691ded56d140bbbaa59a2a7d/"
     "File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",
+    known=(
+        KnownFile(
+            ("File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",),
+            "b1b716aa2e476449f987b9de3e08255b4794eabfd270626de5de18b2f5eff3ef",
+            9_897_666,
+        ),
+        KnownFile(
+            ("File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",),
+            "6c3f44010e35341506eaa2877b89f84e066dc0b6368ca9c69a6790dedf09bd99",
+            9_079_457,
+            "rebuilt",
+            "Rebuilt in the official layout from the publication's other files: the scores of IDACI and IDAOPI and the"
+            " populations are blank.",
+        ),
+    ),
 )
 FILE_9 = SourceFile(
     "england_2025_transformed_scores",
@@ -66,6 +81,27 @@ INDEX = Index(
     bands={"decile": 10},
     domain_bands=True,
     domains=england.COMMON,
+    weights=england.WEIGHTS,
+    domain_scores=england.SCORES_END,
+    scored_at_mean=True,
+    published_ranks={
+        "imd_rank": (33755, "E01021988"),
+        "income_rank": (33752, "E01001826"),
+        "employment_rank": (33755, "E01001762"),
+        "education_skills_training_rank": (33754, "E01007769"),
+        "health_deprivation_disability_rank": (33755, "E01007133"),
+        "crime_rank": (33755, "E01012681"),
+        "barriers_to_housing_services_rank": (33754, "E01020309"),
+        "living_environment_rank": (33755, "E01011673"),
+        "idaci_rank": (33719, "E01007532"),
+        "idaopi_rank": (33720, "E01034730"),
+        "children_young_people_sub_domain_rank": (33755, "E01007529"),
+        "adult_skills_sub_domain_rank": (33749, "E01013656"),
+        "geographical_barriers_sub_domain_rank": (33755, "E01027375"),
+        "wider_barriers_sub_domain_rank": (33755, "E01000605"),
+        "indoors_sub_domain_rank": (33755, "E01020889"),
+        "outdoors_sub_domain_rank": (33755, "E01033706"),
+    },
     # Copies of File 7 are around that have none of these, or not the scores
     may_be_blank=frozenset(
         f"{name}_{figure}" for name in ("idaci", "idaopi") for figure in ("score", "rank", "decile")

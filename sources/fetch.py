@@ -2,7 +2,7 @@
 
 Downloads are streamed into the cache folder, resumed where they broke off, tried again with growing pauses, and kept
 with a note beside them (address, bytes, sha256, date). A mirror is a folder or a base address; with one, nothing else
-is asked.
+is asked. Wherever a file comes from, its SHA-256 is compared with those that are known (`SourceFile.known`).
 """
 
 import datetime
@@ -13,8 +13,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
@@ -37,6 +37,10 @@ class NotInMirror(SourceError):
     """A mirror is without a file. The message says which names were looked for."""
 
 
+class ChangedFile(SourceError):
+    """A file is another than the ones known by its name. The message says which, what was expected, and what to do."""
+
+
 class NoAddress(SourceError):
     """A file is not in the cache and its address is not known. The message says where to put it."""
 
@@ -47,6 +51,8 @@ class Obtained:
 
     path: where it lies, perhaps as .gz. name: its name without .gz. size (bytes), sha256: of the file itself, not of
     a .gz around it. retrieved: the date of the download (ISO 8601), None where the file came from a mirror or by hand.
+    checked: what the comparison of its SHA-256 with the known ones gave, a key of `CHECKED`; checked_note: a sentence
+    about it.
     """
 
     path: Path
@@ -54,6 +60,13 @@ class Obtained:
     size: int
     sha256: str
     retrieved: str | None
+    checked: str = "unknown"
+    checked_note: str = ""
+
+    @property
+    def described(self) -> str:
+        """Its name, size and SHA-256, and what the comparison with the known ones gave, as a line of the log."""
+        return f"{self.name}, {self.size:,} bytes, sha256 {self.sha256}, {self.checked}"
 
     def open(self) -> BinaryIO:
         """Return the file's content as a seekable binary file."""
@@ -75,11 +88,16 @@ class Library:
     """Where files are looked for: `mirror` (a folder, a base address or None), then `cache`, then the publishers.
 
     progress: called with (title, total bytes or None), gives a context manager whose value takes bytes as they come.
+    accept_changed: the ids of the files that are taken though they are others than the known ones, and recorded so;
+    any other is refused.
     """
 
-    def __init__(self, mirror: str | None, cache: Path, progress: Progress) -> None:
+    def __init__(
+        self, mirror: str | None, cache: Path, progress: Progress, accept_changed: Collection[str] = ()
+    ) -> None:
         self.cache = cache
         self.progress = progress
+        self.accept_changed = accept_changed
         self.base = mirror.rstrip("/") + "/" if mirror and mirror.startswith(("http://", "https://")) else None
         if self.base:
             try:
@@ -95,10 +113,13 @@ class Library:
                 self._found.setdefault(path.name, []).append(path)
 
     def obtain(self, file: SourceFile) -> Obtained:
-        """Return the file under the first of its accepted names.
+        """Return the file under the first of its accepted names, compared with what is known of it.
 
-        Raises SourceError saying what was looked for and where.
+        Raises SourceError saying what was looked for and where, ChangedFile where it is another than the known ones.
         """
+        return compared(file, self._find(file), file.id in self.accept_changed)
+
+    def _find(self, file: SourceFile) -> Obtained:
         if self.folder:
             return self._from_folder(file)
         if self.base:
@@ -272,6 +293,50 @@ class Library:
         }
         _note(path).write_text(json.dumps(note, indent=1) + "\n", "utf-8")
         os.replace(part, path)
+
+
+CHECKED = {
+    "verified": "official",
+    "rebuilt": "known copies",
+    "changed": "accepted, not known",
+    "unknown": "no checksum known",
+}
+"""What a comparison with the known checksums can give, with what that says of files."""
+
+
+def compared(file: SourceFile, obtained: Obtained, accepted: bool) -> Obtained:
+    """Return `obtained` with `checked` and `checked_note` filled in from what is known of `file`.
+
+    A file that came from the publisher's own address cannot be told from a changed one where only copies of it are
+    known: then no checksum is known. Raises ChangedFile where the file is another than the known ones and
+    it is not `accepted`.
+    """
+    for known in file.known:
+        if known.sha256 == obtained.sha256:
+            checked = "verified" if known.kind == "official" else "rebuilt"
+            return replace(obtained, checked=checked, checked_note=known.note or "The official file, by its SHA-256.")
+    known_ones = [known for known in file.known if obtained.name in known.names]
+    if obtained.retrieved:
+        known_ones = [known for known in known_ones if known.kind == "official"]
+    if not known_ones:
+        return replace(obtained, checked="unknown", checked_note=_why_unknown(obtained))
+    expected = " or ".join(f"{known.sha256} ({known.size:,} bytes, {known.kind})" for known in known_ones)
+    if not accepted:
+        raise ChangedFile(
+            f"{file.id}: {obtained.path} is not a known {obtained.name}: expected SHA-256 {expected},"
+            f" found {obtained.sha256} ({obtained.size:,} bytes). Delete it and fetch it again; if the publisher has"
+            f" changed the file, compare its figures with the publication and build with --accept-changed {file.id}."
+        )
+    note = f"Another file than the known one, accepted with --accept-changed. Expected SHA-256 {expected}."
+    return replace(obtained, checked="changed", checked_note=note)
+
+
+def _why_unknown(obtained: Obtained) -> str:
+    if obtained.name.endswith(".geojson"):
+        return "No checksum known: a feature layer, which is downloaded in pages, has none that stays."
+    if obtained.retrieved:
+        return "No checksum known of the file at the publisher's address."
+    return f"No checksum known for {obtained.name}."
 
 
 def _succeeded(response: httpx.Response, address: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sources.deprivation import PARENTS
-from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.publication import KnownFile, Publication, SourceError, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
@@ -24,29 +24,74 @@ ONS = "Office for National Statistics"
 OPEN_GEOGRAPHY = "https://geoportal.statistics.gov.uk/"
 
 
-def _layer(id_: str, name: str, service: str) -> SourceFile:
-    """Return a lookup that ONS gives as a file `name` and as the feature layer `service`."""
+AS_CSV = "The publisher's table in its own columns, saved as CSV; its address serves it as a feature layer."
+
+
+def _layer(id_: str, name: str, service: str, sha256: str, size: int) -> SourceFile:
+    """Return a lookup that ONS gives as a file `name` and as the feature layer `service`.
+
+    sha256 and size: those of the known copy as CSV.
+    """
     layer = f"{service}.geojson"
     address = f"{SERVICES}{service}/FeatureServer/0"
-    return SourceFile(id_, (name, f"{service}.csv", layer), address, page_size=1000, served_as=layer)
+    names = (name, f"{service}.csv")
+    known = (KnownFile(names, sha256, size, "rebuilt", AS_CSV),)
+    return SourceFile(id_, (*names, layer), address, page_size=1000, served_as=layer, known=known)
 
 
 WARDS = _layer(
     "lsoa_2011_lookup",
     "Lower_Layer_Super_Output_Area_(2011)_to_Ward_(2019)_Lookup_in_England_and_Wales.csv",
     "LSOA11_WD19_LAD19_EW_LU_V2",
+    "75b036a9295ee234ee3356fd61350d5bdeca7437e104bf5c5d805e73c4d45bc1",
+    2_721_116,
 )
-CHANGES = _layer("lsoa_changes", "LSOA11_LSOA21_LAD22_EW_LU.csv", "LSOA11_LSOA21_LAD22_EW_LU_v5")
+CHANGES = _layer(
+    "lsoa_changes",
+    "LSOA11_LSOA21_LAD22_EW_LU.csv",
+    "LSOA11_LSOA21_LAD22_EW_LU_v5",
+    "7d2d4f18dabf4c595dcdc0ddffbfd44c20896c0546503bc6fa4820ff316abe81",
+    2_769_635,
+)
 NHS_2022 = SourceFile(
     "nhs_geography_2022",
     ("LSOA11_SICBL22_ICB22_LAD22_EN_LU.csv", "LSOA11_SICBL22_ICB22_LAD22_EN_LU.geojson"),
     None,  # on the Open Geography portal; no fixed address is known
+    known=(
+        KnownFile(
+            ("LSOA11_SICBL22_ICB22_LAD22_EN_LU.csv",),
+            "2f71df5ffca501bdf77016ad1bd1f549191ad0f502682ac20bc7792d00677849",
+            5_409_062,
+            "rebuilt",
+            "The publisher's table in its own columns, saved as CSV.",
+        ),
+    ),
 )
-NHS_2024 = _layer("nhs_geography_2024", "LSOA21_SICBL24_ICB24_EN_LU.csv", "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU")
+NHS_2024 = _layer(
+    "nhs_geography_2024",
+    "LSOA21_SICBL24_ICB24_EN_LU.csv",
+    "LSOA21_SICBL24_ICB24_CAL24_LAD24_EN_LU",
+    "47b59e0f207e8d7021187995c036d0c7d924bb9882e3ecadec4af2145e6fdd3a",
+    4_831_028,
+)
 DATA_ZONES = SourceFile(
     "data_zone_2011_lookup",
     ("DataZone2011lookup_2024-12-16.csv", "scottish_dz_lookup.csv"),
     "https://statistics.gov.scot/downloads/file?id=50d30936-6de2-4ae0-a131-c2105aa74647%2FDataZone2011lookup_2024-12-16.csv",
+    known=(
+        KnownFile(
+            ("DataZone2011lookup_2024-12-16.csv", "scottish_dz_lookup.csv"),
+            "0cc10817b9ae5a0fb03eefa531f798e920b449ffb196e1b5683beb561d1d061b",
+            3_269_106,
+        ),
+    ),
+)
+LAD_2024 = KnownFile(
+    ("LAD_MAY_2024_UK_Boundaries.geojson",),
+    "1dff23a47ba563ff1e9e5f1371177fe7bf3644698bd79f8b8de4bf6b00b8cf60",
+    561_067,
+    "rebuilt",
+    "The publisher's codes and names with generalised boundaries.",
 )
 AUTHORITIES = SourceFile(
     "local_authority_names",
@@ -54,6 +99,7 @@ AUTHORITIES = SourceFile(
     SERVICES + "Local_Authority_Districts_May_2024_Boundaries_UK_BFC/FeatureServer/0",
     page_size=100,
     served_as="LAD_MAY_2024_UK_names.geojson",  # without the boundaries
+    known=(LAD_2024,),
 )
 
 LOCAL_AUTHORITIES = Table(

@@ -6,7 +6,7 @@ The authorities are those of 2019. What the file calls a percentage is a share (
 
 from typing import TYPE_CHECKING
 
-from sources.publication import Publication, SourceFile, Table
+from sources.publication import KnownFile, Publication, SourceFile, Table
 from sources.workbook import Column, column
 
 if TYPE_CHECKING:
@@ -18,6 +18,15 @@ GARDENS = SourceFile(
     ("osprivateoutdoorspacereferencetables.xlsx", "access_to_green_space.csv"),
     "https://www.ons.gov.uk/file?uri=/economy/environmentalaccounts/datasets/accesstogardensandpublicgreenspaceingreatbritain/"
     "accesstogardenspacegreatbritainapril2020/osprivateoutdoorspacereferencetables.xlsx",
+    known=(
+        KnownFile(
+            ("access_to_green_space.csv",),
+            "60122123e64124a7b8d729a80c82dc4fbc3245a525f36fcea3b0c21f3e883b8e",
+            64_098,
+            "rebuilt",
+            "The sheet of the official workbook as CSV.",
+        ),
+    ),
 )
 SHEET = "LAD gardens"
 AUTHORITIES = 371

@@ -5,8 +5,8 @@ A mirror may be without either file: the database then says that it was not load
 
 from typing import TYPE_CHECKING
 
-from sources.geography import HEALTH_GEOGRAPHIES, LOCAL_AUTHORITIES, ONS, OPEN_GEOGRAPHY, SERVICES
-from sources.publication import Publication, SourceFile, Table
+from sources.geography import AS_CSV, HEALTH_GEOGRAPHIES, LOCAL_AUTHORITIES, ONS, OPEN_GEOGRAPHY, SERVICES
+from sources.publication import KnownFile, Publication, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
@@ -18,6 +18,15 @@ REGIONS_FILE = SourceFile(
     ("ICB22_ICB24_NHSER21_EN_derived.csv",),
     None,  # derived: nobody publishes it
     optional=True,
+    known=(
+        KnownFile(
+            ("ICB22_ICB24_NHSER21_EN_derived.csv",),
+            "d99e44779eaf0786ac43374d4fa90f73efba0af2ab8ed58005f84a674a0097b3",
+            4_135,
+            "rebuilt",
+            "A derived lookup, which nobody publishes: the region of most of a board's hospital trusts.",
+        ),
+    ),
 )
 BOARDS_FILE = SourceFile(
     "health_boards_2022",
@@ -26,6 +35,15 @@ BOARDS_FILE = SourceFile(
     page_size=1000,
     served_as="UA22_LHB22_WA_LU.geojson",
     optional=True,
+    known=(
+        KnownFile(
+            ("UA22_LHB22_WA_LU.csv",),
+            "5d870aaaeeaef1eac40139e1d600255bd87d85bca32994309eecf0a523cacf17",
+            1_569,
+            "rebuilt",
+            AS_CSV,
+        ),
+    ),
 )
 
 REGIONS = Table(

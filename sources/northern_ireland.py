@@ -6,7 +6,7 @@ https://www.nisra.gov.uk/statistics/deprivation/northern-ireland-multiple-depriv
 from typing import TYPE_CHECKING
 
 from sources.deprivation import index_table
-from sources.publication import Index, Publication, SourceError, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceError, SourceFile
 from sources.workbook import column
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ WORKBOOK = SourceFile(
     "northern_ireland_2017",
     ("NIMDM17_SOAresults.xls", "NIMDM17_SOAresults.xlsx", "NIMDM17_SOAresults.ods"),
     "https://www.nisra.gov.uk/files/nisra/publications/NIMDM17_SOAresults.xls",
+    known=(
+        KnownFile(
+            ("NIMDM17_SOAresults.xls",),
+            "8adbadd110f0c86b7c0697c2c6f7b2b668d0056a24052469d93bf3c74e855f3a",
+            1_772_032,
+        ),
+    ),
 )
 
 MOST = " (where 1 is most deprived)"
@@ -107,6 +114,33 @@ INDEX = Index(
         "living_environment": "living_environment",
         "idaci": "idaci",
         "idaopi": "idaopi",
+    },
+    weights={
+        "income": 25,
+        "employment": 25,
+        "health_deprivation_and_disability": 15,
+        "education_skills_and_training": 15,
+        "access_to_services": 10,
+        "living_environment": 5,
+        "crime_and_disorder": 5,
+    },
+    slack=0.18,
+    published_ranks={
+        "imd_rank": (890, "95ZZ06W1"),
+        "income_rank": (890, "95VV08W1"),
+        "employment_rank": (890, "95GG35S2"),
+        "health_deprivation_and_disability_rank": (888, "95GG48S2"),
+        "education_skills_and_training_rank": (890, "95GG35S3"),
+        "access_to_services_rank": (890, "95ZZ11W1"),
+        "living_environment_rank": (890, "95GG12S2"),
+        "crime_and_disorder_rank": (890, "95MM28W1"),
+        "housing_quality_sub_domain_rank": (890, "95XX18W1"),
+        "housing_access_sub_domain_rank": (890, "95GG12S4"),
+        "outdoor_physical_environment_sub_domain_rank": (890, "95GG07S1"),
+        "crime_sub_domain_rank": (890, "95MM28W1"),
+        "disorder_sub_domain_rank": (890, "95GG12S3"),
+        "idaci_rank": (890, "95GG51S3"),
+        "idaopi_rank": (890, "95VV17S2"),
     },
 )
 

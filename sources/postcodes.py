@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Generic, TypeVar
 
 from sources.geography import AREA_CODE, KIND_OF_CODE, NATION_OF_CODE
 from sources.postcode import FORM
-from sources.publication import Publication, SourceError, SourceFile, Table
+from sources.publication import KnownFile, Publication, SourceError, SourceFile, Table
 from sources.rows import Advance, Row
 from sources.workbook import decode, label
 
@@ -35,6 +35,16 @@ DIRECTORY = SourceFile(
     tuple(f"ONSPD_{month}_{year}.zip" for month, year in EDITIONS),
     "https://www.arcgis.com/sharing/rest/content/items/6fff67d204fd4f339591ed667a6e3642/data",
     served_as="ONSPD_MAY_2026.zip",
+    known=(
+        KnownFile(
+            ("ONSPD_NOV_2025.zip",),
+            "bcd000ebe40c2564bc6e040d7e5b1ed0c602e45b341629530f4bfa7b29bf4cf7",
+            32_716_741,
+            "rebuilt",
+            "Assembled in the directory's layout from several products of ONS; codes and dates are not of November 2025"
+            " throughout.",
+        ),
+    ),
 )
 
 POSTCODES = Table(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from sources.database import Build
@@ -30,6 +30,23 @@ CC_BY = Licence(
 
 
 @dataclass(frozen=True)
+class KnownFile:
+    """The content of a file, by its SHA-256: what a file of one of `names` must be, unless it is accepted as changed.
+
+    names: the accepted names of the `SourceFile` that have this content and no other. sha256: in hexadecimal; size:
+    bytes; both of the file itself, not of a .gz around it.
+    kind: "official" for the file as its publisher serves it, "rebuilt" for a copy that others made of its figures.
+    note: a sentence that says what the copy is; empty for an official file.
+    """
+
+    names: tuple[str, ...]
+    sha256: str
+    size: int
+    kind: Literal["official", "rebuilt"] = "official"
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class SourceFile:
     """One file of a publication.
 
@@ -41,6 +58,7 @@ class SourceFile:
     its publication was not loaded.
     page_size: for an ArcGIS feature layer, how many features one request may ask for; None for a plain file.
     geometry: whether the features' boundaries are wanted too, in WGS 84.
+    known: its contents whose SHA-256 is known. A feature layer has none, for the build assembles it from pages.
     """
 
     id: str
@@ -50,6 +68,7 @@ class SourceFile:
     geometry: bool = False
     served_as: str | None = None
     optional: bool = False
+    known: tuple[KnownFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +121,14 @@ class Index:
     domains: common domain name to the table's own column prefix; `_rank`, and `_decile` where published.
     may_be_blank: columns that a file of the publication may have blank, each as a whole.
     tied_pairs: how many pairs of areas share an overall rank.
+    weights: column prefix of each domain to its weight in the overall score, in per cent of the scores that the
+    domain's ranks give (`sources.cross_checks.transformed`). domain_scores: how the columns of those scores end, after
+    the prefix; empty where none are published. decimals: how many a published score has.
+    ties: the rank that tied areas get, the "first" of their places or the "mean" of them. scored_at_mean: whether tied
+    areas are scored at the mean of their places all the same. other_ties: column to a rank that follows neither.
+    slack: how far the weighted scores may rise against the published overall rank, for indices whose publisher
+    weighted finer scores than those of the ranks.
+    published_ranks: rank column to how many different ranks it has as published, and an area of the first rank.
     """
 
     id: str
@@ -121,6 +148,14 @@ class Index:
     tied_pairs: int = 0
     domain_bands: bool = False
     score: str | None = "imd_score"
+    weights: dict[str, float] = field(default_factory=dict)
+    domain_scores: str = ""
+    decimals: int = 3
+    ties: Literal["first", "mean"] = "first"
+    scored_at_mean: bool = False
+    other_ties: dict[str, float] = field(default_factory=dict)
+    slack: float = 1e-5
+    published_ranks: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

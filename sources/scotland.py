@@ -7,7 +7,7 @@ from numbers import Number
 from typing import TYPE_CHECKING
 
 from sources.deprivation import index_table
-from sources.publication import Index, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile
 from sources.workbook import column
 
 if TYPE_CHECKING:
@@ -21,6 +21,15 @@ LOOKUP = SourceFile(
     "scottish-index-of-multiple-deprivation-2020-data-zone-look-up-file/documents/"
     "scottish-index-of-multiple-deprivation-data-zone-look-up/scottish-index-of-multiple-deprivation-data-zone-look-up/"
     "govscot%3Adocument/SIMD%2B2020v2%2B-%2Bdatazone%2Blookup.xlsx",
+    known=(
+        KnownFile(
+            ("SIMD+2020v2.csv",),
+            "8a30818e953707a48dfb3250fc92c05b76392e05a46550efa10243a132c8b236",
+            1_687_711,
+            "rebuilt",
+            "The sheet of the official workbook as CSV.",
+        ),
+    ),
 )
 SHEET = "SIMD 2020v2 DZ lookup data"
 
@@ -73,6 +82,28 @@ INDEX = Index(
         "crime": "crime",
         "access_to_services": "access",
         "housing": "housing",
+    },
+    weights={
+        "income": 28,
+        "employment": 28,
+        "health": 14,
+        "education": 14,
+        "access": 9,
+        "crime": 5,
+        "housing": 2,
+    },
+    ties="mean",
+    other_ties={"income_rank": 6969},  # of the twelve data zones that come last
+    slack=0.02,
+    published_ranks={
+        "imd_rank": (6976, "S01010891"),
+        "income_rank": (6505, "S01010323"),
+        "employment_rank": (6556, "S01010138"),
+        "education_rank": (6976, "S01011384"),
+        "health_rank": (6976, "S01010323"),
+        "access_rank": (6976, "S01012017"),
+        "crime_rank": (6802, "S01010275"),
+        "housing_rank": (6680, "S01009907"),
     },
 )
 

@@ -10,7 +10,7 @@ from numbers import Number
 from typing import TYPE_CHECKING
 
 from sources.geography import KIND_OF_CODE, NATION_OF_CODE
-from sources.publication import CC_BY, Publication, SourceFile, Table
+from sources.publication import CC_BY, KnownFile, Publication, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
@@ -21,8 +21,31 @@ INDEX_FILE = SourceFile(
     "uk_composite",
     ("UK_IMD_E.csv",),
     "https://raw.githubusercontent.com/mysociety/composite_uk_imd/main/data/uk_index/UK_IMD_E.csv",
+    known=(
+        KnownFile(("UK_IMD_E.csv",), "cfcef5086a8759068195b341db32bd643931a2dfa0a101edf99b1a27e0190138", 2_602_471),
+    ),
 )
 AREAS = 42619
+DECILES = (4222, 4163, 4099, 4083, 4214, 4238, 4342, 4309, 4372, 4577)  # areas in each, most deprived first
+STANDS_ON = {"E": "england_2019", "W": "wales_2019", "S": "scotland_2020", "N": "northern_ireland_2017"}
+"""Nation code to the index whose areas and overall score it has."""
+MODEL = {
+    "E": (0.0, 0.0, 1.0),
+    "W": (3.057037104662136, 0.10985655292896024, 0.8563477859913157),
+    "S": (-0.07496130106227353, -0.5853415503564765, 1.2169828058222751),
+    "N": (7.335180062462659, 0.8668925380150085, 0.9273323105121417),
+}
+"""Nation code to constant, weight of the employment score and weight of the overall local score in `uk_imd_e_score`.
+
+Found from the published figures, which follow them to the last decimal.
+"""
+RATES = {
+    "E": {"income": "income_score", "employment": "employment_score"},
+    "N": {"income": "income_share", "employment": "employment_share"},
+}
+"""Nation code to the columns of its index with the rates of which the composite has the per cent."""
+DECILES_DIFFER = {"E": 1, "W": 1}
+"""Nation code to how far `original_decile` may be from the published one: of 3 areas of England and 18 of Wales."""
 
 FIGURES = {
     "area_code": column(str, "lsoa"),

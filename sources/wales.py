@@ -6,7 +6,7 @@ https://www.gov.wales/welsh-index-multiple-deprivation-full-index-update-ranks-2
 from typing import TYPE_CHECKING
 
 from sources.deprivation import index_table
-from sources.publication import Index, Publication, SourceError, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceError, SourceFile
 from sources.rows import Row
 from sources.workbook import Column, column
 
@@ -22,6 +22,15 @@ RANKS = SourceFile(
         for end in (".ods", ".xls", ".xlsx")
     ),
     FILES + "welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area.ods",
+    known=(
+        KnownFile(
+            ("welsh-index-multiple-deprivation-2019-index-and-domain-ranks-by-small-area.xls",),
+            "3f5efca7d71d5e27381ffefa454510522418d76b95ec3926669f8d7c6816ce0c",
+            776_192,
+            "rebuilt",
+            "The official workbook, which is an .ods, with all its sheets, saved as .xls.",
+        ),
+    ),
 )
 SCORES = SourceFile(
     "wales_2019_scores",
@@ -29,6 +38,15 @@ SCORES = SourceFile(
         f"wimd-2019-index-and-domain-scores-by-small-area{end}" for end in ("_0.ods", ".ods", ".csv", ".xls", ".xlsx")
     ),
     FILES + "wimd-2019-index-and-domain-scores-by-small-area_0.ods",
+    known=(
+        KnownFile(
+            ("wimd-2019-index-and-domain-scores-by-small-area.csv",),
+            "e7d06b7f7daddfca733a25f9c0f3563255a20afa62d77f20e09e8517acdcc5d1",
+            149_113,
+            "rebuilt",
+            "The main sheet of the official workbook as CSV.",
+        ),
+    ),
 )
 
 DOMAINS = {  # the same in each edition
@@ -71,6 +89,29 @@ INDEX = Index(
     band_rule="floor",
     bands={"decile": 10, "quintile": 5, "quartile": 4},
     domains=COMMON,
+    weights={
+        "income": 22,
+        "employment": 22,
+        "health": 15,
+        "education": 14,
+        "access_to_services": 10,
+        "housing": 7,
+        "community_safety": 5,
+        "physical_environment": 5,
+    },
+    domain_scores="_score",
+    decimals=1,
+    published_ranks={
+        "imd_rank": (1909, "W01000240"),
+        "income_rank": (1909, "W01000240"),
+        "employment_rank": (1908, "W01000240"),
+        "health_rank": (1909, "W01000991"),
+        "education_rank": (1909, "W01000413"),
+        "access_to_services_rank": (1909, "W01000650"),
+        "housing_rank": (1908, "W01001768"),
+        "community_safety_rank": (1909, "W01001939"),
+        "physical_environment_rank": (1909, "W01001825"),
+    },
 )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sources import wales
 from sources.deprivation import index_table
-from sources.publication import Index, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile
 from sources.workbook import column
 
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ RANKS = SourceFile(
     ),
     "https://www.gov.wales/sites/default/files/statistics-and-research/2025-11/"
     "wimd-2025-index-and-domain-ranks-by-small-area.ods",
+    known=(
+        KnownFile(
+            ("wimd-2025-index-and-domain-ranks-by-small-area.csv",),
+            "ff58c2c87f8997137d7aa46701f10239908d58f18ae14dbfa6c28a7549fc25d7",
+            146_188,
+            "rebuilt",
+            "The main sheet of the official workbook as CSV.",
+        ),
+    ),
 )
 
 DECILES = (191, 382, 574, 766, 958, 1149, 1341, 1533, 1724, 1917)  # the highest rank of each
@@ -59,6 +68,27 @@ INDEX = Index(
     may_be_blank=frozenset({"imd_quintile", "imd_quartile"}),
     score=None,
     domains=wales.COMMON,
+    weights={
+        "income": 22,
+        "employment": 20,
+        "health": 15,
+        "education": 14,
+        "access_to_services": 10,
+        "housing": 9,
+        "community_safety": 5,
+        "physical_environment": 5,
+    },
+    published_ranks={
+        "imd_rank": (1917, "W01000240"),
+        "income_rank": (1914, "W01000240"),
+        "employment_rank": (1916, "W01000240"),
+        "health_rank": (1917, "W01000240"),
+        "education_rank": (1917, "W01000921"),
+        "access_to_services_rank": (1917, "W01000683"),
+        "housing_rank": (1916, "W01001768"),
+        "community_safety_rank": (1917, "W01000240"),
+        "physical_environment_rank": (1917, "W01002019"),
+    },
 )
 
 

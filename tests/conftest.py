@@ -143,7 +143,8 @@ def made_up_db(mirror, tmp_path_factory) -> Path:
 
     def make(folder: Path) -> None:
         with made_up.small_england():
-            assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(folder / "census.db")]) == 0
+            arguments = ["--full", "--accept-changed", "--mirror", str(mirror), "--output", str(folder / "census.db")]
+            assert build_db.main(arguments) == 0
 
     return kept("made_up", tmp_path_factory.mktemp("made_up"), make) / "census.db"
 

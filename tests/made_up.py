@@ -12,6 +12,7 @@ import json
 import math
 import random
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -62,13 +63,20 @@ def small_england() -> Iterator[None]:
             patch.setattr(module, "AREAS", module.AREAS - FEWER)
         patch.setattr(natural_green_space, "FEWEST_AREAS", natural_green_space.FEWEST_AREAS - FEWER)
         patch.setattr(checks, "FEWEST_POSTCODES", 7_000)
+        patch.setattr(uk_composite, "DECILES", decile_counts())
+        indices = [publication.index for publication in publications() if publication.index]
+        published = [index.published_ranks for index in indices]
         for module in (england, england_2025):
             object.__setattr__(module.INDEX, "areas", module.INDEX.areas - FEWER)
+        for index in indices:
+            object.__setattr__(index, "published_ranks", {})
         try:
             yield
         finally:
             for module in (england, england_2025):
                 object.__setattr__(module.INDEX, "areas", module.INDEX.areas + FEWER)
+            for index, ranks in zip(indices, published, strict=True):
+                object.__setattr__(index, "published_ranks", ranks)
 
 
 def ceil_band(rank: int, n: int, q: int) -> int:
@@ -129,7 +137,6 @@ def name_of_authority(code: str) -> str:
 
 def write(folder: Path) -> None:
     """Writes the mirror into `folder`."""
-    random.seed(2019)
     for part in ("england", "other", "other/deeper"):
         (folder / part).mkdir(parents=True)
     _england(folder / "england")
@@ -164,10 +171,32 @@ def _sheets(path: Path, sheets: dict[str, list]) -> None:
     book.save(path)
 
 
-def _shuffled(n: int) -> list[int]:
-    ranks = list(range(1, n + 1))
-    random.shuffle(ranks)
-    return ranks
+def _ranks(values: list[float]) -> list[int]:
+    """The rank of each area, the highest value first; tied areas get the first of their places."""
+    place: dict[float, int] = {}
+    for at, value in enumerate(sorted(values, reverse=True), 1):
+        place.setdefault(value, at)
+    return [place[value] for value in values]
+
+
+def _ranks_of(title: str, areas: list[str], twins: dict[str, str] | None = None, tied: bool = True) -> list[int]:
+    """Ranks of the areas in a domain: an area's place follows from its code, so editions agree.
+
+    twins: area to another whose rank it has too, or the next one where they are not `tied`.
+    """
+    twins = twins or {}
+    values = [random.Random(f"{title} {twins.get(code, code)}").random() for code in areas]
+    return _ranks([value - (code in twins and not tied) * 1e-9 for code, value in zip(areas, values, strict=True)])
+
+
+def _weighted(domains: dict[str, list[int]], weights: dict[str, float], at_mean: bool = False) -> list[float]:
+    """The overall score of each area: the weighted sum of the transformed scores of its domains' ranks."""
+    n = len(next(iter(domains.values())))
+    columns = []
+    for name, weight in weights.items():
+        tied = Counter(domains[name])
+        columns.append([weight / 100 * transformed(r + at_mean * (tied[r] - 1) / 2, n) for r in domains[name]])
+    return [sum(row) for row in zip(*columns, strict=True)]
 
 
 def decimal(value: float, places: int = 3) -> str:
@@ -175,20 +204,35 @@ def decimal(value: float, places: int = 3) -> str:
     return f"{value:.{places}f}".rstrip("0").rstrip(".")
 
 
-def transformed(rank: int, n: int) -> float:
+def transformed(rank: float, n: int) -> float:
     """The exponentially transformed score of a domain's rank, by the indices' technical reports."""
     return -23 * math.log(1 - (n + 1 - rank) / n * (1 - math.exp(-100 / 23)))
 
 
-def _english_figures(n: int, tied: bool) -> dict[str, list]:
+WEIGHTS = {"England": (22.5, 22.5, 13.5, 13.5, 9.3, 9.3, 9.3)}
+TWINS = range(100, 152)  # of England: each second one shares all its ranks with the one before, in 2019
+
+
+@cache
+def english(year: int) -> tuple[dict[str, list[int]], list[float]]:
+    """The ranks of every part of the English index of a year, and the overall scores."""
+    areas = codes("E") if year == 2019 else codes_2021("E")
+    twins = {codes("E")[i]: codes("E")[i - 1] for i in TWINS if i % 2}
+    ranks = {part: _ranks_of(part, areas, twins, tied=year == 2019) for part in england.PARTS if part != "imd"}
+    scores = _weighted(ranks, dict(zip(england.DOMAINS, WEIGHTS["England"], strict=True)), at_mean=True)
+    return {"imd": _ranks(scores), **ranks}, scores
+
+
+def _english_figures(year: int) -> dict[str, list]:
     """The columns of scores, ranks and deciles of File 7."""
     columns: dict[str, list] = {}
+    every, overall = english(year)
+    n = len(overall)
     for part, title in england.PARTS.items():
-        ranks = _shuffled(n)
-        if part == "imd" and tied:  # 26 pairs share the smaller number
-            ranks = [rank - 1 if rank % 30 == 1 and 1 < rank <= 781 else rank for rank in ranks]
+        ranks = every[part]
         rate = " (rate)" if part in ("income", "employment", "idaci", "idaopi") else ""
-        columns[f"{title} Score{rate}"] = [decimal((n - rank) / (n if rate else 400)) for rank in ranks]
+        scores = overall if part == "imd" else [(n - rank) / (n if rate else 400) for rank in ranks]
+        columns[f"{title} Score{rate}"] = [decimal(score) for score in scores]
         columns[f"{title} Rank (where 1 is most deprived)"] = ranks
         columns[f"{title} Decile (where 1 is most deprived 10% of LSOAs)"] = [ceil_band(r, n, 10) for r in ranks]
     return columns
@@ -196,15 +240,21 @@ def _english_figures(n: int, tied: bool) -> dict[str, list]:
 
 def _transformed(columns: dict[str, list], n: int) -> list[tuple[str, ...]]:
     """The rows of File 9's scores, which follow from the ranks in `columns` of File 7."""
-    ranks = [columns[f"{labels[0]} Rank (where 1 is most deprived)"] for labels in england.DOMAINS.values()]
-    return [tuple(decimal(transformed(rank, n)) for rank in row) for row in zip(*ranks, strict=True)]
+    cells = []
+    for labels in england.DOMAINS.values():
+        ranks = columns[f"{labels[0]} Rank (where 1 is most deprived)"]
+        tied = Counter(ranks)
+        cells.append([decimal(transformed(rank + (tied[rank] - 1) / 2, n)) for rank in ranks])
+    return list(zip(*cells, strict=True))
 
 
 def _england(folder: Path) -> None:
     n = AREAS["E"]
-    columns = _english_figures(n, tied=True)
-    for column in england.POPULATIONS.values():
-        columns[column.labels[0]] = [f"{1000 + i % 900:,}" for i in range(n)]  # with a thousands separator
+    columns = _english_figures(2019)
+    for name, column in england.POPULATIONS.items():
+        apart = 0 if name.startswith("total") else 200 if "dependent" in name or "older" in name else None
+        people = [1000 + i % 900 if apart == 0 else apart or 600 + i % 900 for i in range(n)]
+        columns[column.labels[0]] = [f"{number:,}" for number in people]  # with a thousands separator
     places = [
         (code, f"Made-up {i:05}A", authority_of("E", i), name_of_authority(authority_of("E", i)))
         for i, code in enumerate(codes("E"))
@@ -228,14 +278,14 @@ def name_2021(code: str) -> str:
 
 def _england_2025(folder: Path) -> None:
     n = AREAS_2021["E"]
-    figures = _english_figures(n, tied=False)
+    figures = _english_figures(2025)
     transformed_scores = _transformed(figures, n)
     columns = {
         label[:80] if label.startswith("Children and Young") else label: cells  # as the file has it
         for label, cells in figures.items()
     }
-    for column in england_2025.POPULATIONS.values():
-        columns[column.labels[0]] = [1000 + i % 900 for i in range(n)]
+    for column, share in zip(england_2025.POPULATIONS.values(), (1, 0.2, 0.2, 0.6), strict=True):
+        columns[column.labels[0]] = [int((1000 + i % 900) * share) for i in range(n)]
     header = [england_2025.KEY["area_code"].labels[0], *(c.labels[0] for c in england_2025.PLACE.values()), *columns]
     authorities = [authority_2024("E", i) for i in range(n)]
     places = [
@@ -249,11 +299,22 @@ def _england_2025(folder: Path) -> None:
     _csv(folder / england_2025.FILE_9.names[0], [*header[:4], *labels], rows)
 
 
+WEIGHTS |= {"Wales 2019": (22, 22, 15, 14, 10, 7, 5, 5), "Wales 2025": (22, 20, 15, 14, 10, 9, 5, 5)}
+
+
+@cache
+def welsh(year: int) -> tuple[dict[str, list[int]], list[float]]:
+    """The ranks of the Welsh index of a year, overall and by domain (by the sheet's labels), and overall scores."""
+    areas = codes("W") if year == 2019 else codes_2021("W")
+    ranks = {title: _ranks_of(title, areas) for title in wales.DOMAINS.values()}
+    scores = _weighted(ranks, dict(zip(ranks, WEIGHTS[f"Wales {year}"], strict=True)))
+    return {f"WIMD {year}": _ranks(scores), **ranks}, scores
+
+
 def wales_2025_sheets() -> dict[str, list]:
     """The sheets of the workbook, with bands as published; the quintiles are no pairs of the deciles."""
     n = AREAS_2021["W"]
-    random.seed(2025)
-    ranks = {title: _shuffled(n) for title in ("WIMD 2025", *wales.DOMAINS.values())}
+    ranks = welsh(2025)[0]
     places = [(code, f"Pentre {i}", name_of_authority(authority_of("W", i))) for i, code in enumerate(codes_2021("W"))]
     header = ["LSOA code", "LSOA name (Eng)", "Local Authority name (Eng)", "WIMD 2025 ", *list(ranks)[1:], " "]
     table = [[*place, *row, ""] for place, row in zip(places, zip(*ranks.values(), strict=True), strict=True)]
@@ -297,8 +358,8 @@ def _areas_2021(folder: Path) -> None:
         header = [f"LSOA{era}CD", f"LSOA{era}NM"]
         header += [f"{kind}{year}{part}" for kind in ("SICBL", "ICB") for part in ("CD", "CDH", "NM")]
         rows = []
-        for i, code in enumerate(areas):
-            sub, board = i % 106, i % 106 % 42
+        for code in areas:
+            sub, board = int(code[3:]) % 106, int(code[3:]) % 106 % 42
             board_code = f"E540001{year}" if board == 7 else f"E5400{board:04}"  # one got a new code and kept its own
             rows.append(
                 [
@@ -319,17 +380,53 @@ def _areas_2021(folder: Path) -> None:
     _csv(folder / "UA22_LHB22_WA_LU.csv", ["UA22CD", "UA22NM", "LHB22CD", "LHB22NM"], rows)
 
 
+MODEL = {  # of the composite: constant, weights of the employment score and of the overall local score
+    "E": (0, 0, 1),
+    "W": (3.057037104662136, 0.10985655292896024, 0.8563477859913157),
+    "S": (-0.07496130106227353, -0.5853415503564765, 1.2169828058222751),
+    "N": (7.335180062462659, 0.8668925380150085, 0.9273323105121417),
+}
+
+
+@cache
+def composite() -> list[list]:
+    """The rows of the composite, which stands on the indices made up here."""
+    rows: list[list] = []
+    for nation in AREAS:
+        n = AREAS[nation]
+        if nation == "E":
+            ranks, scores = english(2019)
+            scores = [float(decimal(score)) for score in scores]
+            rates = [[100 * float(decimal((n - r) / n)) for r in ranks[part]] for part in ("income", "employment")]
+            deciles = [ceil_band(rank, n, 10) for rank in ranks["imd"]]
+        elif nation == "W":
+            ranks, scores = welsh(2019)
+            scores = [float(f"{score:.1f}") for score in scores]
+            rates = [[(n - rank) / n for rank in ranks[part]] for part in ("Income", "Employment")]
+            deciles = [floor_band(rank, n, 10) for rank in ranks["WIMD 2019"]]
+        else:
+            ranks, scores = scottish() if nation == "S" else northern_irish()
+            rates = [[100 * ((n - rank) / n) for rank in ranks[part]] for part in ("income_rank", "employment_rank")]
+            deciles = [ceil_band(rank, n, 10) for rank in ranks["imd_rank"]]
+        constant, of_employment, of_overall = MODEL[nation]
+        for code, score, income, employment, decile in zip(codes(nation), scores, *rates, deciles, strict=True):
+            uk = constant + of_employment * employment + of_overall * score
+            rows.append([nation, code, score, income, employment, uk, decile])
+    tied = Counter(row[5] for row in rows)
+    for row, first in zip(rows, _ranks([row[5] for row in rows]), strict=True):
+        rank = first + (tied[row[5]] - 1) / 2
+        band = ceil_band(first, len(rows), 10)
+        row += [band, rank, band, (band + 1) // 2]
+    return rows
+
+
+def decile_counts() -> tuple[int, ...]:
+    """How many areas each decile of the composite has."""
+    return tuple(n for _, n in sorted(Counter(row[9] for row in composite()).items()))
+
+
 def _composite(folder: Path) -> None:
-    areas = [(nation, code) for nation in AREAS for code in codes(nation)]
-    n = len(areas)
-    rows = []
-    for i, (nation, code) in enumerate(areas):
-        place = i * 7919 % n  # the order of the areas; the first two share a rank
-        rank = 1.5 if place < 2 else place + 1.0
-        decile = ceil_band(place + 1, n, 10)
-        score = n - max(place, 1)
-        rows.append([nation, code, 1.5, 0.25, 0.5, f"{score}.0", 1, decile, rank, decile, (decile + 1) // 2])
-    _csv(folder / "UK_IMD_E.csv.gz", [column.labels[0] for column in COMPOSITE], rows)
+    _csv(folder / "UK_IMD_E.csv.gz", [column.labels[0] for column in COMPOSITE], composite())
 
 
 COMPOSITE = [
@@ -385,7 +482,7 @@ def natural_green_space_layer(path: Path, areas: list[str] | None = None) -> Non
 
 def _wales(folder: Path) -> None:
     n = AREAS["W"]
-    ranks = {title: _shuffled(n) for title in wales.PARTS.values()}
+    ranks, overall = welsh(2019)
     places = [(code, f"Pentre {i}", "Made-up") for i, code in enumerate(codes("W"))]
     header = ["LSOA code", "LSOA name (Eng)", "Local Authority name (Eng)", "WIMD 2019 ", *list(ranks)[1:], " "]
     table = [[*place, *row, ""] for place, row in zip(places, zip(*ranks.values(), strict=True), strict=True)]
@@ -407,17 +504,31 @@ def _wales(folder: Path) -> None:
         },
     )
     scores = [
-        [*place, *(f"{(n - rank) / 20:.1f}" for rank in row)]
-        for place, row in zip(places, zip(*ranks.values(), strict=True), strict=True)
+        [*place, f"{score:.1f}", *(f"{transformed(rank, n):.1f}" for rank in row[1:])]
+        for place, score, row in zip(places, overall, zip(*ranks.values(), strict=True), strict=True)
     ]
     labels = ["LSOA code", "LSOA name", "Local Authority name ", "WIMD 2019 ", *list(ranks)[1:]]
     _csv(folder / "wimd-2019-index-and-domain-scores-by-small-area.csv", labels, scores, "utf-8-sig", blank_tail=7)
 
 
+@cache
+def scottish() -> tuple[dict[str, list], list[float]]:
+    """The ranks of the Scottish index, of which some are shared by two data zones, and its overall scores."""
+    ranks: dict[str, list] = {}
+    for name in scotland.DOMAIN_RANKS:
+        pairs = _ranks_of(name, codes("S"))
+        halves = [
+            rank + 0.5 if rank % 50 == 0 else rank - 0.5 if rank % 50 == 1 and rank > 1 else rank for rank in pairs
+        ]
+        ranks[name] = halves
+    scores = _weighted(ranks, dict(zip(scotland.DOMAIN_RANKS, (28, 28, 14, 14, 9, 5, 2), strict=True)))
+    return {"imd_rank": _ranks(scores), **ranks}, scores
+
+
 def _scotland(folder: Path) -> None:
     n = AREAS["S"]
-    overall = _shuffled(n)
-    domains = [_shuffled(n) for _ in scotland.DOMAIN_RANKS]
+    ranks, _ = scottish()
+    overall, domains = ranks["imd_rank"], [ranks[name] for name in scotland.DOMAIN_RANKS]
     header = [c.labels[0] for c in (scotland.KEY | scotland.PLACE | scotland.FIGURES).values()]
     rows = [
         [
@@ -425,16 +536,26 @@ def _scotland(folder: Path) -> None:
             f"Glen - {i}"[:8],
             authority_of("S", i),
             name_of_authority(authority_of("S", i)),
-            f"S02{i // 5:06}",
+            f"S02{i % 320:06}",
             800,
             500,
             overall[i],
             *(ceil_band(overall[i], n, q) for q in (20, 10, 5)),
-            *(f"{d[i] - 0.5}" if d[i] % 50 == 1 and d[i] > 1 else d[i] for d in domains),
+            *(d[i] for d in domains),
         ]
         for i, code in enumerate(codes("S"))
     ]
     _csv(folder / "SIMD+2020v2.csv", header, rows, "utf-8-sig")
+
+
+@cache
+def northern_irish() -> tuple[dict[str, list[int]], list[float]]:
+    """The ranks of Northern Ireland's measure, overall and by domain, and its overall scores."""
+    names = [name for name in northern_ireland.MEASURE if name != "imd_rank"]
+    ranks = {name: _ranks_of(name, codes("N")) for name in names}
+    weights = dict(zip(names, (25, 25, 15, 15, 10, 5, 5), strict=True))
+    scores = _weighted(ranks, weights)
+    return {"imd_rank": _ranks(scores), **ranks}, scores
 
 
 def _northern_ireland(folder: Path) -> None:
@@ -442,7 +563,7 @@ def _northern_ireland(folder: Path) -> None:
         (name_of_authority(authority_of("N", i)), "Rural", code, f"Townland_{i}") for i, code in enumerate(codes("N"))
     ]
     header = ["LGD2014NAME", "2015 Default Urban/Rural ", "SOA2001", "SOA2001_name"]
-    ranks = {name: _shuffled(AREAS["N"]) for name in northern_ireland.MEASURE}
+    ranks, _ = northern_irish()
     measure = list(northern_ireland.MEASURE.values())
     sheets = {
         "Metadata": [["Made up"]],
@@ -459,12 +580,31 @@ def _northern_ireland(folder: Path) -> None:
                 [
                     *place,
                     *([ranks[rank][i]] if rank else []),
-                    *(i + 1 if c.type is int else i / 890 for c in own.values()),
+                    *(
+                        i + 1 if c.type is int else (890 - (ranks[rank][i] if rank else i + 1)) / 890
+                        for c in own.values()
+                    ),
                 ]
                 for i, place in enumerate(places)
             ),
         ]
     _sheets(folder / "NIMDM17_SOAresults.xlsx", sheets)
+
+
+def _green_space_figure(label: str) -> str:
+    """Of 1,250 houses and as many flats, nine in ten have some of 12.5 m2; five flats share two spaces."""
+    flats, total = ("type: Flats" in label), ("type: Total" in label)
+    if "ercentage" in label:
+        return "0.9"
+    if "number of flats" in label:
+        return "2.5"
+    if "space count" in label and "ddress" not in label.lower() and "Adress" not in label:
+        return "450"
+    if "count" in label:
+        return ("2,250" if total else "1,125") if "with" in label else ("2,500" if total else "1,250")
+    if "total area" in label:
+        return "19,687.5" if total else "5,625" if flats else "14,062.5"
+    return "12.5"
 
 
 def _green_space(folder: Path) -> None:
@@ -477,7 +617,7 @@ def _green_space(folder: Path) -> None:
         group = over
     place = ["Country code", "Country name", "Region code", "Region name", "LAD code", "LAD name"]
     nations = {"E": "England", "W": "Wales", "S": "Scotland"}
-    figures = ["0.9" if "ercentage" in text else "1,250" if "count" in text.lower() else "12.5" for text in labels]
+    figures = [_green_space_figure(text) for text in labels]
     rows = [
         ["X92000001", nations[code[0]], "X12000001", "Region", code, name_of_authority(code), *figures]
         for code in AUTHORITIES
@@ -487,7 +627,7 @@ def _green_space(folder: Path) -> None:
 
 def _lookups(folder: Path) -> None:
     rows = [
-        [i, code, f"Made-up {i:05}A", f"E05{i % 900:06}", "Ward", authority, name_of_authority(authority)]
+        [i, code, f"Made-up {i:05}A", f"{nation}05{authority[3:]}", "Ward", authority, name_of_authority(authority)]
         for nation in "EW"
         for i, code in enumerate(codes(nation))
         for authority in [authority_of(nation, i)]
@@ -511,9 +651,9 @@ def _lookups(folder: Path) -> None:
         [
             code,
             f"Glen\xa0Mòr - {i}",
-            f"S02{i // 5:06}",
+            f"S02{i % 320:06}",
             "Zone",
-            "S13000001",
+            f"S13{i % 32:06}",
             "Ward",
             authority,
             name_of_authority(authority),
@@ -555,7 +695,7 @@ def postcodes() -> list[list[str]]:
         for i, code in enumerate(codes(nation)):
             authority = authority_of(nation, i)
             authority = AUTHORITIES[0] if authority in RETIRED else authority
-            middle = f"{nation}02{i // 5:06}" if nation in "EWS" else "N99999999"
+            middle = f"{nation}02{i % len(AUTHORITIES_OF[nation]):06}" if nation in "EWS" else "N99999999"
             newer = code if nation in "EW" and i % 20 and code in unchanged else ""  # every 20th from the lookup
             letters = "ABDEFGHJLNPQRSTUVWXYZ"
             district, sector, unit = i // 4410, i // 441 % 10, letters[i // 21 % 21] + letters[i % 21]

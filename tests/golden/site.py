@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-import datasette.plugins  # noqa: F401, before its plugin
+import datasette.plugins  # noqa: F401, first: it loads datasette-graphql, which would else be registered half loaded
 import datasette_graphql.utils
 import yaml
 from datasette.app import Datasette

@@ -39,8 +39,8 @@ def query(path: Path, sql: str, *parameters) -> list[tuple]:
 
 
 def only(*ids: str) -> list[str]:
-    """Arguments that leave out every publication but these."""
-    return ["--full", "--skip", ",".join(id_ for id_ in PUBLICATIONS if id_ not in ids)]
+    """Arguments that leave out every publication but these, and take made-up files for them."""
+    return ["--full", "--accept-changed", "--skip", ",".join(id_ for id_ in PUBLICATIONS if id_ not in ids)]
 
 
 def assert_untouched(old: Path) -> None:
@@ -202,6 +202,19 @@ def test_check_accepts_a_good_database_and_says_what_it_holds(extract_db):
         ("update edition set left_out = 'wales_2019'", ("wales_2019",)),
         ("delete from edition", ("edition", "1", "0")),
         ("delete from imd_wales_2019", ("imd_wales_2019", "1,909", "0")),
+        (
+            "update imd_wales_2019 set income_rank = 'first' where area_code = 'W01000023'",
+            ("imd_wales_2019", "another type"),
+        ),
+        ("update postcodes set latitude = 'north' where postcode like 'AB1 %'", ("another type", "AB1 ")),
+        (
+            "update postcodes set lsoa_2011 = 'E01099999' where postcode like 'AB1 %'",
+            ("foreign_key_check", "E01099999"),
+        ),
+        (
+            "update postcodes set lsoa_2021 = 'E01099999' where postcode like 'AB1 %'",
+            ("foreign_key_check", "E01099999"),
+        ),
     ],
 )
 def test_check_refuses_a_database_in_which_anything_was_changed(small_db, tmp_path, capsys, sql, named):
@@ -332,6 +345,39 @@ def test_figures_names_and_codes_are_read_as_they_stand(made_up_db):
     ]
     assert query(made_up_db, "select total_population_mid_2015 from lsoas_2011 where code = 'E01000002'") == [(1001,)]
     assert query(made_up_db, "select houses_address_count from green_space limit 1") == [(1250,)]
+
+
+def test_a_file_that_is_not_a_known_one_stops_the_build_or_is_recorded_as_changed(mirror, made_up_db, old, capsys):
+    said = refused(
+        capsys, old, *(word for word in only("scotland_2020") if word != "--accept-changed"), "--mirror", mirror
+    )
+    sha256 = hashlib.sha256(next(mirror.rglob("SIMD+2020v2.csv")).read_bytes()).hexdigest()
+    [known] = PUBLICATIONS["scotland_2020"].files[0].known
+    assert_named(("scotland_2020", "SIMD+2020v2.csv", known.sha256, sha256, "--accept-changed"), said)
+    recorded = {id_: row for id_, *row in query(made_up_db, "select id, checked, checked_note from publications")}
+    assert recorded["scotland_2020"] == [
+        "changed",
+        "Another file than the known one, accepted with --accept-changed. Expected SHA-256 "
+        f"{known.sha256} ({known.size:,} bytes, rebuilt).",
+    ]
+    assert recorded["england_2025_transformed_scores"][0] == "unknown"
+    assert recorded["domain_weights"] == [None, None]
+    assert build_db.main(["--check", str(made_up_db)]) == 0
+    said = capsys.readouterr().out
+    assert "Scottish Index of Multiple Deprivation 2020v2 (2020v2): complete, 6,976 rows, changed" in said
+    assert re.search(r"files by their SHA-256: \d+ changed \(.*\), \d+ unknown \(no checksum known\)", said)
+
+
+@pytest.mark.parametrize("checked", ["verified", "rebuilt", None])
+def test_a_file_that_is_recorded_as_what_its_checksum_is_not_is_refused(made_up_db, tmp_path, capsys, checked):
+    path = shutil.copy(made_up_db, tmp_path / "census.db")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("update publications set checked = ? where id = 'scotland_2020'", (checked,))
+        connection.commit()
+    assert build_db.main(["--check", str(path)]) == 1
+    assert f"files that are not what their SHA-256 says: expected none, found scotland_2020 {checked}" in (
+        capsys.readouterr().err
+    )
 
 
 def test_pseudo_codes_and_missing_places_become_null(made_up_db):
@@ -621,6 +667,9 @@ def test_a_table_or_column_that_is_not_described_stops_the_build(parks, tmp_path
     "arguments",
     [
         ["--mirror", "x"],
+        ["--accept-changed"],
+        ["--full", "--accept-changed", "wales_2099"],
+        ["--check", "x.db", "--accept-changed"],
         ["--skip", "wales_2019"],
         ["--full", "--skip", "wales_2099"],
         ["--full", "--skip", ",".join(PUBLICATIONS)],

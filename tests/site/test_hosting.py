@@ -180,7 +180,8 @@ def test_a_build_without_the_directory_leaves_out_what_joins_it(hosted, mirror, 
     offer(hosted, told, "postcode\nSW1A 1AA\n")
     output = tmp_path / "few.db"
     skipped = ",".join(p.id for p in publications() if p.id != "green_space")
-    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", skipped]) == 0
+    arguments = ["--full", "--accept-changed", "--mirror", str(mirror), "--output", str(output), "--skip", skipped]
+    assert build_db.main(arguments) == 0
     assert "asthma_clinics.csv: 1 of 1 rows are left out" in capsys.readouterr().out
     assert sqlite3.connect(output).execute("select count(*) from asthma_clinics").fetchone() == (0,)
 

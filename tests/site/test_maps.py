@@ -311,7 +311,7 @@ def mirrored(folder: Path, without: tuple[str, ...] = ()) -> Library:
         if published.file.id not in without:
             told = json.dumps({"type": "FeatureCollection", "features": features})
             (folder / published.file.names[-1]).write_text(told)  # in one line, as some programs write it
-    return Library(str(folder), folder, build_db.progress)
+    return Library(str(folder), folder, build_db.progress, accept_changed=build_db.FILES)
 
 
 def rows_of(path: Path) -> dict[str, list[tuple]]:

@@ -671,7 +671,8 @@ def test_suggested_postcodes_are_live(extract_site, db):
 def test_pages_do_without_what_was_left_out_of_the_database(mirror, tmp_path):
     left_out = "england_2025,wales_2025,green_space,local_authority_names,lsoa_2011_lookup,lsoa_changes,uk_composite"
     output = tmp_path / "left_out.db"  # under another name than census.db it gets no downloads
-    assert build_db.main(["--full", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]) == 0
+    arguments = ["--full", "--accept-changed", "--mirror", str(mirror), "--output", str(output), "--skip", left_out]
+    assert build_db.main(arguments) == 0
     (tmp_path / "site").mkdir()
     site = datasette_of(site_of(output, tmp_path / "site"))
     notices = re.findall('<p class="message-warning">(.*?)</p>', page(site, "/"))

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from build_db import progress
-from sources import fetch
-from sources.fetch import Library, NotInMirror
-from sources.publication import SourceError, SourceFile
+from sources import boundaries, fetch, publications
+from sources.fetch import ChangedFile, Library, NotInMirror
+from sources.publication import KnownFile, SourceError, SourceFile
 
 CONTENT = bytes(range(256)) * 20_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -294,3 +294,119 @@ def test_a_damaged_gz_file_is_named(tmp_path):
     (tmp_path / "file.csv.gz").write_bytes(gzip.compress(CONTENT)[:5000])
     with pytest.raises(SourceError, match=r"file\.csv\.gz cannot be read"):
         Library(str(tmp_path), tmp_path / "cache", progress).obtain(SourceFile("made_up", ("file.csv",), None))
+
+
+# Files whose SHA-256 is known
+
+OTHER = CONTENT + b"one byte more"
+REBUILT = b"a copy that others made"
+
+
+def known(kind="official", name="file.csv", content=CONTENT) -> KnownFile:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return KnownFile((name,), sha256, len(content), kind, "A copy." if kind == "rebuilt" else "")
+
+
+def put(folder, content, name="file.csv"):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder
+
+
+def assert_refused(library: Library, file: SourceFile, expected: bytes, found: bytes) -> None:
+    with pytest.raises(ChangedFile) as refused:
+        library.obtain(file)
+    for part in (
+        "made_up",
+        "file.csv",
+        "--accept-changed",
+        *(hashlib.sha256(c).hexdigest() for c in (expected, found)),
+    ):
+        assert part in str(refused.value)
+
+
+def test_the_official_file_is_verified_wherever_it_comes_from(publisher, tmp_path):
+    publisher.answers["/file.csv"] = publisher.answers["/mirror/file.csv"] = [whole]
+    file = file_at(publisher, known=(known(),))
+    put(tmp_path / "folder", gzip.compress(CONTENT), "file.csv.gz")
+    put(tmp_path / "by_hand", CONTENT)
+    for mirror, cache in (
+        (None, "cache"),
+        (None, "by_hand"),
+        (str(tmp_path / "folder"), "cache"),
+        (publisher.base + "/mirror", "cache"),
+    ):
+        obtained = Library(mirror, tmp_path / cache, progress).obtain(file)
+        assert (obtained.checked, obtained.checked_note) == ("verified", "The official file, by its SHA-256.")
+
+
+def test_another_file_than_the_official_one_is_refused_wherever_it_comes_from(publisher, tmp_path):
+    publisher.answers["/file.csv"] = publisher.answers["/mirror/file.csv"] = [lambda r: r.answer(200, OTHER)]
+    file = file_at(publisher, known=(known(),))
+    put(tmp_path / "folder", OTHER)
+    put(tmp_path / "by_hand", OTHER)
+    for mirror, cache in (
+        (None, "cache"),
+        (None, "cache"),  # from its note of before
+        (None, "by_hand"),
+        (str(tmp_path / "folder"), "cache"),
+        (publisher.base + "/mirror", "cache"),
+    ):
+        assert_refused(Library(mirror, tmp_path / cache, progress), file, CONTENT, OTHER)
+        obtained = Library(mirror, tmp_path / cache, progress, accept_changed={"made_up"}).obtain(file)
+        assert obtained.checked == "changed"
+        assert DIGEST in obtained.checked_note
+
+
+def test_a_known_copy_is_said_to_be_one_and_another_is_refused(publisher, tmp_path):
+    file = file_at(publisher, known=(known(), known("rebuilt", content=REBUILT)))
+    library = Library(str(put(tmp_path / "folder", REBUILT)), tmp_path, progress)
+    obtained = library.obtain(file)
+    assert (obtained.checked, obtained.checked_note) == ("rebuilt", "A copy.")
+    put(tmp_path / "folder", OTHER)
+    assert_refused(library, file, REBUILT, OTHER)
+
+
+def test_of_the_publishers_file_no_checksum_is_known_where_only_copies_are(publisher, tmp_path):
+    publisher.answers["/file.csv"] = [whole]
+    file = file_at(publisher, known=(known("rebuilt", content=REBUILT),))
+    for _ in range(2):
+        obtained = Library(None, tmp_path / "cache", progress).obtain(file)
+        assert (obtained.checked, bool(obtained.retrieved)) == ("unknown", True)
+        assert "No checksum known" in obtained.checked_note
+    put(tmp_path / "cache", OTHER)
+    assert_refused(Library(None, tmp_path / "cache", progress), file, REBUILT, OTHER)
+
+
+def test_no_checksum_is_known_of_another_name_but_its_content_may_be(publisher, tmp_path):
+    file = file_at(publisher, known=(known(),))
+    library = Library(str(put(tmp_path / "folder", OTHER, "old name (1).csv")), tmp_path, progress)
+    obtained = library.obtain(file)
+    assert (obtained.checked, obtained.checked_note) == ("unknown", "No checksum known for old name (1).csv.")
+    put(tmp_path / "folder", CONTENT, "old name (1).csv")
+    assert library.obtain(file).checked == "verified"
+
+
+def test_no_checksum_is_known_of_a_feature_layer_and_it_is_said_why(publisher, tmp_path):
+    answer = json.dumps({"features": [{"properties": {"C": 1}}]}).encode()
+    publisher.answers["/layer/0/query"] = [lambda r: r.answer(200, answer)]
+    copy = known("rebuilt", "layer.csv", REBUILT)
+    names = ("layer.csv", "layer.geojson")
+    file = SourceFile("made_up", names, publisher.base + "/layer/0", 100, served_as=names[1], known=(copy,))
+    obtained = Library(None, tmp_path, progress).obtain(file)
+    assert obtained.checked == "unknown"
+    assert "in pages" in obtained.checked_note
+
+
+def test_every_known_file_has_an_accepted_name_and_a_copy_says_what_it_is():
+    sources_files = [file for publication in publications() for file in publication.files]
+    for file in (*sources_files, *(published.file for published in boundaries.PUBLISHED)):
+        assert len({known.sha256 for known in file.known}) == len(file.known)
+        for copy in file.known:
+            assert copy.names
+            assert set(copy.names) <= set(file.names)
+            assert re.fullmatch("[0-9a-f]{64}", copy.sha256)
+            assert copy.size > 500
+            assert (copy.kind == "rebuilt") is bool(copy.note)
+    [official] = [k for file in sources_files if file.id == "england_2025" for k in file.known if k.kind == "official"]
+    assert (official.sha256[:8], official.size) == ("b1b716aa", 9_897_666)
