@@ -36,7 +36,7 @@ from census.web import map_program
 from sources import boundaries, extracts, rcpch_tiles
 from sources.fetch import Library
 from sources.publication import SourceError
-from tests.conftest import ROOT, command, datasette_of, site_of
+from tests.conftest import ROOT, command, datasette_of, site_of, stamp
 
 LAYERS = ("uk_2011", "uk_latest")
 NATIONS = {"England": "E09000033", "Wales": "W06000015", "Scotland": "S12000050", "Northern Ireland": "N09000003"}
@@ -661,11 +661,10 @@ def test_a_map_of_other_figures_is_not_shown(built, tmp_path, damage):
     path = folder / "maps" / "uk.mbtiles"
     shutil.copy(built.path, path)
     if damage == "figures":
-        (folder / "inspect-data.json").unlink()
         with closing(sqlite3.connect(folder / "census.db")) as census:
             census.execute("update deprivation set decile = 1 where area_code = 'E01004736'")
-            census.execute("update edition set digest = 'of other figures'")
             census.commit()
+        stamp(folder / "census.db")
         named = "--maps"
     else:
         path.write_bytes(b"garbage" * 1000 if damage == "garbage" else b"")
@@ -684,10 +683,10 @@ def test_a_map_of_other_figures_is_not_shown(built, tmp_path, damage):
 def test_a_map_of_the_same_figures_stays_when_the_rest_changes(built, tmp_path):
     """A new directory of postcodes changes the digest, and no area."""
     folder = site_of(built.census, tmp_path)
-    (folder / "inspect-data.json").unlink()
     with closing(sqlite3.connect(folder / "census.db")) as census:
-        census.execute("update edition set digest = 'of a newer directory'")
+        census.execute("update postcodes set introduced = introduced - 100 where postcode = 'SW1A 1AA'")
         census.commit()
+    stamp(folder / "census.db")
     assert get(datasette_of(folder), "/tiles/uk_latest/0/0/0.pbf").status_code == 200
 
 

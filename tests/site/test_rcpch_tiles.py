@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from api.web import CODE
 from sources import boundaries, mvt, rcpch_tiles
 from tests.browser.test_browser import chromium, picture  # noqa: F401
-from tests.conftest import ROOT, datasette_of, site_of
+from tests.conftest import ROOT, datasette_of, site_of, stamp
 from tests.site.test_maps import few_zooms, tile_of
 
 BASE = "/deprivation/v2/tiles"
@@ -478,6 +478,7 @@ def test_without_lookup_or_shapely_the_rest_is_there_and_says_so(built, tmp_path
     shutil.copy(built.census, census)
     with closing(sqlite3.connect(census)) as db, db:
         db.execute("delete from nhs_regions_2021")
+    stamp(census)
     monkeypatch.setattr(boundaries, "find_spec", lambda _: None)
     said = []
     with few_zooms(("uk_master_2011", "uk_master_2021", *OVERLAYS)):
