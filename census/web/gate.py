@@ -12,7 +12,7 @@ The settings stand in metadata.yml, under plugins: sql_gate. Lookups of the API 
 import asyncio
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import parse_qs
 
 from datasette.app import Datasette
@@ -59,12 +59,19 @@ def settings_of(datasette: Datasette) -> dict[str, int]:
 class Gate:
     """Middleware for the addresses that cost most. large: gives the names of the tables that are not streamed.
 
-    graphql: the path of GraphQL. limit_ms: what the statements of one request may take.
+    graphql: the path of GraphQL. limit_ms: what the statements of one request may take. ready: starts the processes
+    that run them.
     """
 
     def __init__(
-        self, graphql: str, large: Callable[[], Collection[str]], settings: dict[str, int], limit_ms: int
+        self,
+        graphql: str,
+        large: Callable[[], Collection[str]],
+        settings: dict[str, int],
+        limit_ms: int,
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
+        self.ready = ready
         self.graphql, self.large, self.settings, self.limit_ms = graphql, large, settings, limit_ms
         self.places = Places(settings["at_once"], settings["waiting"], settings["wait_ms"] / 1000, settings["unread"])
 
@@ -72,7 +79,13 @@ class Gate:
     def of(datasette: Datasette) -> "Gate":
         """Return the gate of `datasette`."""
         large = lambda: getattr(datasette, "_census_large", ())  # noqa: E731
-        return Gate(path_of(datasette), large, settings_of(datasette), datasette.sql_time_limit_ms)
+
+        async def ready() -> None:
+            census = datasette.databases.get("census")
+            if hasattr(census, "sql_processes"):
+                await census.sql_processes.ready()
+
+        return Gate(path_of(datasette), large, settings_of(datasette), datasette.sql_time_limit_ms, ready)
 
     def costs(self, path: str) -> bool:
         """Return whether an address is among those that are counted."""
@@ -115,6 +128,7 @@ class Gate:
         except Busy:
             return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
         streams = b"_stream" in scope.get("query_string", b"")
+        await self.ready()
         budget = Budget((self.settings["stream_ms"] if streams else self.limit_ms) / 1000)
         BUDGET.set(budget)
         loop = asyncio.get_running_loop()

@@ -97,19 +97,32 @@ class SqlProcess:
         self.command += ["immutable" if immutable else "mutable", str(plugins)]
         self.process: subprocess.Popen[bytes] | None = None
 
+    def ready(self) -> "subprocess.Popen[bytes]":
+        """Return the process, started where it is not there. Raises Ended where it does not start."""
+        if self.process is None or self.process.poll() is not None:
+            path = os.pathsep.join([*filter(None, sys.path), str(ROOT)])
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
+            )
+            self.read(self.process, START_S)
+        return self.process
+
     def ask(self, request: tuple[object, ...], seconds: float) -> tuple[Any, ...]:
         """Return the answer to a request. Raises Ended where there is none after this long: the process is killed."""
-        fresh = self.process is None or self.process.poll() is not None
-        if fresh:
-            self.start()
-        process = self.process
-        assert process is not None
+        process = self.ready()
+        return self.read(process, seconds, request)
+
+    def read(
+        self, process: "subprocess.Popen[bytes]", seconds: float, request: tuple[object, ...] | None = None
+    ) -> tuple[Any, ...]:
+        """Return what the process says, to a request or of itself. Raises Ended."""
         assert process.stdin is not None
         assert process.stdout is not None
-        running = Running(process.kill, time.monotonic() + seconds + (START_S if fresh else 0))
+        running = Running(process.kill, time.monotonic() + seconds)
         WATCH.begin(running)
         try:
-            sql_worker.write_message(process.stdin, request)
+            if request is not None:
+                sql_worker.write_message(process.stdin, request)
             answer: tuple[Any, ...] = sql_worker.read_message(process.stdout)
         except (EOFError, OSError):
             raise Ended from None
@@ -118,11 +131,6 @@ class SqlProcess:
             if running.stopped or process.poll() is not None:
                 self.end()
         return answer
-
-    def start(self) -> None:
-        """Start the process."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(ROOT)])}
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
     def end(self) -> None:
         """End the process."""
@@ -186,9 +194,11 @@ class SqlProcesses:
         """Run a statement in a process, in the calling thread."""
         budget = budget or Budget(limit / 1000)
         process = self.idle.pop()
-        started = time.monotonic()
         limit = budget.begin(limit)
+        started = time.monotonic()
         try:
+            process.ready()
+            started = time.monotonic()
             if limit <= 0:
                 raise interrupted(sql, params)
             kind, *told = process.ask((sql, params, most_rows, limit), limit / 1000 + GRACE_S)
@@ -209,6 +219,22 @@ class SqlProcesses:
         rows, truncated, names = told
         cursor = cursor_of(tuple(names))
         return Results([sqlite3.Row(cursor, row) for row in rows], truncated, cursor.description)
+
+    async def ready(self) -> None:
+        """Start the processes that are not there, which is no request's fault."""
+        loop = asyncio.get_running_loop()
+        missing = [process for process in self.idle if process.process is None]
+        await asyncio.gather(*(loop.run_in_executor(self.threads, self.start_one) for _ in missing))
+
+    def start_one(self) -> None:
+        """Start a process that is not there, if there is one, in the calling thread."""
+        process = self.idle.pop(0)  # those that were used last are at the end
+        try:
+            process.ready()
+        except Ended:
+            pass  # a statement finds that out, and says so
+        finally:
+            self.idle.append(process)
 
     def end(self) -> None:
         """End the processes."""

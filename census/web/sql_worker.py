@@ -2,8 +2,9 @@
 
     python -m census.web.sql_worker DATABASE immutable|mutable PLUGINS
 
-It reads requests from standard input and writes answers to standard output, each a length and a `marshal` of plain
-values. What it may use of the machine is bounded here, and it may be killed at any time: it holds nothing.
+It writes that it is ready, then reads requests from standard input and writes answers to standard output, each a
+length and a `marshal` of plain values. What it may use of the machine is bounded here, and it may be killed at any
+time: it holds nothing.
 """
 
 import contextlib
@@ -131,6 +132,7 @@ def main(database: str, mode: str, plugins: str) -> None:
     os.dup2(2, 1)  # nothing else writes into the answers
     worker = Worker(uri, Path(plugins))
     bound_process()
+    write_message(answers, ("ready",))
     while True:
         try:
             write_message(answers, worker.run(*read_message(requests)))

@@ -204,7 +204,11 @@ def test_trimming_is_sqlite_s_own(both, name, value, characters):
 
 def gate_of(**settings):
     large = lambda: {"postcodes"}  # noqa: E731
-    return gate.Gate("/graphql", large, gate.SETTINGS | settings, 1000)
+
+    async def ready():
+        pass
+
+    return gate.Gate("/graphql", large, gate.SETTINGS | settings, 1000, ready)
 
 
 @pytest.mark.parametrize(
