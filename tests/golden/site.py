@@ -154,8 +154,8 @@ class Site:
         for name, value in answer.headers:
             if name in DROPPED:
                 continue
-            if name == "content-length" and value == str(len(answer.body)):
-                value = "that of the body"
+            if name == "content-length" and (value == str(len(answer.body)) or request.method == "HEAD"):
+                value = "that of the body"  # of HEAD that of GET's, which says how long its statements took
             elif name == "x-git-revision":
                 value = "<revision>"
             line = f"{name}: {self.known.hide(value, *rules)}"

@@ -68,9 +68,7 @@ def test_a_large_table_is_sorted_filtered_and_counted_within_the_same_bounds(sta
 
 def attacked(stack) -> tuple[dict, dict, float]:
     """What a thousand connections with every attack found, what lookups found meanwhile, and the most memory, MiB."""
-    costly = [
-        {"path": f"/census.json?sql={quote(sql)}", "statuses": [200, 400, 414, 431, 503]} for sql in ATTACKS.values()
-    ]
+    costly = hostile.of_sql(ATTACKS)
     lookups = stack.sending(20, rate=100, connections=4)
     time.sleep(1)
     attack = stack.sending(15, costly, connections=1000, far=True)
