@@ -128,7 +128,6 @@ class Gate:
         except Busy:
             return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
         streams = b"_stream" in scope.get("query_string", b"")
-        await self.ready()
         budget = Budget((self.settings["stream_ms"] if streams else self.limit_ms) / 1000)
         BUDGET.set(budget)
         loop = asyncio.get_running_loop()
@@ -137,6 +136,7 @@ class Gate:
             budget.when_idle(lambda: loop.call_soon_threadsafe(self.places.give_back))
 
         with self.places.until_sent(send, give_back) as sending:
+            await self.ready()
             return await app(scope, read_already(body), sending)
 
 

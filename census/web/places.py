@@ -49,10 +49,12 @@ class Places:
     def until_sent(self, send: Send, give_back: Callable[[], None] | None = None) -> Iterator[Send]:
         """Give a `send` that gives the place back before it sends: who reads slowly keeps none. So does the end."""
         give_back = give_back or self.give_back
-        sent = False
+        sent = ended = False
 
         async def sending(message: Message) -> None:
             nonlocal sent
+            if ended:  # cancelled, while another thread still works on it
+                return
             if not sent:
                 sent = True
                 self.unread += 1
@@ -62,6 +64,7 @@ class Places:
         try:
             yield sending
         finally:
+            ended = True
             if sent:
                 self.unread -= 1
             else:

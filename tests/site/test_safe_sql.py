@@ -11,6 +11,7 @@ from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
 from census.web import gate, sandbox, sql_process
+from census.web.places import Places
 from tests.conftest import ROOT
 
 FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"
@@ -346,6 +347,42 @@ def test_who_hangs_up_is_worked_for_no_longer():
         await asyncio.wait((working, waiting), timeout=5)
         await asyncio.sleep(0.01)
         assert (ended, guard.places.taken, len(guard.places.line)) == ([True], 0, 0)
+
+    asyncio.run(several())
+
+
+def test_what_another_thread_says_after_the_end_changes_nothing():
+    async def several():
+        line, said = Places(1, 0, 1, 1), []
+
+        async def send(message):
+            said.append(message)
+
+        await line.take()
+        with line.until_sent(send) as sending:
+            pass
+        assert (line.taken, line.unread) == (0, 0)
+        await sending({"type": "http.response.start"})
+        assert (line.taken, line.unread, said) == (0, 0, [])
+
+    asyncio.run(several())
+
+
+def test_who_hangs_up_while_processes_start_keeps_no_place():
+    async def several():
+        guard, gone = gate_of(at_once=1), asyncio.Event()
+
+        async def starting():
+            await asyncio.Event().wait()
+
+        guard.ready = starting
+        working = asyncio.create_task(through(guard.wrap(answering), "/census", gone=gone))
+        await asyncio.sleep(0.01)
+        assert guard.places.taken == 1
+        gone.set()
+        await asyncio.wait((working,), timeout=5)
+        await asyncio.sleep(0.01)
+        assert guard.places.taken == 0
 
     asyncio.run(several())
 
