@@ -15,7 +15,7 @@ class Busy(Exception):
 class Places:
     """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_s` seconds each.
 
-    unread: how many answers may wait for their readers; beyond it no request is worked on.
+    unread: how many answers may wait for their readers; beyond it every request waits.
     """
 
     def __init__(self, at_once: int, waiting: int, wait_s: float, unread: int) -> None:
@@ -25,9 +25,7 @@ class Places:
 
     async def take(self) -> None:
         """Take a place. Raises Busy."""
-        if self.unread >= self.most_unread:
-            raise Busy
-        if self.taken < self.at_once and not self.line:
+        if self.free() and not self.line:
             self.taken += 1
             return
         if len(self.line) >= self.waiting:
@@ -67,12 +65,21 @@ class Places:
             ended = True
             if sent:
                 self.unread -= 1
+                self.call_next()
             else:
                 give_back()
 
     def give_back(self) -> None:
-        """Give a place back: to the first in the line, if there is one."""
-        if self.line:
+        """Give a place back."""
+        self.taken -= 1
+        self.call_next()
+
+    def free(self) -> bool:
+        """Return whether there is a place."""
+        return self.taken < self.at_once and self.unread < self.most_unread
+
+    def call_next(self) -> None:
+        """Give free places to the first in the line."""
+        while self.line and self.free():
+            self.taken += 1
             self.line.popleft().set_result(None)
-        else:
-            self.taken -= 1
