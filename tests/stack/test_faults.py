@@ -149,7 +149,7 @@ def other_edition(extract_db, tmp_path_factory):
     output = tmp_path_factory.mktemp("other") / "census.db"
     shutil.copyfile(extract_db, output)
     with contextlib.closing(sqlite3.connect(output)) as connection, connection:
-        connection.execute("update postcodes set introduced = 198001")
+        connection.execute("update postcodes set introduced = introduced - 100 where introduced >= 199001")
         tables = all_tables([*sources.publications(), *hosting.data_sets()])
         connection.execute("update edition set digest = ?", (digest(connection, tables),))
     return output
@@ -215,7 +215,7 @@ def test_a_changed_figure_is_refused_with_what_failed_alone(extract_db, tmp_path
     changed = tmp_path / "changed.db"
     shutil.copyfile(extract_db, changed)
     with contextlib.closing(sqlite3.connect(changed)) as connection, connection:
-        connection.execute("update imd_england_2019 set imd_score = imd_score + 0.001 where area_code = 'E01004736'")
+        connection.execute("update postcodes set latitude = latitude + 0.0001 where postcode = 'SW1A 1AA'")
     nobody = SimpleNamespace(database=tmp_path / "census.db", home=tmp_path / "home")
     done = swapped(nobody, changed)
     first, second, *more = done.stderr.splitlines()
@@ -231,7 +231,7 @@ def test_what_a_swap_would_refuse_is_not_served_after_a_restart_either(extract_d
     shutil.copytree(extract_db.parent, folder)
     database = folder / "census.db"
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("update imd_england_2019 set imd_score = imd_score + 0.001 where area_code = 'E01004736'")
+        connection.execute("update postcodes set latitude = latitude + 0.0001 where postcode = 'SW1A 1AA'")
     told = [sys.executable, ROOT / "serve_many.py", "--database", database, "--home", tmp_path / "home"]
     done = subprocess.run([*map(str, told), "--port", "0"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
