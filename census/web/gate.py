@@ -19,7 +19,7 @@ from datasette.app import Datasette
 
 from api.asgi import App, Receive, Scope, Send
 from census.web import kinds
-from census.web.graphql_limits import path_of
+from census.web.graphql_limits import body_of, path_of
 from census.web.places import Busy, Places
 from census.web.sql_process import BUDGET, Budget, own_rows
 from census.web.until_gone import read_already, until_gone
@@ -114,7 +114,7 @@ class Gate:
                 return await app(scope, receive, send)
             if refusal := self.refusal(scope["path"], scope.get("query_string", b"")):
                 return await refuse(send, *refusal)
-            body = await body_of(receive)
+            body = await body_of(receive, MOST_BODY)
             if body is None:
                 return await refuse(send, 413, f"The request is too large: {MOST_BODY:,} bytes are allowed.")
             return await until_gone(self.in_turn(app, scope, body, send), receive)
@@ -138,17 +138,6 @@ class Gate:
         with self.places.until_sent(send, give_back) as sending:
             await self.ready()
             return await app(scope, read_already(body), sending)
-
-
-async def body_of(receive: Receive) -> bytes | None:
-    """Return the body of a request; None where it has more than MOST_BODY bytes."""
-    pieces, size, more = [], 0, True
-    while more and size <= MOST_BODY:
-        message = await receive()
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        more = message.get("more_body", False)
-    return None if size > MOST_BODY else b"".join(pieces)
 
 
 async def refuse(send: Send, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:

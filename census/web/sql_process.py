@@ -107,15 +107,13 @@ class SqlProcess:
             self.read(self.process, START_S)
         return self.process
 
-    def ask(self, request: tuple[object, ...], seconds: float) -> tuple[Any, ...]:
-        """Return the answer to a request. Raises Ended where there is none after this long: the process is killed."""
-        process = self.ready()
-        return self.read(process, seconds, request)
-
     def read(
         self, process: "subprocess.Popen[bytes]", seconds: float, request: tuple[object, ...] | None = None
     ) -> tuple[Any, ...]:
-        """Return what the process says, to a request or of itself. Raises Ended."""
+        """Return what the process says, to a request or that it is ready.
+
+        Raises Ended where it says nothing for this long: then it is killed.
+        """
         assert process.stdin is not None
         assert process.stdout is not None
         running = Running(process.kill, time.monotonic() + seconds)
@@ -151,7 +149,7 @@ class SqlProcesses:
 
     def __init__(self, database: Database, at_once: int, trusted: Iterable[str], limit_ms: int) -> None:
         self.database, self.limit_ms = database, limit_ms
-        self.trusted = {normal(sql) for sql in (*trusted, *INTROSPECTION)}
+        self.trusted = {sql.strip() for sql in trusted}  # to the letter: other line breaks would end comments elsewhere
         self.with_server = database.execute
         self.threads = ThreadPoolExecutor(at_once, "user sql")
         path = Path(str(database.path)).resolve()
@@ -178,7 +176,7 @@ class SqlProcesses:
         log_sql_errors: bool = False,
     ) -> Results:
         """Return what Database.execute does. Raises sqlite3.Error, QueryInterrupted."""
-        if normal(sql) in self.trusted:
+        if sql.strip() in self.trusted or " ".join(sql.split()) in INTROSPECTION:
             return await self.with_server(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
         limit = min(custom_time_limit or self.limit_ms, self.limit_ms)
         most_rows = self.database.ds.max_returned_rows if truncate else None
@@ -197,11 +195,11 @@ class SqlProcesses:
         limit = budget.begin(limit)
         started = time.monotonic()
         try:
-            process.ready()
+            running = process.ready()
             started = time.monotonic()
             if limit <= 0:
                 raise interrupted(sql, params)
-            kind, *told = process.ask((sql, params, most_rows, limit), limit / 1000 + GRACE_S)
+            kind, *told = process.read(running, limit / 1000 + GRACE_S, (sql, params, most_rows, limit))
         except Ended:
             if time.monotonic() - started >= limit / 1000:
                 raise interrupted(sql, params) from None
@@ -249,12 +247,6 @@ async def own_rows(database: Database, sql: str, parameters: Mapping[str, Value]
         lambda connection: connection.execute(sql, parameters or {}).fetchall()
     )
     return rows
-
-
-@lru_cache(500)
-def normal(sql: str) -> str:
-    """Return a statement with single spaces."""
-    return " ".join(sql.split())
 
 
 def interrupted(sql: str, params: object) -> QueryInterrupted:

@@ -461,3 +461,20 @@ def test_no_row_that_is_published_is_near_the_longest_that_can_be_read(request, 
             size = " + ".join(f'coalesce(length(cast("{column}" as blob)), 0)' for column in columns)
             longest = max(longest, connection.execute(f"select coalesce(max({size}), 0) from {name}").fetchone()[0])
     assert 500 < longest < 16_384 * 2 / 3
+
+
+def test_a_canned_query_with_other_line_breaks_is_anyone_s_sql(extract_site):
+    """Where a comment of it ends decides what it does, so only its own text runs in the server."""
+    asyncio.run(extract_site.invoke_startup())
+    processes = extract_site.get_database("census").sql_processes
+    sql = extract_site.metadata("queries", database="census")["imd_by_postcode"]["sql"]
+    assert "--" in sql
+    ran, run = [], processes.run
+    processes.run = lambda *given: ran.append(given[0]) or run(*given)
+    try:
+        for text in (sql, sql.replace("\n", " ")):
+            asked(extract_site, text)
+    finally:
+        del processes.run
+    assert sql.replace("\n", " ") in ran
+    assert sql not in ran
