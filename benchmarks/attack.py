@@ -1,22 +1,25 @@
 """The site under attack, in both ways to start it: `make attack`.
 
 Each class of `hostile.py` is sent on fifty connections, then lists whose senders hang up. Meanwhile lookups, canned
-queries and pages are asked for. Prints a table: their 99th percentiles, the longest page, the growth of memory, the
-most bytes of temporary files. ATTACK_SECONDS is how long each takes (10). It ends with an error where a promise of
-docs/security.md is broken.
+queries and pages are asked for. The first table has their 99th percentiles, the longest page, the growth of memory and
+the most bytes of temporary files. The second has each request of a class by itself: the longest, and what it took.
+Each class meets a server that has just been started. ATTACK_SECONDS is how long each takes (10);
+arguments are words of the names of classes. It ends with an error where a promise of docs/security.md is broken.
 """
 
 import contextlib
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from benchmarks import hostile
@@ -29,7 +32,8 @@ from serve_many import free_port
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "10"))
 CONNECTIONS = 50
 MOST_LOOKUP_MS, MOST_PAGE_MS = 250, 5000
-MOST_GROWTH_MIB = 64
+MOST_ALONE_S, MOST_STREAM_S, MOST_GROWTH_MIB = 1.2, 5.2, 64
+NONE, HANG_UP = "none", "lists whose senders hang up"
 PAGES = ["/", "/postcode/SW1A1AA", "/area/E01004736", "/local-authority/E09000033", "/map", "/search?q=camden"]
 
 
@@ -45,7 +49,10 @@ def one_server(database: Path) -> Iterator[tuple[int, int]]:
             yield port, process.pid
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextlib.contextmanager
@@ -103,88 +110,95 @@ def beside(port: int, seconds: float) -> dict[str, Sending]:
     }
 
 
-def attacks(port: int, postcodes: list[str]) -> Iterator[tuple[str, "threading.Thread | Sending"]]:
-    """Start one attack after the other; gives the name of each."""
-    for name, requests in hostile.classes(postcodes).items():
-        yield name, Sending(port, SECONDS, requests, connections=CONNECTIONS, far=True)
-    body = json.dumps((postcodes * 10_000)[:10_000]).encode()
-    thread = threading.Thread(target=hang_up, args=(port, body, SECONDS))
-    thread.start()
-    yield "lists whose senders hang up", thread
+def attack(name: str, port: int, postcodes: list[str]) -> Callable[[], Found | None]:
+    """Start one attack; what it returns waits for its end and gives what the attackers found, if they waited for it."""
+    if name == HANG_UP:
+        body = json.dumps((postcodes * 10_000)[:10_000]).encode()
+        thread = threading.Thread(target=hang_up, args=(port, body, SECONDS))
+        thread.start()
+        return thread.join
+    requests = hostile.classes(postcodes)[name]
+    return Sending(port, SECONDS, requests, connections=CONNECTIONS, far=True).found
 
 
-def line(way: str, name: str, measured: Measured, usage: Usage) -> tuple[str, list[str]]:
-    """Return a row of the table, and what of it breaks a promise."""
-    lookups, canned, pages = (measured[one] for one in ("lookups", "canned", "pages"))
-    growth = usage.most - usage.first
-    row = (
-        f"| {way} | {name} | {lookups['p99']:.0f} | {canned['p99']:.0f} | {pages['p99']:.0f} | {pages['most']:.0f}"
-        f" | {growth:.0f} | {usage.temporary / 1e6:.0f} |"
-    )
-    broken = []
-    if lookups["p99"] >= MOST_LOOKUP_MS:
-        broken.append(f"{way}, {name}: lookups took {lookups['p99']:.0f} ms (p99)")
-    if pages["most"] >= MOST_PAGE_MS:
-        broken.append(f"{way}, {name}: a page took {pages['most']:.0f} ms")
-    if any(one["failed"] for one in measured.values()):
-        problems = {kind: one["problems"] for kind, one in measured.items() if one["failed"]}
-        broken.append(f"{way}, {name}: failed beside it: {problems}")
-    return row, broken
+def attacked(way: str, name: str, port: int, usage: Usage, postcodes: list[str]) -> tuple[str, list[str]]:
+    """Attack a server that has just been started; return a row of the first table and what of it breaks a promise."""
+    end = attack(name, port, postcodes) if name != NONE else lambda: None
+    time.sleep(0.5)
+    measured = {kind: sending.found() for kind, sending in beside(port, SECONDS - 1).items()}
+    found = end()
+    broken = [f"{kind}: {one['problems']}" for kind, one in measured.items() if one["failed"]]
+    if measured["lookups"]["p99"] >= MOST_LOOKUP_MS:
+        broken.append("lookups took too long")
+    if measured["pages"]["most"] >= MOST_PAGE_MS:
+        broken.append("a page took too long")
+    if found:
+        print(f"    {found['sent']} sent, {found['statuses']}", file=sys.stderr)
+        if found["failed"]:
+            broken.append(f"the attackers: {found['problems']}")
+    times = [shown(measured["lookups"], "p99"), shown(measured["canned"], "p99"), shown(measured["pages"], "most")]
+    row = f"| {way} | {name} | {' | '.join(times)} | {usage.growth:.0f} | {usage.temporary / 1e6:.0f} |"
+    return row, [f"{way}, {name}: {one}" for one in broken]
+
+
+def shown(found: Found, figure: Literal["p99", "most"]) -> str:
+    """Return a figure in ms, and how many had no answer, where some had none."""
+    unanswered = found["sent"] - sum(found["statuses"].values())
+    figures = [f"{found[figure]:.0f}"] if found["statuses"] else []
+    return ", ".join([*figures, *([f"{unanswered} of {found['sent']} without an answer"] if unanswered else [])])
+
+
+def alone(way: str, name: str, port: int, usage: Usage, postcodes: list[str]) -> tuple[str, list[str]]:
+    """Send each request of a class once, one after the other; return a row of the second table and what is broken."""
+    longest, growth = 0.0, 0.0
+    broken, before = [], usage.memory()
+    requests = hostile.classes(postcodes)[name]
+    for request in requests:
+        usage.most = 0.0
+        found = Sending(port, 0.5, [request], rate=1).found()  # once
+        usage.memory()
+        time.sleep(0.15)  # as long as it takes to look once more
+        took, grew = found["most"] / 1000, usage.most - before
+        longest, growth = max(longest, took), max(growth, grew)
+        streamed = "_stream=on" in request["path"]
+        if found["failed"] or took >= (MOST_STREAM_S if streamed else MOST_ALONE_S) or grew >= MOST_GROWTH_MIB:
+            broken.append(f"{request['path'][:100]}: {took:.2f} s, {grew:.0f} MiB, {found['problems']}")
+        before = min(before, usage.last)
+    row = f"| {way} | {name} | {len(requests)} | {longest:.2f} | {growth:.0f} | {usage.temporary / 1e6:.0f} |"
+    return row, [f"{way}, {name}: {one}" for one in broken]
+
+
+BESIDE = """
+| started by | attack, 50 connections | lookups, p99 ms | canned queries, p99 ms | slowest page, ms\
+ | growth of memory, MiB | temporary files, MB |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |"""
+ALONE = """
+| started by | requests, one by one | how many | longest, s | growth of memory, MiB | temporary files, MB |
+| --- | --- | ---: | ---: | ---: | ---: |"""
 
 
 def main() -> int:
     """Attack both; return 1 where a promise was broken."""
-    database = Path(os.environ.get("CENSUS_DB") or ROOT / "census.db")
-    with contextlib.closing(__import__("sqlite3").connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    database = ROOT / "census.db"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         postcodes = [row[0] for row in connection.execute("select postcode from postcodes limit 2000")]
-    print("| started by | attack, 50 connections | lookups p99, ms | canned p99, ms | pages p99, ms | slowest page, ms"
-          " | memory, most growth, MiB | temporary files, MB |")  # fmt: skip
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    only = sys.argv[1:]
+    classes = [*hostile.classes(postcodes)]
+    chosen = sys.argv[1:]
     broken = []
-    for way, started in (("make serve", one_server), ("make serve-many", whole_stack)):
-        with started(database) as (port, pid):
-            for request in ("/census", "/graphql?query={__typename}", *PAGES, "/census.json?sql=select+1"):
-                Sending(port, 1, [{"path": quote(request, safe="/?=&{}+")}], rate=2).found()
-            usage = Usage(pid)
-            measured = {kind: sending.found() for kind, sending in beside(port, SECONDS).items()}
-            row, _ = line(way, "none", measured, usage)
-            print(row, flush=True)
-            for name, attack in attacks(port, postcodes) if not only else some(port, postcodes, only):
-                usage.ended.set()
-                usage = Usage(pid)
-                time.sleep(0.5)
-                sending = beside(port, SECONDS - 1)
-                measured = {kind: one.found() for kind, one in sending.items()}
-                told = None
-                if isinstance(attack, threading.Thread):
-                    attack.join()
-                else:
-                    told = attack.found()
-                row, problems = line(way, name, measured, usage)
+    for measure, titles, names in ((attacked, BESIDE, [NONE, *classes, HANG_UP]), (alone, ALONE, classes)):
+        print(titles)
+        for way, started in (("`make serve`", one_server), ("`make serve-many`", whole_stack)):
+            for name in (name for name in names if not chosen or any(word in name for word in chosen)):
+                with started(database) as (port, pid):
+                    for path in ("/census", "/graphql?query={__typename}", *PAGES, "/census.json?sql=select+1"):
+                        Sending(port, 0.2, [{"path": quote(path, safe="/?=&{}+")}], rate=1).found()
+                    with Usage(pid) as usage:
+                        row, problems = measure(way, name, port, usage, postcodes)
                 print(row, flush=True)
-                if told and told["failed"]:
-                    problems.append(f"{way}, {name}: {told['problems']}")
-                if told:
-                    print(f"    {told['sent']} sent, {told['statuses']}", file=sys.stderr)
                 broken += problems
-                time.sleep(1)
-            usage.ended.set()
     for problem in broken:
         print(problem, file=sys.stderr)
     return 1 if broken else 0
-
-
-def some(port: int, postcodes: list[str], names: list[str]) -> Iterator[tuple[str, "threading.Thread | Sending"]]:
-    """Start the attacks whose names have one of `names` in them."""
-    for name, requests in hostile.classes(postcodes).items():
-        if any(one in name for one in names):
-            yield name, Sending(port, SECONDS, requests, connections=CONNECTIONS, far=True)
-    if "hang" in names:
-        body = json.dumps((postcodes * 10_000)[:10_000]).encode()
-        thread = threading.Thread(target=hang_up, args=(port, body, SECONDS))
-        thread.start()
-        yield "lists whose senders hang up", thread
 
 
 if __name__ == "__main__":

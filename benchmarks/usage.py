@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from pathlib import Path
+from typing import Self
 
 from benchmarks.stack import rss_anon
 
@@ -18,6 +19,19 @@ class Usage(threading.Thread):
         self.most = self.last = self.first
         self.temporary = 0
         self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look no more."""
+        self.ended.set()
+        self.join()
+
+    @property
+    def growth(self) -> float:
+        """By how much their memory together grew at most, in MiB."""
+        return self.most - self.first
 
     def processes(self) -> list[int]:
         """Return the processes below the root, and itself."""

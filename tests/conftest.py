@@ -28,7 +28,7 @@ import build_db
 import sources
 from sources import boundaries, extracts, hosting
 from sources.database import all_tables, digest
-from tests import made_up, whole_uk
+from tests import below, made_up, whole_uk
 from tests.kept import kept
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer; put last the files that need what takes longest to make: the whole UK, its map."""
     for item in items:
         item.add_marker(_layer(item))
+    if below.PREFIX:  # the others ask no site, or one that they have set up themselves
+        items[:] = [item for item in items if "extract_site" in item.fixturenames]
     waits = {path: max(map(_waits, group)) for path, group in groupby(items, key=lambda item: item.path)}
     items.sort(key=lambda item: (waits[item.path], "extract_db" in item.fixturenames))
 
@@ -224,7 +226,13 @@ def datasette_of(folder: Path) -> "Datasette":
     """The Datasette that serves `folder`, with its settings."""
     from datasette.app import Datasette  # a second that unit tests do not need
 
-    return Datasette(config_dir=folder, settings=json.loads((folder / "settings.json").read_text("utf-8")))
+    settings = json.loads((folder / "settings.json").read_text("utf-8"))
+    if not below.PREFIX or "base_url" in settings:
+        return Datasette(config_dir=folder, settings=settings)
+    site = Datasette(config_dir=folder, settings=settings | {"base_url": f"{below.PREFIX}/"})
+    site.client.app = below.Below(site.client.app)
+    site.app = lambda app=site.app: below.Below(app())
+    return site
 
 
 @pytest.fixture(scope="session")
