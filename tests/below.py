@@ -68,6 +68,7 @@ def without_prefix_in(body: bytes, headers: dict[bytes, bytes], path: str) -> by
         return body
     packed = headers.get(b"content-encoding") == b"gzip"
     text = gzip.decompress(body) if packed else body
+    prefix = PREFIX.encode()
     for link in LINKS.findall(text):
-        assert link.startswith(PREFIX.encode() + b"/") or link == PREFIX.encode(), f"{link!r} in {path} lacks the prefix"
+        assert link == prefix or link.startswith(prefix + b"/"), f"{link!r} in {path} lacks the prefix"
     return gzip.compress(without_prefix(text), mtime=0) if packed else without_prefix(text)

@@ -1,8 +1,9 @@
 """Bring requests to one form: path without prefix, host and scheme that may be written into an answer.
 
 `base_url` is where the site is below a proxy. Some proxies pass it on, some take it away: everything within sees paths
-without it, and puts it into the links that it writes. Where a proxy takes it away, the prefix must not be the name of
-an address of the site (`/census/`, `/api/`): the two could not be told apart.
+without it, and puts it into the links that it writes. The prefix must not be the name of an address of the site
+(`/census/`, `/api/`): the two could not be told apart. A path that has it twice is a 404: Datasette would take the
+second away itself, and see another address than the middleware did.
 
 Addresses in answers begin as `origin` in metadata.yml (plugins: site) says. Without it they begin as the request's own
 Host does, and such an answer says `Vary: Host`.
@@ -45,7 +46,10 @@ def canonical(prefix: str, origin: tuple[str, bytes] | None) -> Wrapper:
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 return await app(scope, receive, send)
-            scope = {**scope, **without_prefix(scope, prefix)}
+            scope = {**scope, **(changed := without_prefix(scope, prefix))}
+            if changed and scope["path"].startswith(f"{prefix}/"):
+                told = problem(404, "not_found", "Nothing is at this address: it has the prefix of the site twice.")
+                return await send_answer(scope, send, told, b"")
             if origin:
                 others = [(name, value) for name, value in scope["headers"] if name != b"host"]
                 scope |= {"scheme": origin[0], "headers": [*others, (b"host", origin[1])]}
@@ -68,7 +72,7 @@ def without_prefix(scope: Scope, prefix: str) -> Scope:
     if not prefix or not (path == prefix or path.startswith(prefix + "/")):
         return {}
     changed: Scope = {"path": path[len(prefix) :] or "/"}
-    if raw is not None:
+    if raw is not None:  # one that writes the prefix in another way leads Datasette nowhere
         changed["raw_path"] = raw.removeprefix(prefix.encode()) or b"/"
     return changed
 

@@ -36,11 +36,15 @@ from sources.rows import Record
 BASE = "/api/v1"
 LIST = "census.list"  # in the scope: the list that is asked for
 LISTS = {"lists_at_once": 4, "lists_waiting": 32, "lists_unread": 16}  # worked on, waiting, not read yet
-LONGEST_WAIT_S = 20.0  # for a list; Caddy waits 30
+LONGEST_WAIT_MS = 20_000  # for a list; Caddy waits 30 s
+AREAS_AT_ONCE, AREAS_WAITING, AREAS_WAIT_MS = 1, 64, 5000  # what reads many areas of a place or an index
+BUSY = "Too many lists are asked for just now; try again."
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 
-Route = Callable[[Scope, str], Awaitable[web.Answer]]
+Work = Callable[[], web.Answer]
+"""What reads many rows: it waits for its turn in a thread."""
+Route = Callable[[Scope, str], Awaitable[web.Answer | Work]]
 
 
 class Api:
@@ -65,7 +69,8 @@ class Api:
         self.list_app = SideLoop("lists").wrap(content_length.with_length(self.answer_list), lambda _: True)
         config = datasette.plugin_config("api") or {}
         at_once, waiting, unread = (config.get(name, default) for name, default in LISTS.items())
-        self.lists = Places(at_once, waiting, LONGEST_WAIT_S, unread)
+        self.lists = Places(at_once, waiting, LONGEST_WAIT_MS, unread)
+        self.areas = Places(AREAS_AT_ONCE, AREAS_WAITING, AREAS_WAIT_MS, AREAS_WAITING)
         self.thread = ThreadPoolExecutor(1, initializer=give_way)  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: Record = {}
@@ -133,12 +138,30 @@ class Api:
             elif route == self.of_v1 and path == "postcodes" and scope["method"] == "POST":
                 return await self.of_list(scope, receive, send)
             else:
-                told = await route(scope, path)
+                answer = await route(scope, path)
+                if not isinstance(answer, web.Answer):
+                    return await until_gone(self.areas_in_turn(scope, send, answer), receive)
+                told = answer
         except Exception as error:
             told = web.internal_error(error)
         return await web.send_answer(scope, send, told, self.etag)
 
-    async def of_v1(self, scope: Scope, path: str) -> web.Answer:
+    async def areas_in_turn(self, scope: Scope, send: Send, work: Work) -> None:
+        """Send what `work` answers when it has had its turn in the thread; the place is free when the thread is."""
+        try:
+            await self.areas.take()
+        except Busy:
+            return await web.send_answer(scope, send, busy(), b"")
+        done = self.thread.submit(work)
+        loop = asyncio.get_running_loop()
+        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self.areas.give_back))
+        try:
+            told = await asyncio.wrap_future(done)
+        except Exception as error:
+            told = web.internal_error(error)
+        return await web.send_answer(scope, send, told, self.etag)
+
+    async def of_v1(self, scope: Scope, path: str) -> web.Answer | Work:
         """Return the answer of /api/v1 to all but a list."""
         method = scope["method"]
         if self.v1 is None:
@@ -148,8 +171,7 @@ class Api:
         if path == "openapi.json":
             return web.Answer(self.openapi)
         if path.startswith("local-authorities/") and self.v1_for_areas is not None:  # it reads up to 1,000 areas
-            get = partial(self.v1_for_areas.get, path, scope["query_string"])
-            return await asyncio.get_running_loop().run_in_executor(self.thread, get)
+            return partial(self.v1_for_areas.get, path, scope["query_string"])
         return self.v1.get(path, scope["query_string"])
 
     async def of_list(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,9 +188,7 @@ class Api:
         try:
             await self.lists.take()
         except Busy:
-            told = web.problem(503, "busy", "Too many lists are asked for just now; try again.")
-            told.headers = ((b"retry-after", b"1"),)
-            return await web.send_answer(scope, send, told, b"")
+            return await web.send_answer(scope, send, busy(), b"")
         with self.lists.until_sent(send) as sending:
             return await self.list_app(scope, receive, sending)
 
@@ -184,7 +204,7 @@ class Api:
             return await web.send_answer(scope, send, web.Answer(b"".join(pieces), cached=False), b"")
         return await web.send_pieces(scope, send, pieces)
 
-    async def of_rcpch(self, base: str, scope: Scope, path: str) -> web.Answer:
+    async def of_rcpch(self, base: str, scope: Scope, path: str) -> web.Answer | Work:
         """Return the answer of the RCPCH Census Platform's routes.
 
         A filter may read a whole index, so lists have a thread.
@@ -202,10 +222,22 @@ class Api:
         request = (path, scope["query_string"], address, version)
         if route in rcpch.POSTCODE_ROUTES:
             return rcpch.answer(self.lookup, *request)
-        answer = await asyncio.get_running_loop().run_in_executor(self.thread, rcpch.answer, self.for_lists, *request)
-        if not route and version.name == "v2":
+        return partial(self.rcpch_list, *request)
+
+    def rcpch_list(self, path: str, query: bytes, address: str, version: rcpch.Version) -> web.Answer:
+        """Return the answer to a list of the RCPCH Census Platform's routes, in the thread for areas."""
+        assert self.for_lists is not None
+        answer = rcpch.answer(self.for_lists, path, query, address, version)
+        if not path.strip("/") and version.name == "v2":
             answer.headers = ((b"x-git-revision", self.revision),)
         return answer
+
+
+def busy() -> web.Answer:
+    """Return the answer to those who are too many."""
+    told = web.problem(503, "busy", BUSY)
+    told.headers = ((b"retry-after", b"1"),)
+    return told
 
 
 def rcpch_bases(datasette: Datasette) -> dict[str, rcpch.Version]:

@@ -1,7 +1,8 @@
-"""Bound how many may run SQL, open tables and lists or use GraphQL at once.
+"""Bound how many may run SQL, open tables and lists or use GraphQL at once, and how many pages are made.
 
 At most `at_once` of them are worked on; at most `waiting` wait for their turn, `wait_ms` each; the next one is answered
-503 with Retry-After before Datasette sees it. At most `unread` answers wait for their readers. A statement longer than
+503 with Retry-After before Datasette sees it. At most `unread` answers wait for their readers. The same is for pages,
+with `pages_at_once`, `pages_waiting`, `pages_wait_ms` and `pages_unread`. A statement longer than
 `max_sql` is refused, and so is the streaming of a table with more than `stream_rows` rows, or of a view over one: the
 compressed downloads have those whole. The statements of one request have `sql_time_limit_ms` together, those of a
 stream `stream_ms`. Who hangs up is worked for no longer; the place is free when the last statement has ended.
@@ -32,8 +33,13 @@ SETTINGS = {
     "max_sql": 20_000,
     "stream_rows": 100_000,
     "stream_ms": 5000,
+    "pages_at_once": 4,
+    "pages_waiting": 64,
+    "pages_wait_ms": 5000,
+    "pages_unread": 64,
 }
 BUSY = "Too many are asking for SQL, tables, lists or GraphQL just now. Lookups go on; try again."
+BUSY_PAGES = "Too many are asking for pages just now. Lookups go on; try again."
 MOST_BODY = 1 << 20  # bytes of a request that are read before it has a place; GraphQL takes far less
 
 
@@ -73,7 +79,10 @@ class Gate:
     ) -> None:
         self.ready = ready
         self.graphql, self.large, self.settings, self.limit_ms = graphql, large, settings, limit_ms
-        self.places = Places(settings["at_once"], settings["waiting"], settings["wait_ms"] / 1000, settings["unread"])
+        self.places, self.pages = (
+            Places(*(settings[kind + name] for name in ("at_once", "waiting", "wait_ms", "unread")))
+            for kind in ("", "pages_")
+        )
 
     @staticmethod
     def of(datasette: Datasette) -> "Gate":
@@ -87,12 +96,8 @@ class Gate:
 
         return Gate(path_of(datasette), large, settings_of(datasette), datasette.sql_time_limit_ms, ready)
 
-    def costs(self, path: str) -> bool:
-        """Return whether an address is among those that are counted."""
-        return kinds.is_costly(path, self.graphql)
-
     def refusal(self, path: str, query: bytes) -> tuple[int, str] | None:
-        """Return why a request is refused whoever else is asking: status and sentence."""
+        """Return why a request of the costly kind is refused whoever else is asking: status and sentence."""
         if len(query) > 3 * self.settings["max_sql"]:
             return 414, f"The address is too long: SQL may have {self.settings['max_sql']:,} characters."
         asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
@@ -110,14 +115,21 @@ class Gate:
         """Return the ASGI application `app` behind the gate."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or not self.costs(scope["path"]):
+            if scope["type"] != "http":
                 return await app(scope, receive, send)
-            if refusal := self.refusal(scope["path"], scope.get("query_string", b"")):
-                return await refuse(send, *refusal)
+            path = scope["path"]
+            if kinds.is_costly(path, self.graphql):
+                if refusal := self.refusal(path, scope.get("query_string", b"")):
+                    return await refuse(send, *refusal)
+                answered = self.in_turn
+            elif kinds.is_page(path, self.graphql):
+                answered = self.page_in_turn
+            else:
+                return await app(scope, receive, send)
             body = await body_of(receive, MOST_BODY)
             if body is None:
                 return await refuse(send, 413, f"The request is too large: {MOST_BODY:,} bytes are allowed.")
-            return await until_gone(self.in_turn(app, scope, body, send), receive)
+            return await until_gone(answered(app, scope, body, send), receive)
 
         return wrapped
 
@@ -127,7 +139,8 @@ class Gate:
             await self.places.take()
         except Busy:
             return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
-        streams = b"_stream" in scope.get("query_string", b"")
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        streams = kinds.is_stream(scope["path"], asked)
         budget = Budget((self.settings["stream_ms"] if streams else self.limit_ms) / 1000)
         BUDGET.set(budget)
         loop = asyncio.get_running_loop()
@@ -137,6 +150,15 @@ class Gate:
 
         with self.places.until_sent(send, give_back) as sending:
             await self.ready()
+            return await app(scope, read_already(body), sending)
+
+    async def page_in_turn(self, app: App, scope: Scope, body: bytes, send: Send) -> None:
+        """Make a page when there is a place for it."""
+        try:
+            await self.pages.take()
+        except Busy:
+            return await refuse(send, 503, BUSY_PAGES, (b"retry-after", b"1"))
+        with self.pages.until_sent(send) as sending:
             return await app(scope, read_already(body), sending)
 
 

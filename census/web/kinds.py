@@ -10,14 +10,15 @@ FEW_ROWS = ("deprivation_by_small_area", "compare_editions")
 LOOKUPS = (*ONE_ROW, *FEW_ROWS)
 """The canned queries that audits send for each patient: they keep nobody waiting, and wait for nobody."""
 
-OF_DATABASE = re.compile(r"/census(?:/([^/.]+))?(\.[a-z]+)?")
+OF_DATABASE = re.compile(r"/census(?:/([^/.]+))?(\.\w+)?")
+FORMATS_OF_LOOKUPS = (None, ".json", ".csv")
 AT_ONCE = re.compile(r"/-/(?:health|ready|static/.*|static-plugins/.*)|/static/.*|/map/.*|/robots\.txt|/guide/.*")
 
 
 def is_lookup(path: str) -> bool:
-    """Return whether `path` is a canned query for one postcode or area, in any format."""
+    """Return whether `path` is a canned query for one postcode or area."""
     found = OF_DATABASE.fullmatch(tilde_decode(path))
-    return found is not None and found[1] in LOOKUPS
+    return found is not None and found[1] in LOOKUPS and found[2] in FORMATS_OF_LOOKUPS
 
 
 def is_quick(path: str) -> bool:
@@ -29,11 +30,24 @@ def is_quick(path: str) -> bool:
 
 
 def is_costly(path: str, graphql: str) -> bool:
-    """Return whether `path` is counted: SQL, tables, lists, the page of the database, GraphQL. graphql: its path."""
+    """Return whether `path` is counted: GraphQL, and all of the database but its lookups. graphql: the path of it.
+
+    That is SQL, tables, lists, rows, and what Datasette begins to work on before it sees that it knows no such format.
+    """
     if path == graphql or path.startswith(graphql + "/"):
         return True
-    found = OF_DATABASE.fullmatch(tilde_decode(path))
-    return found is not None and found[1] not in LOOKUPS and found[2] != ".db"
+    decoded = tilde_decode(path)
+    return re.match(r"/census(?![^/.])", decoded) is not None and not is_lookup(path) and decoded != "/census.db"
+
+
+def is_page(path: str, graphql: str) -> bool:
+    """Return whether `path` is none of these: a page for people, or a list of places. Whole files do not count."""
+    return not (is_quick(path) or is_costly(path, graphql) or path == "/census.db" or path.startswith("/download/"))
+
+
+def is_stream(path: str, asked: Collection[str]) -> bool:
+    """Return whether a request streams a CSV. asked: the names of its parameters."""
+    return "_stream" in asked and tilde_decode(path).endswith(".csv")
 
 
 def streamed_table(path: str, large: Collection[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Answer 405 to any method that does not read, and what a browser asks before a request from another origin.
+"""Answer 405 to any method that does not read, and say which there are: to OPTIONS, and before a browser's request.
 
 GET, HEAD and OPTIONS read, and POST where GraphQL takes its queries. Datasette itself answers a POST to a query or
 table with an error of its own (500).
@@ -20,14 +20,14 @@ def read_only(graphql: str) -> Wrapper:
                 return await app(scope, receive, send)
             posted = scope["path"] == graphql or scope["path"].startswith(graphql + "/")
             allowed = (*READING, "POST") if posted else READING
-            names = {name for name, _ in scope["headers"]}
-            if scope["method"] == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names:
-                await send({"type": "http.response.start", "status": 204, "headers": []})
+            allow = (b"allow", ", ".join(allowed).encode())
+            if scope["method"] == "OPTIONS":  # a preflight of a browser, or anyone's
+                await send({"type": "http.response.start", "status": 204, "headers": [allow]})
                 return await send({"type": "http.response.body", "body": b""})
             if scope["method"] in allowed:
                 return await app(scope, receive, send)
             body = json.dumps({"ok": False, "error": f"{scope['method']} is not allowed here", "status": 405}).encode()
-            headers = [(b"content-type", b"application/json; charset=utf-8"), (b"allow", ", ".join(allowed).encode())]
+            headers = [(b"content-type", b"application/json; charset=utf-8"), allow]
             await send({"type": "http.response.start", "status": 405, "headers": headers})
             return await send({"type": "http.response.body", "body": body})
 

@@ -13,13 +13,13 @@ class Busy(Exception):
 
 
 class Places:
-    """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_s` seconds each.
+    """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_ms` each.
 
     unread: how many answers may wait for their readers; beyond it every request waits.
     """
 
-    def __init__(self, at_once: int, waiting: int, wait_s: float, unread: int) -> None:
-        self.at_once, self.waiting, self.wait_s, self.most_unread = at_once, waiting, wait_s, unread
+    def __init__(self, at_once: int, waiting: int, wait_ms: float, unread: int) -> None:
+        self.at_once, self.waiting, self.wait_s, self.most_unread = at_once, waiting, wait_ms / 1000, unread
         self.taken = self.unread = 0
         self.line: deque[asyncio.Future[None]] = deque()
 

@@ -10,7 +10,7 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
-from census.web import gate, sandbox, sql_process
+from census.web import gate, kinds, sandbox, sql_process
 from census.web.places import Places
 from tests.conftest import ROOT
 
@@ -221,7 +221,18 @@ def gate_of(**settings):
         ("/~63ensus", True),
         ("/census/postcodes", True),
         ("/census/postcodes.csv", True),
-        ("/census/postcodes/SW1A~201AA", False),
+        ("/census/postcodes.JSON", True),
+        ("/census/postcodes.csv1", True),
+        ("/census.JSON", True),
+        ("/census.json2", True),
+        ("/census/postcodes/SW1A~201AA", True),
+        ("/census/postcodes/SW1A~201AA.json", True),
+        ("/census/postcodes~2Fimd_by_postcode", True),
+        ("/census/imd_by_postcode/SW1A~201AA", True),
+        ("/census/imd_by_postcode.JSON", True),
+        ("/census/", True),
+        ("/census//postcodes", True),
+        ("/censuses", False),
         ("/census/imd_by_postcode", False),
         ("/census/imd_by_postcode.json", False),
         ("/census/compare_editions.csv", False),
@@ -235,7 +246,72 @@ def gate_of(**settings):
     ],
 )
 def test_the_gate_counts_what_costs(path, counted):
-    assert gate_of().costs(path) is counted
+    assert kinds.is_costly(path, "/graphql") is counted
+
+
+@pytest.mark.parametrize(
+    "path, counted",
+    [
+        ("/", True),
+        ("/postcode/SW1A1AA", True),
+        ("/area/E01004736", True),
+        ("/local-authority/E09000033/areas.csv", True),
+        ("/search", True),
+        ("/suggest", True),
+        ("/-/versions.json", True),
+        ("/nothing", True),
+        ("/census/imd_by_postcode", True),
+        ("/census/imd_by_postcode.json", False),
+        ("/census", False),
+        ("/census.db", False),
+        ("/download/postcodes.csv.gz", False),
+        ("/static/site.css", False),
+        ("/-/ready", False),
+    ],
+)
+def test_pages_are_counted_by_themselves(path, counted):
+    assert kinds.is_page(path, "/graphql") is counted
+    assert not (counted and kinds.is_quick(path))
+
+
+@pytest.mark.parametrize(
+    "path, query, streams",
+    [
+        ("/census/soas_2001.csv", "_stream=on", True),
+        ("/census/soas_2001.csv", "_stream", True),
+        ("/census/soas_2001.csv", "z=_stream", False),
+        ("/census/soas_2001.json", "_stream=on", False),
+        ("/census/soas_2001", "x_stream=on", False),
+    ],
+)
+def test_only_what_is_streamed_has_the_time_of_a_stream(path, query, streams):
+    given = []
+
+    async def seen(scope, receive, send):
+        given.append(sql_process.BUDGET.get().left)
+        await answering(scope, receive, send)
+
+    asyncio.run(through(gate_of(stream_ms=5000).wrap(seen), path, query.encode()))
+    assert (given[0] > 1) is streams
+
+
+def test_pages_for_those_who_have_gone_are_not_made():
+    async def several():
+        guard, gone = gate_of(pages_at_once=1, pages_waiting=100), asyncio.Event()
+        begun = []
+
+        async def page(_scope, _receive, _send):
+            begun.append(True)
+            await asyncio.Event().wait()
+
+        asked = [asyncio.create_task(through(guard.wrap(page), "/search", gone=gone)) for _ in range(50)]
+        await asyncio.sleep(0.01)
+        gone.set()
+        await asyncio.wait(asked, timeout=5)
+        assert (len(begun), guard.pages.taken, len(guard.pages.line)) == (1, 0, 0)
+        assert (await through(guard.wrap(answering), "/search"))[0]["status"] == 200
+
+    asyncio.run(several())
 
 
 def through(wrapped, path: str, query: bytes = b"sql=select+1", send=None, gone=None):
@@ -353,7 +429,7 @@ def test_who_hangs_up_is_worked_for_no_longer():
 
 def test_what_another_thread_says_after_the_end_changes_nothing():
     async def several():
-        line, said = Places(1, 0, 1, 1), []
+        line, said = Places(1, 0, 1000, 1), []
 
         async def send(message):
             said.append(message)
