@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from api.web import CORS, SECURITY
+from census.web.until_gone import read_already
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 from tests.golden.site import Request, requests
 
@@ -268,12 +269,9 @@ def test_a_scheme_of_web_sockets_is_not_written_into_answers(client, scheme):
         async def send(message):
             sent.append(message)
 
-        async def receive():
-            return {"type": "http.request", "body": b""}
-
         scope = {"type": "http", "method": "GET", "path": "/postcode/SW1A1AA", "raw_path": b"/postcode/SW1A1AA"}
         scope |= {"query_string": b"", "headers": [(b"host", b"a.example")], "scheme": scheme}
-        await client.app()(scope, receive, send)
+        await client.app()(scope, read_already(b""), send)
         return b"".join(message.get("body", b"") for message in sent)
 
     page = asyncio.run(ask())
