@@ -278,3 +278,27 @@ def test_a_scheme_of_web_sockets_is_not_written_into_answers(client, scheme):
     assert b"ws://" not in page
     assert b"wss://" not in page
     assert (b"https://a.example/" if scheme == "wss" else b"http://a.example/") in page
+
+
+def test_a_path_that_has_the_prefix_twice_leads_nowhere(below):
+    for path in (
+        "/-/threads.json",
+        "/census.json?sql=select+1",
+        "/census/soas_2001",
+        "/graphql?query={__typename}",
+        "/",
+    ):
+        for raw in ("/data/data", "/data/%64ata", "/%64ata/data"):
+            found = answer(below, "GET", raw + path)
+            assert found.status_code == 404, raw + path
+            assert found.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/census", "/graphql", "/census/soas_2001.json", "/postcode/SW1A1AA", "/nothing"]
+)
+def test_options_says_the_methods_and_nothing_else(client, path):
+    found = answer(client, "OPTIONS", path)
+    assert (found.status_code, found.content) == (204, b"")
+    assert "GET" in found.headers["allow"]
+    assert ("POST" in found.headers["allow"]) is (path == "/graphql")
