@@ -37,6 +37,7 @@ test: $(VENV)/dev ## every test that needs only Python; K=words for those whose 
 
 test-all: $(VENV)/dev ## every test, as CI runs them; CENSUS_SOURCES=DIR, the publications, for those of the whole UK
 	CENSUS_THOROUGH=1 $(BIN)/python -m tests $(LAYERS) $(SELECT)
+	CENSUS_BASE_URL=/a-prefix/ $(BIN)/python -m tests site $(SELECT)
 
 coverage: $(VENV)/dev ## which lines and branches of the program no test runs; LAYERS="unit site" for fewer layers
 	rm -rf build/coverage build/tests && mkdir -p build/coverage  # what is kept was made unmeasured

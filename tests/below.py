@@ -10,6 +10,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from census.web.until_gone import read_already
+
 PREFIX = os.environ.get("CENSUS_BASE_URL", "").rstrip("/")
 
 App = Callable[[dict[str, Any], Callable, Callable], Awaitable[None]]
@@ -33,24 +35,32 @@ class Below:
         for name, prefix in (("path", PREFIX), ("raw_path", PREFIX.encode())):
             if name in scope and not scope[name].startswith(prefix):
                 scope[name] = prefix + scope[name]
+        started, body = await self.answered(scope, receive)
+        whole = without_prefix_in(body, dict(started["headers"]), scope["path"])
+        lost = len(body) - len(whole)
+        if scope["method"] == "HEAD":  # its length is that of GET's body
+            begun, got = await self.answered({**scope, "method": "GET"}, read_already(b""))
+            lost = len(got) - len(without_prefix_in(got, dict(begun["headers"]), scope["path"]))
+        headers = [
+            (name, b"%d" % (int(value) - lost) if name == b"content-length" else without_prefix(value))
+            for name, value in started["headers"]
+        ]
+        await send({**started, "headers": headers})
+        await send({"type": "http.response.body", "body": whole})
+
+    async def answered(self, scope: dict[str, Any], receive: Callable) -> tuple[dict[str, Any], bytes]:
+        """Return the start and the whole body of what the site answers."""
         started: dict[str, Any] = {}
-        body = b""
+        pieces = []
 
         async def sending(message: dict[str, Any]) -> None:
-            nonlocal body
             if message["type"] == "http.response.start":
                 started.update(message)
-                return
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                headers = [(name, without_prefix(value)) for name, value in started["headers"]]
-                whole = without_prefix_in(body, dict(started["headers"]), scope["path"])
-                if len(whole) != len(body):
-                    headers = [(n, b"%d" % len(whole) if n == b"content-length" else v) for n, v in headers]
-                await send({**started, "headers": headers})
-                await send({"type": "http.response.body", "body": whole})
+            else:
+                pieces.append(message.get("body", b""))
 
         await self.app(scope, receive, sending)
+        return started, b"".join(pieces)
 
 
 def without_prefix(text: bytes) -> bytes:
