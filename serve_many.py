@@ -83,15 +83,15 @@ def check(database: Path, called: Path, meanwhile: Callable[[], object] = lambda
             raise Refused(f"{called} was refused:\n{failed.replace(str(database), str(called))}")
 
 
-def check_what_is_not_as_built(database: Path, called: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """Check as `check` does, unless the inspect-data.json beside the file says that it is, byte by byte, as built."""
+def is_as_built(database: Path) -> bool:
+    """Return whether the inspect-data.json beside the file says that it is, byte by byte, as built."""
     try:
         described = json.loads(database.with_name("inspect-data.json").read_text("utf-8"))["census"]
     except (OSError, ValueError, KeyError):
         described = {}
     with database.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != described.get("hash"):
-            check(database, called, meanwhile)
+        digest: str = hashlib.file_digest(file, "sha256").hexdigest()
+    return bool(digest == described.get("hash"))
 
 
 class WorkerState(TypedDict):
@@ -311,7 +311,7 @@ class Stack:
         try:
             self.digest = digest
             folder = self.copied(digest)
-            check_what_is_not_as_built(folder / "census.db", self.database)
+            self.check_copy(folder)
             for worker in self.workers:
                 worker.start(folder)
             for worker in self.workers:
@@ -364,6 +364,13 @@ class Stack:
             copy_folder(downloads, making / "downloads" / digest[:16], link_or_copy)
         self.take_map(making)
 
+    def check_copy(self, folder: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Check the copy in `folder`, and note that it was: each worker would check every row again. Raises Refused."""
+        if is_as_built(copy := folder / "census.db"):
+            return
+        check(copy, self.database, meanwhile)
+        describe(copy)
+
     def take_map(self, folder: Path) -> None:
         """Give `folder` the map beside the database, if there is one; workers see it when they start."""
         there, here = self.database.with_name("maps") / MAP, folder / "maps" / MAP
@@ -412,7 +419,11 @@ class Stack:
             process = running(worker.process, worker.name)
             if process.poll() is not None and time.monotonic() > worker.started + 1:
                 say(f"{worker.name} ended with status {process.returncode}; it is started again")
-                worker.start(worker.folder or self.folder(self.digest))
+                try:
+                    worker.start(worker.folder or self.folder(self.digest))
+                except OSError as error:  # no process is to be had just now
+                    worker.started = time.monotonic()
+                    say(f"{worker.name} could not be started: {reason(error)}")
                 changed = True
         if changed or self.untold:
             self.tell_if_possible()
@@ -424,14 +435,15 @@ class Stack:
             new = digest_of(self.database)
             folder = self.copied(new)
             # The copy, which nobody changes any more.
-            check_what_is_not_as_built(folder / "census.db", self.database, self.revive)
+            self.check_copy(folder, self.revive)
             self.take_over(new, folder)
             say(f"census.db {new[:16]} is served")
         except (Refused, OSError) as error:
             problem = reason(error)
             say(f"{problem}\ncensus.db {old[:16]} is served as before; put a good one in its place before a restart.")
+        served = {self.folder(self.digest), *(worker.folder for worker in self.workers)}
         for left in self.home.glob("edition-*"):
-            if left != self.folder(self.digest):
+            if left not in served:
                 shutil.rmtree(left, ignore_errors=True)
         self.state |= {"reloads": self.state["reloads"] + 1, "problem": problem}
         self.tell_if_possible()
@@ -447,14 +459,22 @@ class Stack:
                 worker.wait_until_ready(digest)
                 time.sleep(SEEN_S)
                 self.revive()
-        except Refused:
+        except (Refused, OSError):
             for worker in done:
-                worker.stop(drain=worker is not done[-1])
-                worker.start(self.folder(old))
-                worker.wait_until_ready(old)
-                time.sleep(SEEN_S)
+                self.take_back(worker, old, drain=worker is not done[-1])
             raise
         self.digest = digest
+
+    def take_back(self, worker: Worker, digest: str, drain: bool) -> None:
+        """Start a worker over the database that was served before. One that does not come up, `revive` starts again."""
+        try:
+            worker.stop(drain)
+            worker.folder = self.folder(digest)
+            worker.start(worker.folder)
+            worker.wait_until_ready(digest)
+            time.sleep(SEEN_S)
+        except (Refused, OSError) as error:
+            say(f"{worker.name} is not back yet: {reason(error)}")
 
     def tell(self) -> None:
         """Write state.json, and where Caddy finds the file to download."""

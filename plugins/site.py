@@ -22,6 +22,7 @@ from census.web import (
     private_logs,
     private_paths,
     readiness,
+    same_file,
     sandbox,
     site_metadata,
     tiles,
@@ -50,6 +51,7 @@ def startup(datasette: Datasette) -> WhenStarted:
     canned_parameters.apply()
     parameter_errors.apply()
     graphql_limits.switch_off(datasette)
+    same_file.begin(datasette)
     database_guard.ignore_other_counts(datasette)
     SqlProcesses.take_over(datasette, gate.settings_of(datasette)["at_once"])
 

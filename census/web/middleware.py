@@ -19,6 +19,7 @@ from census.web import (
     methods,
     private_logs,
     private_paths,
+    same_file,
     side_loop,
 )
 from census.web.api_routes import Api
@@ -36,6 +37,7 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
         headers.security_headers(datasette),  # from here on every answer has them, errors too
         content_length.head_like_get,
         content_length.with_length,
+        same_file.same_file(datasette),
         Tiles(datasette).in_front,  # before the API, below one of whose addresses the platform's tiles are
         Api.of(datasette).in_front,
         entity_tags.entity_tags(datasette),

@@ -3,11 +3,10 @@
 import contextlib
 import signal
 import sqlite3
-from pathlib import Path
 
 from datasette.app import Datasette
-from datasette.database import Database
 
+from census.web.same_file import is_same
 from census.web.sql_process import own_rows
 from sources.rows import Record
 
@@ -21,14 +20,7 @@ async def begin(datasette: Datasette) -> None:
         signal.signal(signal.SIGUSR1, lambda *_: setattr(datasette, "_draining", True))
     census = datasette.databases.get("census")
     if census is not None:
-        datasette._census_file = file_of(census)
         datasette._census_digest = (await own_rows(census, "select digest from edition"))[0][0]
-
-
-def file_of(census: Database) -> tuple[int, ...]:
-    """Return what tells a file from another, and from itself when something was written into it."""
-    about = Path(census.path).stat()
-    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def state(datasette: Datasette, expected: str, stopping: bool) -> Record:
@@ -50,7 +42,7 @@ def state(datasette: Datasette, expected: str, stopping: bool) -> Record:
     told |= {"indices": indices, "editions": editions}
     if digest != datasette._census_digest:
         told["reason"] = "the file is no longer the database that is served: restart the server"
-    elif file_of(census) != datasette._census_file:
+    elif not is_same(datasette):
         told["reason"] = "the file was changed since the server began: restart the server, which then checks it"
     elif not digest.startswith(expected):
         told["reason"] = f"the database is not the one that is expected, {expected[:64]}"

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from census.verify import Damaged, verify
+from census.web import same_file
 from tests.conftest import ROOT, datasette_of, site_of
 
 
@@ -102,6 +103,66 @@ def test_a_file_that_is_changed_while_it_is_served_is_not_ready(copy):
     told = asyncio.run(ready())
     assert told["ready"] is False
     assert "changed" in told["reason"]
+
+
+def put_another(database: Path) -> None:
+    """Puts an altered copy in the place of the file, under the digest of the true one."""
+    other = database.with_name("other.db")
+    other.write_bytes(database.read_bytes())
+    flip(other)
+    other.replace(database)
+
+
+@pytest.mark.parametrize("change", [flip, put_another, flip_without_sqlite])
+def test_no_figure_comes_from_a_file_that_was_not_verified(copy, change):
+    site = datasette_of(copy)
+    paths = [
+        "/",
+        "/area/E01004736",
+        "/api/v1/areas/E01004736",
+        "/census/soas_2001.json?_size=1",
+        "/tiles/uk_latest.json",
+    ]
+    paths += [
+        "/census/imd_by_postcode.json?postcode=SW1A1AA",
+        "/census.json?sql=select+1",
+        "/census.db",
+        "/download.json",
+    ]
+    paths += ["/deprivation/v2/green_space/", "/graphql?query={__typename}"]
+
+    def statuses(method: str = "get") -> list[int]:
+        return [asyncio.run(getattr(site.client, method)(path)).status_code for path in paths]
+
+    assert set(statuses()) == {200}
+    change(copy / "census.db")
+    assert set(statuses()) == {503}
+    assert set(statuses("head")) == {503}
+    answer = asyncio.run(site.client.get("/area/E01004736", headers={"if-none-match": "*"}))
+    assert (answer.status_code, answer.headers["cache-control"]) == (503, "no-store")
+    assert "restart the server" in answer.json()["error"]
+    assert "etag" not in answer.headers
+    assert asyncio.run(site.client.get("/-/health")).status_code == 200
+    assert asyncio.run(site.client.get("/-/ready")).status_code == 503
+
+
+def test_what_is_replaced_while_it_is_read_is_not_answered(copy):
+    site = datasette_of(copy)
+    asyncio.run(site.invoke_startup())
+
+    async def app(_scope, _receive, send):
+        put_another(copy / "census.db")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"figures"})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(same_file.same_file(site)(app)({"type": "http", "path": "/area/x"}, None, send))
+    assert [message.get("status") for message in sent] == [503, None]
+    assert b"figures" not in sent[1]["body"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -111,6 +111,59 @@ def test_a_take_over_without_room_names_the_copy_and_keeps_what_is_served(publis
     assert list(home.iterdir()) == [], "it gives back the room that it took"
 
 
+class Fake(serve_many.Worker):
+    """A worker without a process. fails: at which of its starts there is no process (-n: it does not come up)."""
+
+    def __init__(self, fails: tuple[int, ...] = ()) -> None:
+        super().__init__("worker", False)
+        self.fails, self.starts = fails, []
+
+    def start(self, folder: Path) -> None:
+        self.starts.append(folder)
+        if len(self.starts) in self.fails:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        self.folder = folder
+
+    def wait_until_ready(self, digest: str) -> None:  # noqa: ARG002
+        if -len(self.starts) in self.fails:
+            raise serve_many.Refused("not ready")
+
+    def stop(self, drain: bool) -> None:
+        pass
+
+
+@pytest.mark.parametrize("fails", [(1,), (-1,), (1, 2), (-1, -2), (1, -2)])
+def test_a_take_over_that_fails_leaves_every_worker_on_what_was_served(published, tmp_path, monkeypatch, fails):
+    monkeypatch.setattr(serve_many, "SEEN_S", 0)
+    home = tmp_path / "home"
+    stack = serve_many.Stack(published, home, 1, 0)
+    monkeypatch.setattr(stack, "revive", lambda: None)
+    monkeypatch.setattr(stack, "tell", lambda: None)
+    stack.digest = "0" * 64
+    served = stack.folder(stack.digest)
+    served.mkdir(parents=True)
+    stack.workers = [Fake(), Fake(fails), Fake()]
+    for worker in stack.workers:
+        worker.folder = served
+    stack.reload()
+    assert stack.digest == "0" * 64
+    assert stack.state["problem"]
+    assert [worker.folder for worker in stack.workers] == [served] * 3
+    assert stack.workers[2].starts == [], "those after it were not touched"
+    assert [path.name for path in home.glob("edition-*")] == [served.name]
+
+
+def test_a_copy_that_was_checked_row_by_row_is_described_for_the_workers(published, tmp_path):
+    published.with_name("inspect-data.json").unlink()
+    home = tmp_path / "home"
+    home.mkdir()
+    stack = serve_many.Stack(published, home, 1, 0)
+    folder = stack.copied(serve_many.digest_of(published))
+    assert not serve_many.is_as_built(folder / "census.db")
+    stack.check_copy(folder)
+    assert serve_many.is_as_built(folder / "census.db")
+
+
 def test_a_state_that_cannot_be_written_is_written_later(published, tmp_path, monkeypatch, capsys):
     stack = serve_many.Stack(published, tmp_path, 1, 0)
     told = []
