@@ -442,6 +442,36 @@ def test_a_request_that_is_too_large_is_refused_with_a_way_out(path, query, stat
         assert b"/download" in messages[1]["body"]
 
 
+@pytest.mark.parametrize(
+    "path, sent, status, read",
+    [
+        ("/census", [b""], 200, 1),
+        ("/census", [b"x"] * 9, 413, 1),
+        ("/census.json", [b"x"] * 9, 413, 1),
+        ("/graphql", [b"x" * 1000] * 10, 200, 10),
+        ("/graphql/census.graphql", [b"x" * 1000] * 99, 413, 11),
+    ],
+)
+def test_no_more_is_read_of_a_body_than_an_address_takes(path, sent, status, read):
+    async def ask():
+        messages, taken = [], 0
+
+        async def receive():
+            nonlocal taken
+            if taken == len(sent):
+                await asyncio.Event().wait()
+            taken += 1
+            return {"type": "http.request", "body": sent[taken - 1], "more_body": taken < len(sent)}
+
+        async def keep(message):
+            messages.append(message)
+
+        await gate_of().wrap(answering)({"type": "http", "path": path, "query_string": b""}, receive, keep)
+        return messages[0]["status"], taken
+
+    assert asyncio.run(ask()) == (status, read)
+
+
 def test_a_view_over_a_large_table_is_not_streamed_either(full_site):
     for name in ("postcodes", "postcode_places", "postcode_figures"):
         answer = asyncio.run(full_site.client.get(f"/census/{name}.csv?_stream=on"))
