@@ -13,12 +13,14 @@ import socket
 import struct
 import time
 from asyncio import BaseTransport, TimerHandle, Transport
+from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn.config
 from datasette.app import Datasette
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from api.asgi import Scope
 from api.web import ALWAYS
 
 SETTINGS = {
@@ -220,3 +222,9 @@ def refused(status: int, why: str) -> bytes:
         (b"connection", b"close"),
     ]
     return b"".join([STATUS_LINE[status], *(b"%s: %s\r\n" % header for header in headers), b"\r\n", body])
+
+
+def cutting_off(scope: Scope) -> Callable[[], None] | None:
+    """Return what breaks the connection of a request off; None where it came by no `Connection`."""
+    connection: Connection | None = scope.get(CONNECTION)
+    return connection.abort if connection is not None else None

@@ -18,6 +18,7 @@ from datasette.app import Datasette
 
 from api.asgi import App, Receive, Scope, Send
 from census.web import graphql_limits, kinds
+from census.web.connections import cutting_off
 from census.web.graphql_limits import body_of, path_of
 from census.web.places import Busy, Places
 from census.web.refusal import refuse
@@ -148,6 +149,6 @@ class Gate:
         def give_back() -> None:
             budget.when_idle(lambda: loop.call_soon_threadsafe(self.places.give_back))
 
-        with self.places.until_sent(send, give_back) as sending:
+        with self.places.until_sent(send, give_back, cutting_off(scope)) as sending:
             await self.ready()
             return await app(scope, read_already(body), sending)

@@ -4,13 +4,15 @@ import asyncio
 import runpy
 import sqlite3
 from html import unescape
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
-from census.web import gate, sandbox, sql_process
+from census.web import gate, places, sandbox, sql_process
+from census.web.connections import CONNECTION
 from census.web.places import Places
 from tests.conftest import ROOT
 
@@ -290,6 +292,53 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
         assert (await through(wrapped, "/census"))[0]["status"] == 200
 
     asyncio.run(both())
+
+
+def test_a_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(monkeypatch):
+    monkeypatch.setattr(places, "LATE_S", 0.1)
+    cut = []
+
+    async def reads_until_cut_off(guard, name):
+        messages, stops = [{"type": "http.request"}], asyncio.Event()
+
+        async def receive():
+            if not messages:
+                await asyncio.Event().wait()
+            return messages.pop()
+
+        async def send(_message):
+            await stops.wait()
+
+        connection = SimpleNamespace(abort=lambda: (cut.append(name), stops.set()))
+        scope = {"type": "http", "path": "/census", "query_string": b"", CONNECTION: connection}
+        await guard.wrap(answering)(scope, receive, send)
+
+    async def several():
+        guard = gate_of(at_once=1, unread=2, wait_ms=5000)
+
+        async def read(*names):
+            for name in names:
+                tasks.append(asyncio.create_task(reads_until_cut_off(guard, name)))
+                while len(guard.places.readers) < len(tasks) - len(cut):
+                    await asyncio.sleep(0)
+
+        tasks = []
+        await read("first", "second")
+        await asyncio.sleep(0.2)
+        assert (guard.places.unread, cut) == (2, []), "nobody waits"
+        assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
+        assert cut == ["first"]
+        await read("third")
+        assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
+        assert cut == ["first", "second"]
+        await read("fourth")
+        assert guard.places.unread == 2
+        assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200, "once one of them is late"
+        assert cut == ["first", "second", "third"]
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(several())
 
 
 def test_some_wait_for_their_turn_and_the_rest_are_refused_at_once():
