@@ -21,6 +21,7 @@ from sources.rows import Record
 HTTP = dict(zip(STATUSES, (200, 200, 404, 404, 400), strict=True))
 MOST_POSTCODES = 10_000
 MOST_BYTES = 1_000_000
+MOST_READING = 32 * MOST_BYTES  # of all lists together that are still on their way
 AT_ONCE = 250  # postcodes that are looked up before others get their turn: 2 to 10 ms
 
 _INSIDE = "local_authority_2019_code"  # is given inside green_space
@@ -37,6 +38,13 @@ class Problem(Exception):
     def __init__(self, status: int, reason: str, detail: str, **more: object) -> None:
         super().__init__(reason)
         self.answer = problem(status, reason, detail, **more)
+
+
+def busy() -> Problem:
+    """Return the refusal of a list for which there is no room now."""
+    told = Problem(503, "busy", "Too many lists are asked for just now; try again.")
+    told.answer.headers = ((b"retry-after", b"1"),)
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class V1:
         self.green_space = {code: orjson.Fragment(orjson.dumps(row)) for code, row in lookup.green_space.items()}
         self._sources: dict[tuple[str, bool, bool, bool], orjson.Fragment] = {}
         self._known: dict[bytes, Asked] = {}
+        self.reading = 0  # bytes of lists that have not arrived whole
 
     def get(self, path: str, query_string: bytes) -> Answer:
         """Return the answer to GET: `path` is what follows /api/v1/, percent-decoded."""
@@ -255,7 +264,7 @@ class V1:
         try:
             given = web.parameters(scope["query_string"], ("index", "quantile", "fields", "column"))
             wanted, q, fields = self._asked(given, ANSWER)
-            body = await _body(scope, receive)
+            body = await self._body(scope, receive)
         except REFUSALS as error:
             return refused(error)
         if fields:
@@ -263,6 +272,32 @@ class V1:
         else:
             fields = [name for name in IN_A_LIST if q is not None or name not in QUANTILE_FIELDS]
         return ListAsked(body, web.header(scope, b"content-type"), given.get("column"), wanted, q, fields)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of a list. Raises Problem for one that is too large, broken off, or one too many."""
+        if web.header(scope, b"content-encoding") not in (b"", b"identity"):
+            raise Problem(415, "bad_content_type", "The list must not be compressed.")
+        too_large = Problem(413, "too_large", f"The list is too large: {MOST_BYTES:,} bytes are allowed.")
+        told = web.header(scope, b"content-length")
+        if told.isdigit() and int(told) > MOST_BYTES:
+            raise too_large
+        body, more = bytearray(), True
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "malformed", "The list broke off.")
+                piece = message.get("body", b"")
+                body += piece
+                self.reading += len(piece)
+                if len(body) > MOST_BYTES:
+                    raise too_large
+                more = message.get("more_body", False)
+                if more and self.reading > MOST_READING:
+                    raise busy()
+            return bytes(body)
+        finally:
+            self.reading -= len(body)
 
     def texts(self, asked: "ListAsked") -> Answer | Sequence[object]:
         """Return the postcodes of a list, or the answer to what is none."""
@@ -355,26 +390,6 @@ def _distribution(rows: list[Record]) -> Record:
         "most_deprived": listed("most deprived", "area_code", "area_name", "rank", "decile"),
         "least_deprived": listed("least deprived", "area_code", "area_name", "rank", "decile"),
     }
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    if web.header(scope, b"content-encoding") not in (b"", b"identity"):
-        raise Problem(415, "bad_content_type", "The list must not be compressed.")
-    too_large = Problem(413, "too_large", f"The list is too large: {MOST_BYTES:,} bytes are allowed.")
-    told = web.header(scope, b"content-length")
-    if told.isdigit() and int(told) > MOST_BYTES:
-        raise too_large
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Problem(400, "malformed", "The list broke off.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MOST_BYTES:
-            raise too_large
-        more = message.get("more_body", False)
-    return b"".join(parts)
 
 
 def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list[object]:

@@ -101,5 +101,5 @@ async def download(datasette: Datasette, request: Request, send: Send) -> None:
         await Response("", headers=headers, content_type="application/gzip").asgi_send(send)
     else:
         await asgi_send_file(
-            send, folder / name, filename=name, content_type="application/gzip", chunk_size=1 << 18, headers=headers
+            send, folder / name, filename=name, content_type="application/gzip", chunk_size=1 << 16, headers=headers
         )

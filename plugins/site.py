@@ -12,6 +12,7 @@ from api.asgi import Links, WhenStarted, Wrapper
 from census.web import (
     accessible,
     canned_parameters,
+    connections,
     csv_errors,
     database_guard,
     entity_tags,
@@ -52,6 +53,7 @@ def startup(datasette: Datasette) -> WhenStarted:
     parameter_errors.apply()
     graphql_limits.switch_off(datasette)
     same_file.begin(datasette)
+    connections.apply(datasette)
     database_guard.ignore_other_counts(datasette)
     SqlProcesses.take_over(datasette, gate.settings_of(datasette)["at_once"])
 

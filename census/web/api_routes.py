@@ -28,6 +28,7 @@ from api.openapi import document, rcpch_document
 from api.priority import give_way
 from api.v1 import AT_ONCE, V1, ListAsked
 from census.web import content_length
+from census.web.connections import cutting_off
 from census.web.places import Busy, Places
 from census.web.side_loop import SideLoop
 from census.web.until_gone import until_gone
@@ -189,7 +190,7 @@ class Api:
             await self.lists.take()
         except Busy:
             return await web.send_answer(scope, send, busy(), b"")
-        with self.lists.until_sent(send) as sending:
+        with self.lists.until_sent(send, cut_off=cutting_off(scope)) as sending:
             return await self.list_app(scope, receive, sending)
 
     async def answer_list(self, scope: Scope, _receive: Receive, send: Send) -> None:

@@ -9,9 +9,12 @@ import contextlib
 import tempfile
 
 from api.asgi import App, Message, Receive, Scope, Send
+from census.web.refusal import refuse
 
 HELD = 1 << 20  # bytes of an answer that stay in memory
 PIECE = 1 << 16
+MOST_AT_ONCE = 8_000_000  # bytes of an answer that is made as a whole, such as JSON or a page
+TOO_LONG = f"The answer has more than {MOST_AT_ONCE:,} bytes: ask for fewer rows or columns."
 
 
 class Enough(BaseException):
@@ -38,43 +41,77 @@ def head_like_get(app: App) -> App:
     return wrapped
 
 
+class Gathered:
+    """An answer that comes without a length, until it is complete. Others pass through to `send`."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self.start: Message | None = None
+        self.body: tempfile.SpooledTemporaryFile[bytes] | None = None
+        self.messages = 0
+        self.complete = False
+
+    async def take(self, message: Message) -> None:
+        """Take a message of the answer."""
+        if message["type"] == "http.response.start" and without_length(message):
+            self.close()  # what failed before its end, and this is the error's
+            self.start, self.body, self.messages = message, tempfile.SpooledTemporaryFile(HELD), 0  # noqa: SIM115, closed below
+        elif self.start is None or self.body is None:
+            await self.send(message)
+        else:
+            self.body.write(message.get("body", b""))
+            self.messages += 1
+            self.complete = not message.get("more_body", False)
+
+    async def send_all(self) -> None:
+        """Send it, if it is complete, with its length."""
+        if self.start is None or self.body is None or not self.complete:
+            return None
+        size = self.body.tell()
+        if self.messages == 1 and size > MOST_AT_ONCE:
+            return await refuse(self.send, 400, TOO_LONG)
+        await self.send(start_with_length(self.start, size))
+        self.body.seek(0)
+        left = size
+        while left > PIECE:
+            piece = self.body.read(PIECE)
+            left -= len(piece)
+            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+        return await self.send({"type": "http.response.body", "body": self.body.read()})
+
+    def close(self) -> None:
+        """Give back memory and disk."""
+        if self.body is not None:
+            self.body.close()
+
+
 def with_length(app: App) -> App:
-    """Return middleware that does what stands above."""
+    """Return middleware that gathers what has no length. It is sent when `app` has ended and holds no copy of it."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await app(scope, receive, send)
-        start, gathered = None, None
+        answer = Gathered(send)
+        with contextlib.closing(answer):
+            await app(scope, receive, answer.take)
+            return await answer.send_all()
 
-        async def send_whole(message: Message) -> None:
-            nonlocal start, gathered
-            body, more = message.get("body", b""), message.get("more_body", False)
-            if message["type"] == "http.response.start" and without_length(message):
-                start = message
-                if gathered is not None:  # it failed before its end, and this is the error's
-                    gathered.close()
-                    gathered = None
-            elif start is None:
-                await send(message)
-            elif gathered is None and not more:
-                await send(start_with_length(start, len(body)))
-                await send(message)
-                start = None
-            else:
-                gathered = gathered or tempfile.SpooledTemporaryFile(HELD)  # noqa: SIM115, closed below
-                gathered.write(body)
-                if not more:
-                    await send(start_with_length(start, gathered.tell()))
-                    gathered.seek(0)
-                    while piece := gathered.read(PIECE):
-                        await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    await send({"type": "http.response.body", "body": b""})
+    return wrapped
 
-        try:
-            await app(scope, receive, send_whole)
-        finally:
-            if gathered is not None:
-                gathered.close()
+
+def in_pieces(app: App) -> App:
+    """Return middleware that sends a long body piece by piece: uvicorn waits for the reader before each, not after."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_pieces(message: Message) -> None:
+            body = message.get("body", b"")
+            start = 0
+            while len(body) - start > PIECE:
+                await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
+                start += PIECE
+            await send({**message, "body": body[start:]} if start else message)
+
+        await app(scope, receive, send_pieces)
 
     return wrapped
 

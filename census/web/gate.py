@@ -11,7 +11,6 @@ The settings stand in metadata.yml, under plugins: sql_gate. Lookups of the API 
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import parse_qs
@@ -19,9 +18,11 @@ from urllib.parse import parse_qs
 from datasette.app import Datasette
 
 from api.asgi import App, Receive, Scope, Send
-from census.web import kinds
+from census.web import graphql_limits, kinds
+from census.web.connections import cutting_off
 from census.web.graphql_limits import body_of, path_of
 from census.web.places import Busy, Places
+from census.web.refusal import refuse
 from census.web.sql_process import BUDGET, Budget, own_rows
 from census.web.until_gone import read_already, until_gone
 
@@ -40,7 +41,6 @@ SETTINGS = {
 }
 BUSY = "Too many are asking for SQL, tables, lists or GraphQL just now. Lookups go on; try again."
 BUSY_PAGES = "Too many are asking for pages just now. Lookups go on; try again."
-MOST_BODY = 1 << 20  # bytes of a request that are read before it has a place; GraphQL takes far less
 
 
 async def count_rows(datasette: Datasette) -> None:
@@ -66,7 +66,7 @@ class Gate:
     """Middleware for the addresses that cost most. large: gives the names of the tables that are not streamed.
 
     graphql: the path of GraphQL. limit_ms: what the statements of one request may take. ready: starts the processes
-    that run them.
+    that run them. most_body: how many bytes GraphQL takes; nothing else here takes a body.
     """
 
     def __init__(
@@ -76,8 +76,9 @@ class Gate:
         settings: dict[str, int],
         limit_ms: int,
         ready: Callable[[], Awaitable[None]],
+        most_body: int = graphql_limits.LIMITS["max_bytes"],
     ) -> None:
-        self.ready = ready
+        self.ready, self.most_body = ready, most_body
         self.graphql, self.large, self.settings, self.limit_ms = graphql, large, settings, limit_ms
         self.places, self.pages = (
             Places(*(settings[kind + name] for name in ("at_once", "waiting", "wait_ms", "unread")))
@@ -94,7 +95,9 @@ class Gate:
             if hasattr(census, "sql_processes"):
                 await census.sql_processes.ready()
 
-        return Gate(path_of(datasette), large, settings_of(datasette), datasette.sql_time_limit_ms, ready)
+        graphql = datasette.plugin_config("datasette-graphql") or {}
+        most_body = graphql.get("max_bytes", graphql_limits.LIMITS["max_bytes"])
+        return Gate(path_of(datasette), large, settings_of(datasette), datasette.sql_time_limit_ms, ready, most_body)
 
     def refusal(self, path: str, query: bytes) -> tuple[int, str] | None:
         """Return why a request of the costly kind is refused whoever else is asking: status and sentence."""
@@ -111,6 +114,17 @@ class Gate:
             )
         return None
 
+    def is_graphql(self, path: str) -> bool:
+        """Return whether GraphQL answers at `path`."""
+        return path == self.graphql or path.startswith(self.graphql + "/")
+
+    async def refuse_body(self, path: str, send: Send) -> None:
+        """Refuse a request whose body is too large, in the form that its clients read."""
+        if self.is_graphql(path):
+            why = f"The request is too large: {self.most_body:,} bytes are allowed."
+            return await graphql_limits.refuse(send, 413, why)
+        return await refuse(send, 413, "The request is too large: this address takes no body.")
+
     def wrap(self, app: App) -> App:
         """Return the ASGI application `app` behind the gate."""
 
@@ -126,9 +140,9 @@ class Gate:
                 answered = self.page_in_turn
             else:
                 return await app(scope, receive, send)
-            body = await body_of(receive, MOST_BODY)
+            body = await body_of(receive, self.most_body if self.is_graphql(path) else 0)
             if body is None:
-                return await refuse(send, 413, f"The request is too large: {MOST_BODY:,} bytes are allowed.")
+                return await self.refuse_body(path, send)
             return await until_gone(answered(app, scope, body, send), receive)
 
         return wrapped
@@ -148,7 +162,7 @@ class Gate:
         def give_back() -> None:
             budget.when_idle(lambda: loop.call_soon_threadsafe(self.places.give_back))
 
-        with self.places.until_sent(send, give_back) as sending:
+        with self.places.until_sent(send, give_back, cutting_off(scope)) as sending:
             await self.ready()
             return await app(scope, read_already(body), sending)
 
@@ -158,17 +172,5 @@ class Gate:
             await self.pages.take()
         except Busy:
             return await refuse(send, 503, BUSY_PAGES, (b"retry-after", b"1"))
-        with self.pages.until_sent(send) as sending:
+        with self.pages.until_sent(send, cut_off=cutting_off(scope)) as sending:
             return await app(scope, read_already(body), sending)
-
-
-async def refuse(send: Send, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
-    """Send `why` as Datasette's JSON has errors."""
-    body = json.dumps({"ok": False, "error": why, "status": status}).encode()
-    headers = (
-        (b"content-type", b"application/json; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-        *headers,
-    )
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -32,6 +32,7 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
     prefix = addresses.prefix_of(datasette)
     return [
         private_logs.without_access_log,
+        content_length.in_pieces,
         addresses.refuse_websockets,
         addresses.canonical(prefix, addresses.origin_of(datasette)),
         headers.security_headers(datasette),  # from here on every answer has them, errors too

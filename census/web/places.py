@@ -1,11 +1,14 @@
 """Bound how many requests of a kind are worked on at once, and how many wait for their turn."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from api.asgi import Message, Send
+
+LATE_S = 10.0  # a reader who takes longer may lose its answer to one who waits
 
 
 class Busy(Exception):
@@ -15,13 +18,16 @@ class Busy(Exception):
 class Places:
     """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_ms` each.
 
-    unread: how many answers may wait for their readers; beyond it every request waits.
+    unread: how many answers may wait for their readers. Beyond it every request waits, and the reader who has taken
+    longest, at least `LATE_S`, is cut off for the next.
     """
 
     def __init__(self, at_once: int, waiting: int, wait_ms: float, unread: int) -> None:
         self.at_once, self.waiting, self.wait_s, self.most_unread = at_once, waiting, wait_ms / 1000, unread
         self.taken = self.unread = 0
         self.line: deque[asyncio.Future[None]] = deque()
+        self.readers: dict[Send, tuple[float, Callable[[], None]]] = {}  # since when, and what cuts one off
+        self.leaving: set[Send] = set()  # those who are cut off and still counted
 
     async def take(self) -> None:
         """Take a place. Raises Busy."""
@@ -32,6 +38,7 @@ class Places:
             raise Busy
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.line.append(turn)
+        self.cut_off_late()
         try:
             await asyncio.wait_for(asyncio.shield(turn), self.wait_s)
         except (TimeoutError, asyncio.CancelledError) as error:
@@ -44,18 +51,27 @@ class Places:
             raise
 
     @contextmanager
-    def until_sent(self, send: Send, give_back: Callable[[], None] | None = None) -> Iterator[Send]:
-        """Give a `send` that gives the place back before it sends: who reads slowly keeps none. So does the end."""
+    def until_sent(
+        self, send: Send, give_back: Callable[[], None] | None = None, cut_off: Callable[[], None] | None = None
+    ) -> Iterator[Send]:
+        """Give a `send` that gives the place back before it sends: who reads slowly keeps none. So does the end.
+
+        cut_off: breaks the connection off.
+        """
         give_back = give_back or self.give_back
         sent = ended = False
+        timer: asyncio.TimerHandle | None = None
 
         async def sending(message: Message) -> None:
-            nonlocal sent
+            nonlocal sent, timer
             if ended:  # cancelled, while another thread still works on it
                 return
             if not sent:
                 sent = True
                 self.unread += 1
+                if cut_off is not None:
+                    self.readers[sending] = time.monotonic(), cut_off
+                    timer = asyncio.get_running_loop().call_later(LATE_S + 0.1, self.cut_off_late)
                 give_back()
             await send(message)
 
@@ -63,6 +79,10 @@ class Places:
             yield sending
         finally:
             ended = True
+            if timer is not None:
+                timer.cancel()
+            self.readers.pop(sending, None)
+            self.leaving.discard(sending)
             if sent:
                 self.unread -= 1
                 self.call_next()
@@ -83,3 +103,13 @@ class Places:
         while self.line and self.free():
             self.taken += 1
             self.line.popleft().set_result(None)
+
+    def cut_off_late(self) -> None:
+        """Cut off the reader who has taken longest, if it is late and one more waits because of it."""
+        if len(self.line) > len(self.leaving) and self.readers and self.unread >= self.most_unread:
+            longest = next(iter(self.readers))
+            since, cut_off = self.readers[longest]
+            if time.monotonic() - since >= LATE_S:
+                del self.readers[longest]
+                self.leaving.add(longest)
+                cut_off()

@@ -370,6 +370,42 @@ def test_a_list_of_any_length_is_one_json_object(extract_site, postcodes, n):
     assert [answer["postcode"] for answer in told["answers"]] == postcodes[:n]
 
 
+def test_lists_on_their_way_have_a_bound_together(v1, monkeypatch):
+    monkeypatch.setattr("api.v1.MOST_READING", 2500)
+    scope = {"type": "http", "query_string": b"", "headers": [(b"content-type", b"application/json")]}
+    ends = asyncio.Event()
+
+    async def endless():
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b" " * 1000, "more_body": True}
+
+    async def one_piece():
+        return {"type": "http.request", "body": b'["SW1A 1AA"]', "more_body": False}
+
+    def slow():
+        pieces = [{"type": "http.request", "body": b" " * 1000, "more_body": True}] * 2
+
+        async def receive():
+            if pieces:
+                return pieces.pop()
+            await ends.wait()
+            return {"type": "http.disconnect"}
+
+        return receive
+
+    async def several():
+        waiting = asyncio.create_task(v1.read_list(scope, slow()))
+        await asyncio.sleep(0)
+        refused = await asyncio.wait_for(v1.read_list(scope, endless), 5)
+        assert (refused.status, refused.headers) == (503, ((b"retry-after", b"1"),))
+        assert (await v1.read_list(scope, one_piece)).body == b'["SW1A 1AA"]', "what is there already is taken"
+        ends.set()
+        assert (await waiting).status == 400
+        assert v1.reading == 0
+
+    asyncio.run(several())
+
+
 @pytest.mark.parametrize(
     "body, content_type, query, status, reason, says",
     [

@@ -138,7 +138,7 @@ def test_the_tables_of_the_readme_are_as_generated(extract_db, monkeypatch):
 def test_every_setting_is_described():
     for name in json.loads((ROOT / "settings.json").read_text()):
         assert f"`{name}`" in README, name
-    for plugin in ("datasette-graphql", "sql_gate", "api"):
+    for plugin in ("datasette-graphql", "connections", "sql_gate", "api"):
         for name in METADATA["plugins"][plugin]:
             assert f"`{name}`" in README, name
 
@@ -150,7 +150,7 @@ def test_the_security_page_has_the_bounds_that_hold():
         assert re.search(rf"\b{safe['LIMITS'][getattr(sqlite3, f'SQLITE_LIMIT_{name}')]:,}\b", page), name
     assert f"{safe['MOST_BYTES'] // 1_000_000} MB" in page
     assert f"at most {safe['MOST_TRIMMED']} characters" in page
-    for name, value in METADATA["plugins"]["sql_gate"].items():
+    for name, value in (METADATA["plugins"]["connections"] | METADATA["plugins"]["sql_gate"]).items():
         assert re.search(rf"`{name}`.*\b{value:,}\b", page), name
     settings = json.loads((ROOT / "settings.json").read_text())
     assert settings["num_sql_threads"] > METADATA["plugins"]["sql_gate"]["at_once"]

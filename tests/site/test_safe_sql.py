@@ -4,13 +4,15 @@ import asyncio
 import runpy
 import sqlite3
 from html import unescape
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
-from census.web import gate, kinds, sandbox, sql_process
+from census.web import gate, kinds, places, sandbox, sql_process
+from census.web.connections import CONNECTION
 from census.web.places import Places
 from tests.conftest import ROOT
 
@@ -368,6 +370,53 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
     asyncio.run(both())
 
 
+def test_a_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(monkeypatch):
+    monkeypatch.setattr(places, "LATE_S", 0.1)
+    cut = []
+
+    async def reads_until_cut_off(guard, name):
+        messages, stops = [{"type": "http.request"}], asyncio.Event()
+
+        async def receive():
+            if not messages:
+                await asyncio.Event().wait()
+            return messages.pop()
+
+        async def send(_message):
+            await stops.wait()
+
+        connection = SimpleNamespace(abort=lambda: (cut.append(name), stops.set()))
+        scope = {"type": "http", "path": "/census", "query_string": b"", CONNECTION: connection}
+        await guard.wrap(answering)(scope, receive, send)
+
+    async def several():
+        guard = gate_of(at_once=1, unread=2, wait_ms=5000)
+
+        async def read(*names):
+            for name in names:
+                tasks.append(asyncio.create_task(reads_until_cut_off(guard, name)))
+                while len(guard.places.readers) < len(tasks) - len(cut):
+                    await asyncio.sleep(0)
+
+        tasks = []
+        await read("first", "second")
+        await asyncio.sleep(0.2)
+        assert (guard.places.unread, cut) == (2, []), "nobody waits"
+        assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
+        assert cut == ["first"]
+        await read("third")
+        assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
+        assert cut == ["first", "second"]
+        await read("fourth")
+        assert guard.places.unread == 2
+        assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200, "once one of them is late"
+        assert cut == ["first", "second", "third"]
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(several())
+
+
 def test_some_wait_for_their_turn_and_the_rest_are_refused_at_once():
     async def several():
         guard, go = gate_of(at_once=1, waiting=2, wait_ms=5000), asyncio.Event()
@@ -516,6 +565,36 @@ def test_a_request_that_is_too_large_is_refused_with_a_way_out(path, query, stat
     assert messages[0]["status"] == status
     if status == 400:
         assert b"/download" in messages[1]["body"]
+
+
+@pytest.mark.parametrize(
+    "path, sent, status, read",
+    [
+        ("/census", [b""], 200, 1),
+        ("/census", [b"x"] * 9, 413, 1),
+        ("/census.json", [b"x"] * 9, 413, 1),
+        ("/graphql", [b"x" * 1000] * 10, 200, 10),
+        ("/graphql/census.graphql", [b"x" * 1000] * 99, 413, 11),
+    ],
+)
+def test_no_more_is_read_of_a_body_than_an_address_takes(path, sent, status, read):
+    async def ask():
+        messages, taken = [], 0
+
+        async def receive():
+            nonlocal taken
+            if taken == len(sent):
+                await asyncio.Event().wait()
+            taken += 1
+            return {"type": "http.request", "body": sent[taken - 1], "more_body": taken < len(sent)}
+
+        async def keep(message):
+            messages.append(message)
+
+        await gate_of().wrap(answering)({"type": "http", "path": path, "query_string": b""}, receive, keep)
+        return messages[0]["status"], taken
+
+    assert asyncio.run(ask()) == (status, read)
 
 
 def test_a_view_over_a_large_table_is_not_streamed_either(full_site):

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import shutil
+import socket
 import threading
 import time
 import urllib.error
@@ -12,6 +14,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from benchmarks import hostile
+from benchmarks.stack import Stack
 
 pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
 
@@ -131,7 +134,6 @@ def test_who_is_refused_is_told_when_to_come_back(stack):
 
 def test_two_thousand_idle_connections_and_slow_readers_keep_nobody_waiting(stack):
     import resource
-    import socket
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     before = stack.memory()
@@ -153,6 +155,32 @@ def test_two_thousand_idle_connections_and_slow_readers_keep_nobody_waiting(stac
     assert stack.memory() < before + 64
     for one in (*idle, *slow):
         one.close()
+
+
+def test_readers_who_stop_keep_nobody_waiting(extract_db, tmp_path):
+    published = tmp_path / "published"
+    shutil.copytree(extract_db.parent, published)
+    [large] = (published / "downloads").glob("*/postcodes.csv.gz")
+    with large.open("r+b") as file:
+        file.truncate(60_000_000)  # more than the system and Caddy keep for a client
+    stack = Stack(published / "census.db", tmp_path / "home", tmp_path / "log.txt")
+    before = stack.memory()
+    stopped = [socket.socket() for _ in range(150)]  # more than the connections that Caddy once had for workers
+    try:
+        for one in stopped:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.settimeout(20)
+            one.connect(("127.0.0.1", stack.port))
+            one.sendall(b"GET /download/postcodes.csv.gz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert one.recv(12) == b"HTTP/1.1 200"
+        found = stack.sending(3, rate=50, connections=2).found()
+        assert (found["failed"], found["wrong"]) == (0, 0), found
+        assert found["p99"] < BEHIND_SQL, found
+        assert stack.memory() < before + 64
+    finally:
+        for one in stopped:
+            one.close()
+        stack.end()
 
 
 RUNAWAY = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n where i % 7 = 3"
