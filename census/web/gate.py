@@ -22,7 +22,7 @@ from census.web import kinds
 from census.web.graphql_limits import body_of, path_of
 from census.web.places import Busy, Places
 from census.web.sql_process import BUDGET, Budget, own_rows
-from census.web.until_gone import read_already, until_gone
+from census.web.until_gone import read_already, say_nothing_of_what_is_dropped, until_gone
 
 SETTINGS = {
     "at_once": 2,
@@ -78,6 +78,7 @@ class Gate:
     @staticmethod
     def of(datasette: Datasette) -> "Gate":
         """Return the gate of `datasette`."""
+        say_nothing_of_what_is_dropped()
         large = lambda: getattr(datasette, "_census_large", ())  # noqa: E731
 
         async def ready() -> None:

@@ -7,13 +7,16 @@ import marshal
 import sqlite3
 import struct
 import threading
+import warnings
 from urllib.parse import quote
 
 import datasette.database
 import pytest
 from datasette.database import QueryInterrupted
+from datasette.facets import ColumnFacet
 
 from census.web import sql_process, sql_worker
+from census.web.gate import Gate
 from census.web.sql_process import BROKEN, BUDGET, Budget, SqlProcess
 
 LIST = "/census/green_space_by_local_authority.json?authority=&_shape=array"
@@ -240,3 +243,19 @@ def test_a_statement_that_outlives_its_server_says_nothing():
     budget.when_idle(closed)
     budget.end()
     assert budget.running == 0
+
+
+def test_a_table_that_is_given_up_leaves_no_warning_and_our_own_mistakes_do(extract_site):
+    """Datasette makes coroutines of a table before it needs them, and Python warns of those that were never begun."""
+
+    async def forgotten():
+        pass
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        Gate.of(extract_site)
+        extract_site.get_database("census").table_exists("postcodes")
+        ColumnFacet(extract_site, None, "census", table="postcodes").facet_results()
+        forgotten()
+    assert len(found) == 1
+    assert "forgotten" in str(found[0].message)
