@@ -111,6 +111,8 @@ class Gate:
         """Return the ASGI application `app` behind the gate."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+            if (budget := BUDGET.get()) and budget.ended:
+                BUDGET.set(None)  # uvicorn begins a request in the context of the one before it on its connection
             if scope["type"] != "http" or BUDGET.get() or not self.costs(scope["path"]):
                 return await app(scope, receive, send)  # with a budget: a table of a GraphQL query that has its place
             if refusal := self.refusal(scope["path"], scope.get("query_string", b"")):

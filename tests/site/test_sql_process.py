@@ -16,7 +16,7 @@ from datasette.database import QueryInterrupted
 from datasette.facets import ColumnFacet
 
 from census.web import sql_process, sql_worker
-from census.web.gate import Gate
+from census.web.gate import SETTINGS, Gate
 from census.web.sql_process import BROKEN, BUDGET, Budget, SqlProcess
 
 LIST = "/census/green_space_by_local_authority.json?authority=&_shape=array"
@@ -259,3 +259,52 @@ def test_a_table_that_is_given_up_leaves_no_warning_and_our_own_mistakes_do(extr
         forgotten()
     assert len(found) == 1
     assert "forgotten" in str(found[0].message)
+
+
+@pytest.mark.parametrize("path, counted", [("/census/postcodes.json", 1), ("/census/imd_by_postcode.json", 0)])
+def test_a_request_has_nothing_of_the_one_before_on_its_connection(path, counted):
+    """uvicorn begins the next request of a connection in the context in which the last answer was sent."""
+    seen = []
+
+    async def ready():
+        pass
+
+    gate = Gate("/graphql", set, SETTINGS, 1000, ready)
+
+    async def app(_scope, _receive, send):
+        seen.append((BUDGET.get(), gate.places.taken))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive():
+        if seen:
+            await asyncio.Event().wait()
+        return {"type": "http.request"}
+
+    async def send(_message):
+        pass
+
+    async def several():
+        before = Budget(1)
+        BUDGET.set(before)
+        before.when_idle(lambda: None)
+        await gate.wrap(app)({"type": "http", "path": path}, receive, send)
+        [[budget, taken]] = seen
+        assert budget is not before
+        assert (budget is not None, taken) == (bool(counted), counted)
+
+    asyncio.run(several())
+
+
+def test_a_table_of_a_query_that_has_its_place_needs_no_other():
+    async def several():
+        gate, seen = Gate("/graphql", set, SETTINGS, 1000, None), []
+        budget = Budget(1)
+        BUDGET.set(budget)
+
+        async def app(_scope, _receive, _send):
+            seen.append((BUDGET.get() is budget, gate.places.taken))
+
+        await gate.wrap(app)({"type": "http", "path": "/census/postcodes.json"}, None, None)
+        assert seen == [(True, 0)]
+
+    asyncio.run(several())
