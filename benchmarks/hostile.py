@@ -8,6 +8,8 @@ import json
 import random
 from urllib.parse import quote
 
+from graphql import get_introspection_query
+
 from benchmarks.client import Request
 
 ANSWERED = [200, 204, 301, 302, 400, 403, 404, 405, 410, 413, 414, 415, 431, 503]
@@ -115,6 +117,11 @@ GRAPHQL = {
     " { nodes { name postcodes_list(first: 1000) { nodes { postcode } } } } } } }",
     "bombs in where": '{ soas_2001(where: "code in (' + doubling(22) + ')") { nodes { code } } }',
     "introspection again and again": "{" + " ".join(f"a{n}: __schema {{ types {{ name }} }}" for n in range(90)) + "}",
+    "the whole schema again and again": "{" + " ".join(f"a{n}: __schema {{ ...S }}" for n in range(170)) + "} "
+    "fragment S on __Schema { types { name fields { name description args { name description type { name } } } } }",
+    "the whole schema": get_introspection_query(),
+    "long names": "{ small_areas(first: 1000) { nodes { " + "a" * 9000 + ": code } } }",
+    "names that are nearly right": "{" + " ".join(f"imd_englan_{n:03}" for n in range(600)) + "}",
     "no end": "{" * 4000,
     "a long list": '{ indices(filter: { id: { in: [' + '"a",' * 2000 + "] } }) { nodes { id } } }",
     "slow rows": '{ postcodes(where: "hex(postcode) like \'%9%9%9%9%\'", first: 1000) { nodes { postcode } } }',

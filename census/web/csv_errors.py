@@ -2,7 +2,7 @@
 
 Datasette answers SQL that fails with 200 and an empty CSV, which a spreadsheet would take for "nothing found"; here it
 is 400 with the reason, as in JSON. Where a later page of a streamed table fails, Datasette ends the CSV with the reason
-as its last line, after a 200; here it is 503, for which `whole.py` leaves the time.
+as its last line, after a 200; here it is 503, for which `content_length.py` leaves the time.
 """
 
 import functools

@@ -3,8 +3,9 @@
 datasette-graphql bounds the number of its table queries and checks its time between them. It bounds neither the size of
 a request nor how many rows foreign keys are followed for, and 60,000 of those keep a server busy for ten seconds. Here
 a request above `max_bytes` is refused, so is one that could cost more than `max_cost` (a value costs 1, a lookup of
-another table 20, times the rows that it is asked for), and one that takes longer than `time_limit_ms` is stopped.
-`enabled: false` switches GraphQL off. All of them stand in metadata.yml, under plugins: datasette-graphql.
+another table 20, times the rows that it is asked for), and one that takes longer than `time_limit_ms` is stopped, or
+whose answer is larger than 4 MB (`graphql_execution.py`). `enabled: false` switches GraphQL off. All of them stand in
+metadata.yml, under plugins: datasette-graphql.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ from graphql.language import (
 )
 
 from api.asgi import App, Message, Receive, Scope, Send, Wrapper
+from census.web import graphql_execution
+from census.web.graphql_execution import MOST_ANSWER, TOO_LARGE, WORK, Stopped, Work
 from sources.rows import Record
 
 LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
@@ -52,6 +55,7 @@ def switch_off(datasette: Datasette) -> None:
 
 def graphql_limits(datasette: Datasette) -> Wrapper:
     """Return the middleware, by the settings of `datasette`."""
+    graphql_execution.apply()
     limits: dict[str, int] | None = None
     if _config(datasette).get("enabled", True):
         limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}
@@ -94,20 +98,10 @@ def limited(graphql: str, limits: dict[str, int] | None, prepare: Callable[[str 
                 return await refuse(send, 400, problem)
             with contextlib.suppress(KeyError):  # no such database: Datasette says so
                 await prepare(scope["path"].removeprefix(graphql).strip("/").removesuffix(".graphql") or None)
-            messages: list[Message] = []
-
-            async def receive_whole() -> Message:
-                return {"type": "http.request", "body": whole, "more_body": False}
-
-            async def keep(message: Message) -> None:
-                messages.append(message)
-
-            try:
-                await asyncio.wait_for(app(scope, receive_whole, keep), limits["time_limit_ms"] / 1000)
-            except TimeoutError:
-                text = f"The query took longer than {limits['time_limit_ms']} ms; ask for less."
-                return await refuse(send, 503, text)
-            for message in messages:
+            problem_or_answer = await executed(app, scope, whole, Work(limits["time_limit_ms"], limits["max_cost"]))
+            if isinstance(problem_or_answer, tuple):
+                return await refuse(send, *problem_or_answer)
+            for message in problem_or_answer:
                 mistaken = message.get("status") == 500  # datasette-graphql's answer to any mistake in a query
                 await send({**message, "status": 400} if mistaken else message)
             return None
@@ -115,6 +109,33 @@ def limited(graphql: str, limits: dict[str, int] | None, prepare: Callable[[str 
         return wrapped
 
     return wrap
+
+
+async def executed(app: App, scope: Scope, body: bytes, work: Work) -> list[Message] | tuple[int, str]:
+    """Return what `app` answers to a request that has been read, or status and sentence where it takes too much."""
+    messages: list[Message] = []
+    size = 0
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def keep(message: Message) -> None:
+        nonlocal size
+        size += len(message.get("body", b""))
+        messages.append(message)
+
+    before = WORK.set(work)
+    try:
+        await asyncio.wait_for(app(scope, receive, keep), work.time_limit_ms / 1000)
+    except TimeoutError:
+        return work.problem or work.too_slow()
+    except (Stopped, asyncio.CancelledError):
+        if work.problem is None:  # not stopped: its client has gone
+            raise
+        return work.problem
+    finally:
+        WORK.reset(before)
+    return (400, TOO_LARGE) if size > MOST_ANSWER else messages
 
 
 async def body_of(receive: Receive, most: int) -> bytes | None:
@@ -169,6 +190,7 @@ def cost(query: str, variables: Record, most: int) -> int:
     check_repetition(document)
     fragments = fragments_of(document)
     total = 0
+    introspected: set[str] = set()
 
     def count(node: Selecting, rows: int, inside: tuple[str, ...]) -> None:
         nonlocal total
@@ -186,7 +208,7 @@ def cost(query: str, variables: Record, most: int) -> int:
                 continue  # there is no other kind
             elif field.name.value.startswith("__"):
                 total += rows
-                check_introspection(field, fragments)
+                check_introspection(field, fragments, introspected)
             elif not field.selection_set or field.name.value in INSIDE_A_LIST:
                 total += rows
                 count(field, rows, inside)
@@ -249,8 +271,18 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
 
 
-def check_introspection(field: FieldNode, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
-    """Check that a field asks no more of the schema than the standard query does. Raises ValueError."""
+def check_introspection(
+    field: FieldNode, fragments: Mapping[str, FragmentDefinitionNode], introspected: set[str]
+) -> None:
+    """Check that a document asks no more of the schema than the standard query does. Raises ValueError.
+
+    introspected: those of __schema and __type that it has asked for before; this one is added.
+    """
+    if field.name.value == "__typename":
+        return
+    if field.name.value in introspected:
+        raise ValueError(f"{field.name.value} is answered once in a request")
+    introspected.add(field.name.value)
     if field.selection_set and not introspection_paths(field, fragments) <= STANDARD:
         raise ValueError("introspection beyond the standard query is not answered")
 

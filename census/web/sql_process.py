@@ -4,11 +4,13 @@ SQLite's planner knows no limit: a statement of 904 bytes takes 4 GB while it is
 nothing there. So what people write runs in `sql_worker.py`, within limits of memory, files and time; one that is not
 done at its deadline is killed. Lookups go on beside it, on the server's own connections.
 
-The seam is `Database.execute` of Datasette 0.65. Statements that stand in metadata.yml or in Datasette's own code, and
-take nothing but parameters from a request, stay with the server.
+The seam is `Database.execute` of Datasette 0.65, and `execute_fn` beneath it. Statements that stand in metadata.yml or
+in Datasette's own code, and take nothing but parameters from a request, stay with the server. Those of a request that
+is counted (it has a budget) run in threads of their own, so that the threads of lookups stay free.
 """
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -16,18 +18,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import ContextVar
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from datasette.app import Datasette
-from datasette.database import Database, QueryInterrupted, Results
+from datasette.database import Database, QueryInterrupted, Results, connections
 
 from census.web import sql_worker
 from census.web.sandbox import WATCH, Running, Value
 
+Result = TypeVar("Result")
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRACE_S = 0.15  # after the limit of its statement a process has this long to say so, then it is killed
 START_S = 20.0  # a process has this long to start and answer its first statement
@@ -50,32 +52,44 @@ INTROSPECTION = (
 
 
 class Budget:
-    """The time that the statements of one request may still take together, and whether one runs."""
+    """The time that the statements of one request may still take together, and how many run or wait to run."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
         self.running = 0
+        self.ended = False
         self.lock = threading.Lock()
         self.waiting: Callable[[], object] | None = None
 
-    def begin(self, limit_ms: int) -> int:
-        """Begin a statement; return the time that it may take, in ms, which may be none."""
+    def begin(self) -> bool:
+        """Count a statement that is submitted. Return False, and count none, where the request has ended."""
         with self.lock:
-            self.running += 1
+            self.running += not self.ended
+            return not self.ended
+
+    def limit(self, limit_ms: int) -> int:
+        """Return the time that a statement may take that begins to run, in ms, which may be none."""
+        with self.lock:
             return min(limit_ms, int(1000 * self.left))
 
-    def end(self, seconds: float) -> None:
-        """End a statement that took so long."""
+    def spend(self, seconds: float) -> None:
+        """Take off the time that a statement took."""
         with self.lock:
             self.left -= seconds
+
+    def end(self) -> None:
+        """End a statement that was counted, whether it ran or not."""
+        with self.lock:
             self.running -= 1
             waiting, self.waiting = (None, self.waiting) if self.running else (self.waiting, None)
         if waiting:
-            waiting()
+            with contextlib.suppress(RuntimeError):  # the loop of the server is closed: it ends
+                waiting()
 
     def when_idle(self, callback: Callable[[], object]) -> None:
-        """Call `callback` once no statement runs: at once, or from the thread of the last one."""
+        """End the request; call `callback` once no statement is left: at once, or from the thread of the last one."""
         with self.lock:
+            self.ended = True
             if self.running:
                 self.waiting = callback
                 return
@@ -99,20 +113,26 @@ class SqlProcess:
 
     def ready(self) -> "subprocess.Popen[bytes]":
         """Return the process, started where it is not there. Raises Ended where it does not start."""
-        if self.process is None or self.process.poll() is not None:
-            path = os.pathsep.join([*filter(None, sys.path), str(ROOT)])
-            self.process = subprocess.Popen(
+        if self.process is not None and self.process.poll() is None:
+            return self.process
+        self.end()
+        path = os.pathsep.join([*filter(None, sys.path), str(ROOT)])
+        try:
+            process = self.process = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
             )
-            self.read(self.process, START_S)
-        return self.process
+        except OSError:  # the machine has no more processes, files or memory
+            raise Ended from None
+        self.read(process, START_S)
+        return process
 
     def read(
         self, process: "subprocess.Popen[bytes]", seconds: float, request: tuple[object, ...] | None = None
     ) -> tuple[Any, ...]:
         """Return what the process says, to a request or that it is ready.
 
-        Raises Ended where it says nothing for this long: then it is killed.
+        Raises Ended where it says nothing for this long, ends, or says what is no answer. Then it is killed: what it
+        said next would be of another statement.
         """
         assert process.stdin is not None
         assert process.stdout is not None
@@ -122,23 +142,27 @@ class SqlProcess:
             if request is not None:
                 sql_worker.write_message(process.stdin, request)
             answer: tuple[Any, ...] = sql_worker.read_message(process.stdout)
-        except (EOFError, OSError):
+        except (EOFError, OSError, ValueError, TypeError):  # the latter two of what cannot be unpacked
+            running.end()
+            self.end()
             raise Ended from None
         finally:
             running.end()
-            if running.stopped or process.poll() is not None:
-                self.end()
+        if running.stopped or process.poll() is not None:
+            self.end()
         return answer
 
     def end(self) -> None:
-        """End the process."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            for stream in (self.process.stdin, self.process.stdout):
+        """End the process, if there is one."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # what was not sent yet has nobody to go to
                 if stream is not None:
                     stream.close()
-            self.process = None
 
 
 class SqlProcesses:
@@ -150,8 +174,9 @@ class SqlProcesses:
     def __init__(self, database: Database, at_once: int, trusted: Iterable[str], limit_ms: int) -> None:
         self.database, self.limit_ms = database, limit_ms
         self.trusted = {sql.strip() for sql in trusted}  # to the letter: other line breaks would end comments elsewhere
-        self.with_server = database.execute
+        self.with_server, self.fn_with_server = database.execute, database.execute_fn
         self.threads = ThreadPoolExecutor(at_once, "user sql")
+        self.own_threads = ThreadPoolExecutor(at_once, "own sql")
         path = Path(str(database.path)).resolve()
         plugins = Path(database.ds.plugins_dir or ROOT / "plugins").resolve()
         self.idle = [SqlProcess(path, not database.is_mutable, plugins) for _ in range(at_once)]
@@ -165,6 +190,7 @@ class SqlProcesses:
             statements = [query["sql"] for query in queries.values()]
             census.sql_processes = SqlProcesses(census, at_once, statements, datasette.sql_time_limit_ms)
             census.execute = census.sql_processes.execute
+            census.execute_fn = census.sql_processes.execute_fn
 
     async def execute(
         self,
@@ -182,17 +208,32 @@ class SqlProcesses:
         most_rows = self.database.ds.max_returned_rows if truncate else None
         if most_rows is not None and most_rows == (page_size or self.database.ds.page_size):
             most_rows += 1
-        loop = asyncio.get_running_loop()
+        budget = BUDGET.get() or Budget(limit / 1000)
+        return await counted(budget, self.threads, self.run, sql, plain(params), most_rows, limit, budget)
+
+    async def execute_fn(self, function: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Return what Database.execute_fn does: `function` of a connection of the server's own."""
         budget = BUDGET.get()
-        return await loop.run_in_executor(self.threads, self.run, sql, plain(params), most_rows, limit, budget)
+        if budget is None or self.database.ds.executor is None:
+            result: Result = await self.fn_with_server(function)
+            return result
+        return await counted(budget, self.own_threads, self.on_connection, function)
+
+    def on_connection(self, function: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Return `function` of the calling thread's connection, which is opened as Datasette does."""
+        connection = getattr(connections, self.database.name, None)
+        if connection is None:
+            connection = self.database.connect()
+            self.database.ds._prepare_connection(connection, self.database.name)
+            setattr(connections, self.database.name, connection)
+        return function(connection)
 
     def run(
-        self, sql: str, params: sql_worker.Parameters, most_rows: int | None, limit: int, budget: Budget | None
+        self, sql: str, params: sql_worker.Parameters, most_rows: int | None, limit: int, budget: Budget
     ) -> Results:
         """Run a statement in a process, in the calling thread."""
-        budget = budget or Budget(limit / 1000)
         process = self.idle.pop()
-        limit = budget.begin(limit)
+        limit = budget.limit(limit)
         started = time.monotonic()
         try:
             running = process.ready()
@@ -206,7 +247,7 @@ class SqlProcesses:
             raise sqlite3.OperationalError(BROKEN) from None
         finally:
             self.idle.append(process)
-            budget.end(time.monotonic() - started)
+            budget.spend(time.monotonic() - started)
         if kind == "error":
             name, message = told
             if message == "interrupted":
@@ -215,7 +256,7 @@ class SqlProcesses:
             error = sqlite3.OperationalError if issubclass(getattr(sqlite3, name), sqlite3.Error) else sqlite3.Warning
             raise error(message)
         rows, truncated, names = told
-        cursor = cursor_of(tuple(names))
+        cursor = cursor_of(names)
         return Results([sqlite3.Row(cursor, row) for row in rows], truncated, cursor.description)
 
     async def ready(self) -> None:
@@ -234,11 +275,21 @@ class SqlProcesses:
         finally:
             self.idle.append(process)
 
-    def end(self) -> None:
-        """End the processes."""
-        self.threads.shutdown()
-        for process in self.idle:
-            process.end()
+
+async def counted(budget: Budget, threads: Executor, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Return what `function` does in a thread; until then, or until it is given up unbegun, its budget counts it.
+
+    Raises CancelledError where the request has ended: nobody waits for what it asks.
+    """
+    if not budget.begin():
+        raise asyncio.CancelledError
+    try:
+        submitted = threads.submit(function, *arguments)
+    except RuntimeError:  # the server ends
+        budget.end()
+        raise
+    submitted.add_done_callback(lambda _: budget.end())
+    return await asyncio.wrap_future(submitted)
 
 
 async def own_rows(database: Database, sql: str, parameters: Mapping[str, Value] | None = None) -> list[sqlite3.Row]:
@@ -269,8 +320,14 @@ def _plain(value: Value) -> Value:
     return value
 
 
-@lru_cache(500)
-def cursor_of(names: tuple[str, ...]) -> sqlite3.Cursor:
+def cursor_of(names: Iterable[str]) -> sqlite3.Cursor:
     """Return a cursor whose columns have these names: what a sqlite3.Row is made with."""
     quoted = ('null as "' + name.replace('"', '""') + '"' for name in names)
-    return sqlite3.connect(":memory:", check_same_thread=False).execute(f"select {', '.join(quoted) or 'null'}")
+    with NAMING_LOCK:
+        cursor = NAMING.execute(f"select {', '.join(quoted) or 'null'}")
+        cursor.fetchall()  # so that it holds nothing but the names
+        return cursor
+
+
+NAMING = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=0)
+NAMING_LOCK = threading.Lock()

@@ -518,8 +518,8 @@ def test_a_place_is_free_when_the_last_statement_has_ended():
 
         async def leaves_one_running(scope, receive, send):
             budget = sql_process.BUDGET.get()
-            budget.begin(1000)
-            asyncio.get_running_loop().call_later(0.1, budget.end, 0.1)
+            budget.begin()
+            asyncio.get_running_loop().call_later(0.1, budget.end)
             await answering(scope, receive, send)
 
         assert (await through(guard.wrap(leaves_one_running), "/census"))[0]["status"] == 200
