@@ -34,6 +34,7 @@ LIMITS = {
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 MOST_BYTES = 4_000_000  # of all texts and blobs of a result; numbers count 8
+LONG_NAME = 64  # what the name of a column has beyond counts with each row: JSON repeats it there
 
 PRAGMAS = set(
     "table_info table_xinfo foreign_key_list index_list index_xinfo database_list schema_version data_version"
@@ -147,10 +148,11 @@ class Rows:
         self.row = row
         self.refusal: str | None = None
         self.left: float = math.inf
+        self.names: int | None = None
 
     def begin(self) -> None:
         """Begin a statement."""
-        self.left = MOST_BYTES
+        self.left, self.names = MOST_BYTES, None
         self.refusal = None
 
     def end(self) -> None:
@@ -159,6 +161,9 @@ class Rows:
 
     def __call__(self, cursor: sqlite3.Cursor, values: tuple[Value, ...]) -> object:
         """Count a row, and return it."""
+        if self.names is None:
+            self.names = sum(max(0, len(column[0]) - LONG_NAME) for column in cursor.description)
+        self.left -= self.names
         for value in values:
             self.left -= len(value) if isinstance(value, (str, bytes)) else 8
         if self.left < 0:

@@ -436,6 +436,15 @@ def test_some_wait_for_their_turn_and_the_rest_are_refused_at_once():
     asyncio.run(several())
 
 
+def test_the_names_of_columns_count_too(extract_site):
+    def status(name: str, rows: int) -> int:
+        return asked(extract_site, f'select 1 as "{name}" from postcodes limit {rows}').status_code
+
+    assert status("x" * 10_000, 1) == 200
+    assert status("x" * 10_000, 1000) == 400
+    assert status("x" * 60, 1000) == 200
+
+
 def test_who_waits_too_long_is_refused():
     async def several():
         guard, go = gate_of(at_once=1, wait_ms=20), asyncio.Event()
