@@ -5,11 +5,10 @@ is renamed; beyond the deepest zoom that is stored it is cut from the tile above
 thread, and the newest few hundred are kept.
 """
 
-import asyncio
 import gzip
 import re
-from concurrent.futures import Executor
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 from api.maps import Maps
 from sources import boundaries, mvt
@@ -48,8 +47,8 @@ def unknown(found: Maps, name: str) -> str | None:
     return None
 
 
-async def tile(found: Maps, name: str, zoom: int, column: int, row: int, thread: Executor) -> bytes | None:
-    """Return a tile of the table `name`, gzipped; None where it is empty. Tiles are changed in `thread`."""
+def tile(found: Maps, name: str, zoom: int, column: int, row: int) -> bytes | Callable[[], bytes] | None:
+    """Return a tile of the table `name`, gzipped; None where it is empty; where it is to be changed, what does so."""
     table, tier = NAMES[name]
     levels = max(0, zoom - boundaries.ZOOMS[-1])
     stored = found.tile(table.name, zoom - levels, column >> levels, row >> levels)
@@ -58,9 +57,7 @@ async def tile(found: Maps, name: str, zoom: int, column: int, row: int, thread:
     if tier and not levels and TIERS[tier][0] <= zoom <= TIERS[tier][1]:
         return stored
     within = (1 << levels) - 1
-    loop = asyncio.get_running_loop()
-    changed = await loop.run_in_executor(thread, _changed, stored, name, levels, column & within, row & within)
-    return changed or None
+    return partial(_changed, stored, name, levels, column & within, row & within)
 
 
 @lru_cache(KEPT_TILES)

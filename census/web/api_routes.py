@@ -8,12 +8,10 @@ own.
 The settings stand in metadata.yml, under plugins: api.
 """
 
-import asyncio
 import os
 import re
 import subprocess
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -25,11 +23,10 @@ from api import rcpch, web
 from api.asgi import App, Receive, Scope, Send
 from api.lookup import Lookup
 from api.openapi import document, rcpch_document
-from api.priority import give_way
 from api.v1 import AT_ONCE, V1, ListAsked
 from census.web import content_length
 from census.web.connections import cutting_off
-from census.web.places import Busy, Places
+from census.web.places import Busy, OneThread, Places
 from census.web.side_loop import SideLoop
 from census.web.until_gone import until_gone
 from sources.rows import Record
@@ -38,7 +35,6 @@ BASE = "/api/v1"
 LIST = "census.list"  # in the scope: the list that is asked for
 LISTS = {"lists_at_once": 4, "lists_waiting": 32, "lists_unread": 16}  # worked on, waiting, not read yet
 LONGEST_WAIT_MS = 20_000  # for a list; Caddy waits 30 s
-AREAS_AT_ONCE, AREAS_WAITING, AREAS_WAIT_MS = 1, 64, 5000  # what reads many areas of a place or an index
 BUSY = "Too many lists are asked for just now; try again."
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
@@ -71,8 +67,7 @@ class Api:
         config = datasette.plugin_config("api") or {}
         at_once, waiting, unread = (config.get(name, default) for name, default in LISTS.items())
         self.lists = Places(at_once, waiting, LONGEST_WAIT_MS, unread)
-        self.areas = Places(AREAS_AT_ONCE, AREAS_WAITING, AREAS_WAIT_MS, AREAS_WAITING)
-        self.thread = ThreadPoolExecutor(1, initializer=give_way)  # one, as `for_lists` is for one at a time
+        self.areas = OneThread()  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: Record = {}
 
@@ -150,14 +145,9 @@ class Api:
     async def areas_in_turn(self, scope: Scope, send: Send, work: Work) -> None:
         """Send what `work` answers when it has had its turn in the thread; the place is free when the thread is."""
         try:
-            await self.areas.take()
+            told = await self.areas.run(work)
         except Busy:
             return await web.send_answer(scope, send, busy(), b"")
-        done = self.thread.submit(work)
-        loop = asyncio.get_running_loop()
-        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self.areas.give_back))
-        try:
-            told = await asyncio.wrap_future(done)
         except Exception as error:
             told = web.internal_error(error)
         return await web.send_answer(scope, send, told, self.etag)

@@ -4,9 +4,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from api.asgi import Message, Send
+from api.priority import give_way
+
+Result = TypeVar("Result")
 
 LATE_S = 10.0  # a reader who takes longer may lose its answer to one who waits
 
@@ -113,3 +118,22 @@ class Places:
                 del self.readers[longest]
                 self.leaving.add(longest)
                 cut_off()
+
+
+class OneThread:
+    """A thread for what takes long, one at a time; at most `waiting` wait for their turn, `wait_ms` each.
+
+    Work that has not begun when its request is cancelled never begins.
+    """
+
+    def __init__(self, waiting: int = 64, wait_ms: float = 5000) -> None:
+        self.places = Places(1, waiting, wait_ms, waiting)
+        self.thread = ThreadPoolExecutor(1, initializer=give_way)
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns. Raises Busy, and what `work` raises."""
+        await self.places.take()
+        loop = asyncio.get_running_loop()
+        done = self.thread.submit(work)
+        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self.places.give_back))
+        return await asyncio.wrap_future(done)

@@ -13,7 +13,6 @@ import gzip
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import orjson
@@ -21,7 +20,8 @@ from datasette.app import Datasette
 
 from api import maps, rcpch, rcpch_tiles, web
 from api.asgi import App, Receive, Scope, Send
-from api.priority import give_way
+from census.web.places import Busy, OneThread
+from census.web.until_gone import until_gone
 from sources.boundaries import ZOOMS
 from sources.rcpch_tiles import ZOOMS as RCPCH_ZOOMS
 
@@ -48,7 +48,15 @@ class Tile:
     lasting: bool = False
 
 
-Route = Callable[[Scope, maps.Maps, str], Awaitable[web.Answer | Tile]]
+@dataclass(frozen=True)
+class Changed:
+    """A tile that is made of a stored one, by `change`, in a thread."""
+
+    change: Callable[[], bytes]
+    etag: bytes
+
+
+Route = Callable[[Scope, maps.Maps, str], Awaitable[web.Answer | Tile | Changed]]
 
 
 class Tiles:
@@ -62,7 +70,7 @@ class Tiles:
         self.below_rcpch = f"{v2}{BASE}"
         self.rcpch_base = base_url + self.below_rcpch
         self.https = datasette.setting("force_https_urls")
-        self.thread = ThreadPoolExecutor(1, initializer=give_way)
+        self.changed = OneThread()
 
     def in_front(self, app: App) -> App:
         """Return the ASGI application `app` with the tiles in front of it."""
@@ -74,15 +82,15 @@ class Tiles:
                     if scope["path"].startswith(start):
                         if not hasattr(self.datasette, "_census_maps"):
                             await self.datasette.invoke_startup()
-                        return await self.answer(scope, send, route, scope["path"][len(start) :])
+                        return await self.answer(scope, receive, send, route, scope["path"][len(start) :])
             return await app(scope, receive, send)
 
         return in_front
 
-    async def answer(self, scope: Scope, send: Send, route: Route, path: str) -> None:
+    async def answer(self, scope: Scope, receive: Receive, send: Send, route: Route, path: str) -> None:
         """Answer a request with `route`. path: what follows /tiles/."""
         found, problem = maps.opened(self.datasette)
-        response: web.Answer | Tile
+        response: web.Answer | Tile | Changed
         if scope["method"] == "OPTIONS":
             response = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, OPTIONS"),), cached=False)
         elif scope["method"] not in ("GET", "HEAD"):
@@ -91,6 +99,8 @@ class Tiles:
             response = web.problem(404, "no_map", problem)
         else:
             response = await route(scope, found, path)
+        if isinstance(response, Changed):
+            return await until_gone(self.changed_in_turn(scope, send, response), receive)
         if isinstance(response, Tile):
             return await send_tile(scope, send, response)
         return await web.send_answer(scope, send, response, _etag(found, of_code=True) if found else b"")
@@ -112,13 +122,13 @@ class Tiles:
             return self.tilejson(scope, found, layer) if layer in found.layers else no_layer(found, layer)
         return web.problem(404, "no_tile", "Tiles are at /tiles/{layer}/{z}/{x}/{y}.pbf.")
 
-    async def of_rcpch(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile:
+    async def of_rcpch(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile | Changed:
         """Return the answer at the RCPCH Census Platform's addresses, whatever the query says."""
         if path == rcpch_tiles.INDEX:
             base = web.origin(scope, self.https) + self.rcpch_base
             return web.Answer(orjson.dumps(rcpch_tiles.index(found, base)), cached=False)
-        tile, detail = rcpch_tiles.TILE.fullmatch(path), rcpch_tiles.JSON.fullmatch(path)
-        match = tile or detail
+        detail = rcpch_tiles.JSON.fullmatch(path)
+        match = detail or rcpch_tiles.TILE.fullmatch(path)
         if match is None:
             return web.problem(
                 404, "no_tile", f"Tiles are at {self.rcpch_base}/public.{{table}}/{{z}}/{{x}}/{{y}}.pbf."
@@ -135,8 +145,18 @@ class Tiles:
         zoom, column, row = map(int, match.groups()[1:])
         if problem := no_tile(RCPCH_ZOOMS, zoom, column, row):
             return problem
-        data = await rcpch_tiles.tile(found, name, zoom, column, row, self.thread)
-        return Tile(data, _etag(found, of_code=True))
+        etag, tile = _etag(found, of_code=True), rcpch_tiles.tile(found, name, zoom, column, row)
+        return Changed(tile, etag) if callable(tile) else Tile(tile, etag)
+
+    async def changed_in_turn(self, scope: Scope, send: Send, changed: Changed) -> None:
+        """Change a tile when its turn has come, and send it."""
+        try:
+            data = await self.changed.run(changed.change)
+        except Busy:
+            busy = web.problem(503, "busy", "Too many tiles are asked for just now; try again.")
+            busy.headers = ((b"retry-after", b"1"),)
+            return await web.send_answer(scope, send, busy, b"")
+        return await send_tile(scope, send, Tile(data or None, changed.etag))
 
     def tilejson(self, scope: Scope, found: maps.Maps, layer: str) -> web.Answer:
         """Return the TileJSON of a layer, with addresses as the request's own."""

@@ -3,6 +3,7 @@
 import asyncio
 import runpy
 import sqlite3
+import threading
 from html import unescape
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from datasette.views.table import TableView
 
 from census.web import gate, kinds, places, sandbox, sql_process
 from census.web.connections import CONNECTION
-from census.web.places import Places
+from census.web.places import Busy, OneThread, Places
 from tests.conftest import ROOT
 
 FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"
@@ -481,6 +482,31 @@ def test_who_hangs_up_is_worked_for_no_longer():
         await asyncio.wait((working, waiting), timeout=5)
         await asyncio.sleep(0.01)
         assert (ended, guard.places.taken, len(guard.places.line)) == ([True], 0, 0)
+
+    asyncio.run(several())
+
+
+def test_work_for_those_who_have_gone_is_not_begun():
+    async def several():
+        line, begun, go = OneThread(waiting=3, wait_ms=5000), [], threading.Event()
+
+        def work() -> str:
+            begun.append(True)
+            go.wait(10)
+            return "done"
+
+        first, *waiting = (asyncio.create_task(line.run(work)) for _ in range(4))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Busy):
+            await line.run(work)
+        for one in waiting:
+            one.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        assert await first == "done"
+        assert await line.run(work) == "done"
+        await asyncio.sleep(0.01)
+        assert (len(begun), line.places.taken, len(line.places.line)) == (2, 0, 0)
 
     asyncio.run(several())
 
