@@ -149,7 +149,7 @@ PAGES = [
     "/map?q=west",
     "/api/v1/local-authorities/W06000015",
     "/api/v1/areas/E01004736",
-    *(f"/deprivation/v2/tiles/public.uk_master_2021_z11_14/14/{8160 + n}/5448.pbf" for n in range(40)),  # cut from others
+    *(f"/deprivation/v2/tiles/public.uk_master_2021_z11_14/14/{column}/5448.pbf" for column in range(8160, 8200)),
     "/download",
     "/-/versions.json",
     "/guide/",
