@@ -180,6 +180,8 @@ def test_lists_whose_readers_have_gone_fill_no_thread_of_lookups(extract_site, p
         nonlocal holding
         for _ in range(3):
             lists = [asyncio.ensure_future(extract_site.client.get(LIST)) for _ in processes.idle]
+            while len(begun) < len(processes.idle):
+                await asyncio.sleep(0.01)
             await asyncio.sleep(0.2)
             for one in lists:
                 one.cancel()
