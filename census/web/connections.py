@@ -8,9 +8,11 @@ setting.
 The settings stand in metadata.yml, under plugins: connections.
 """
 
+import contextlib
 import json
 import socket
 import struct
+import sys
 import time
 from asyncio import BaseTransport, TimerHandle, Transport
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from typing import Any, cast
 
 import uvicorn.config
 from datasette.app import Datasette
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from api.asgi import Scope
 from api.web import ALWAYS
@@ -67,6 +69,7 @@ class Connection(HttpToolsProtocol):
         self.resumed = 0  # how often it had read all, for systems that do not say how much
         self.stopping: float | None = None  # since when the server stops
         self.timer: TimerHandle | None = None
+        self.answering: RequestResponseCycle | None = None  # not always the newest: others may be in line behind it
 
     # What asyncio calls
 
@@ -74,12 +77,16 @@ class Connection(HttpToolsProtocol):
         """Begin to watch a new connection."""
         super().connection_made(cast(Transport, transport))
         if (held := transport.get_extra_info("socket")) is not None:
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
+            with contextlib.suppress(OSError):  # it was reset already
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
         self.timer = self.loop.call_later(CHECK_S, self.check)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what waits for its turn."""
+        """Forget what waits for its turn, and say to the request that is answered that its client has gone."""
         super().connection_lost(exc)
+        if self.answering is not None and not self.answering.response_complete:
+            self.answering.disconnected = True
+            self.answering.message_event.set()
         self.pipeline.clear()
         if self.timer is not None:
             self.timer.cancel()
@@ -127,12 +134,21 @@ class Connection(HttpToolsProtocol):
         """End the request."""
         self.awaited, self.unparsed = None, 0
         super().on_message_complete()
+        if self.cycle.response_complete and not self.pipeline:  # it was answered before its body had come
+            self._unset_keepalive_if_required()
+            wait = self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_later(wait, self.timeout_keep_alive_handler)
 
     # What uvicorn calls
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or was refused in a callback of the parser."""
         self.refuse(*(self.refusal or (400, msg)))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Note which request is answered."""
+        self.answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _should_upgrade_to_ws(self) -> bool:
         return False  # there are no WebSockets here: such a request is answered like any other
@@ -203,6 +219,8 @@ class Connection(HttpToolsProtocol):
 
     def read_bytes(self) -> int:
         """Return how many bytes the client has taken, as Linux says. Elsewhere an emptied buffer counts as enough."""
+        if sys.platform != "linux":
+            return self.resumed * self.limits["read_bytes"]
         try:
             info = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
             [acked] = struct.unpack_from("=Q", info, TCP_INFO_ACKED)

@@ -16,6 +16,8 @@ PIECE = 1 << 16
 MOST_AT_ONCE = 8_000_000  # bytes of an answer that is made as a whole, such as JSON or a page
 TOO_LONG = f"The answer has more than {MOST_AT_ONCE:,} bytes: ask for fewer rows or columns."
 
+NO_ROOM = "There is no room for this answer just now: ask for less, or try again."
+
 
 class Enough(BaseException):
     """The beginning of an answer is all that is wanted. No `except Exception` on its way stops it."""
@@ -49,7 +51,7 @@ class Gathered:
         self.start: Message | None = None
         self.body: tempfile.SpooledTemporaryFile[bytes] | None = None
         self.messages = 0
-        self.complete = False
+        self.complete = self.no_room = False
 
     async def take(self, message: Message) -> None:
         """Take a message of the answer."""
@@ -59,14 +61,27 @@ class Gathered:
         elif self.start is None or self.body is None:
             await self.send(message)
         else:
-            self.body.write(message.get("body", b""))
+            if not self.no_room:
+                self.write(message.get("body", b""))
             self.messages += 1
             self.complete = not message.get("more_body", False)
+
+    def write(self, data: bytes) -> None:
+        """Keep a piece of the body, or give back what was kept where the disk for temporary files is full."""
+        assert self.body is not None
+        try:
+            self.body.write(data)
+        except OSError:
+            self.no_room = True
+            with contextlib.suppress(OSError):  # it has still to write what it holds
+                self.body.close()
 
     async def send_all(self) -> None:
         """Send it, if it is complete, with its length."""
         if self.start is None or self.body is None or not self.complete:
             return None
+        if self.no_room:
+            return await refuse(self.send, 503, NO_ROOM, (b"retry-after", b"10"))
         size = self.body.tell()
         if self.messages == 1 and size > MOST_AT_ONCE:
             return await refuse(self.send, 400, TOO_LONG)
@@ -81,7 +96,7 @@ class Gathered:
 
     def close(self) -> None:
         """Give back memory and disk."""
-        if self.body is not None:
+        if self.body is not None and not self.no_room:
             self.body.close()
 
 

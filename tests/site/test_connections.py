@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import errno
 import json
+import os
 import socket
+import tempfile
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
@@ -279,10 +283,46 @@ def test_what_comes_without_a_length_is_sent_in_pieces_when_it_is_complete(bodie
     assert [piece.get("more_body", False) for piece in pieces] == [True] * (len(pieces) - 1) + [False]
 
 
+def test_an_answer_for_which_the_disk_has_no_room_is_a_503(monkeypatch):
+    class Full(tempfile.SpooledTemporaryFile):
+        def rollover(self):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(content_length, "tempfile", SimpleNamespace(SpooledTemporaryFile=Full))
+    start, body = gathered(*[b"x" * 70_000] * 30)
+    assert start["status"] == 503
+    assert (b"retry-after", b"10") in start["headers"]
+    assert "no room" in json.loads(body["body"])["error"]
+    assert gathered(*[b"x"] * 30)[0]["status"] == 200
+
+
 def test_an_answer_that_is_made_as_a_whole_has_a_bound():
     start, body = gathered(b"x" * (content_length.MOST_AT_ONCE + 1))
     assert start["status"] == 400
     assert "8,000,000" in json.loads(body["body"])["error"]
+
+
+def test_a_connection_that_was_answered_before_its_body_came_is_closed_too(serve):
+    site = serve(greeting, **NEVER)
+    site.server.config.timeout_keep_alive = 0.2
+    with site.connect(GET + b"Content-Length: 2\r\n\r\nx") as client:
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        client.sendall(b"x")
+        assert until_closed(client) == b""
+
+
+def test_a_request_with_others_in_line_behind_it_sees_that_its_client_has_gone(serve):
+    begun, gone = threading.Event(), threading.Event()
+
+    async def waiting(_scope, receive, _send):
+        while (await receive())["type"] != "http.disconnect":
+            begun.set()
+        gone.set()
+
+    site = serve(waiting, **NEVER)
+    with site.connect((GET + b"\r\n") * 3):
+        assert begun.wait(5)
+    assert gone.wait(5)
 
 
 def test_datasette_serves_with_this_protocol(extract_site):
