@@ -21,7 +21,7 @@ from sources.rows import Record
 HTTP = dict(zip(STATUSES, (200, 200, 404, 404, 400), strict=True))
 MOST_POSTCODES = 10_000
 MOST_BYTES = 1_000_000
-MOST_READING = 32 * MOST_BYTES  # of all lists together that are still on their way
+MOST_READING = 64 * MOST_BYTES  # of all lists together that are still on their way
 AT_ONCE = 250  # postcodes that are looked up before others get their turn: 2 to 10 ms
 
 _INSIDE = "local_authority_2019_code"  # is given inside green_space

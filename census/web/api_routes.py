@@ -25,7 +25,7 @@ from api.lookup import Lookup
 from api.openapi import document, rcpch_document
 from api.v1 import AT_ONCE, V1, ListAsked
 from census.web import content_length
-from census.web.connections import cutting_off
+from census.web.connections import reader_of
 from census.web.places import Busy, OneThread, Places
 from census.web.side_loop import SideLoop
 from census.web.until_gone import until_gone
@@ -33,7 +33,7 @@ from sources.rows import Record
 
 BASE = "/api/v1"
 LIST = "census.list"  # in the scope: the list that is asked for
-LISTS = {"lists_at_once": 4, "lists_waiting": 32, "lists_unread": 16}  # worked on, waiting, not read yet
+LISTS = {"lists_at_once": 4, "lists_waiting": 64, "lists_unread": 16}  # worked on, waiting, not read yet
 LONGEST_WAIT_MS = 20_000  # for a list; Caddy waits 30 s
 BUSY = "Too many lists are asked for just now; try again."
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
@@ -150,7 +150,8 @@ class Api:
             return await web.send_answer(scope, send, busy(), b"")
         except Exception as error:
             told = web.internal_error(error)
-        return await web.send_answer(scope, send, told, self.etag)
+        with self.areas.until_sent(send, reader_of(scope)) as sending:
+            return await web.send_answer(scope, sending, told, self.etag)
 
     async def of_v1(self, scope: Scope, path: str) -> web.Answer | Work:
         """Return the answer of /api/v1 to all but a list."""
@@ -180,7 +181,7 @@ class Api:
             await self.lists.take()
         except Busy:
             return await web.send_answer(scope, send, busy(), b"")
-        with self.lists.until_sent(send, cut_off=cutting_off(scope)) as sending:
+        with self.lists.until_sent(send, reader=reader_of(scope)) as sending:
             return await self.list_app(scope, receive, sending)
 
     async def answer_list(self, scope: Scope, _receive: Receive, send: Send) -> None:

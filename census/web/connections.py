@@ -15,7 +15,6 @@ import struct
 import sys
 import time
 from asyncio import BaseTransport, TimerHandle, Transport
-from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn.config
@@ -25,15 +24,21 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from api.asgi import Scope
 from api.web import ALWAYS
 
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
+
 SETTINGS = {
     "head_bytes": 65_536,
     "head_s": 10,
     "body_s": 20,
-    "read_bytes": 65_536,
-    "read_s": 10,
+    "read_bytes": 196_608,
+    "read_s": 30,
     "stop_s": 10,
 }
 CHECK_S = 1.0  # how often a connection is looked at
+MOST_FILES = 16_384  # open files and connections; a download that is read has one of each
 MOST_PIPELINED = 32  # requests that wait behind one that is being answered
 KERNEL_BUFFER = 256 << 10  # bytes of an answer that the system may hold for a client; it doubles them for its own use
 TCP_INFO_ACKED = 120  # where struct tcp_info of Linux has tcpi_bytes_acked, 64 bits
@@ -45,7 +50,12 @@ TOO_LATE = "The request took too long to arrive."
 
 
 def apply(datasette: Datasette) -> None:
-    """Let uvicorn use `Connection`, with the settings of `datasette`."""
+    """Let uvicorn use `Connection`, with the settings of `datasette`, and as many files as the system allows."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     Connection.limits = SETTINGS | (datasette.plugin_config("connections") or {})
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Connection.__name__}"
 
@@ -66,6 +76,7 @@ class Connection(HttpToolsProtocol):
         self.unparsed = 0  # bytes that came since the last callback of the parser that hands them on
         self.refusal: tuple[int, str] | None = None
         self.reading: tuple[float, int] | None = None  # while the client has not read all: since when, from which byte
+        self.acked = 0  # how many bytes the client had taken when that was last asked
         self.resumed = 0  # how often it had read all, for systems that do not say how much
         self.stopping: float | None = None  # since when the server stops
         self.timer: TimerHandle | None = None
@@ -224,9 +235,10 @@ class Connection(HttpToolsProtocol):
         try:
             info = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
             [acked] = struct.unpack_from("=Q", info, TCP_INFO_ACKED)
-        except (AttributeError, OSError, struct.error):
-            return self.resumed * self.limits["read_bytes"]
-        return int(acked)
+        except (AttributeError, OSError, ValueError, struct.error):  # its socket is closed
+            return self.acked
+        self.acked = int(acked)
+        return self.acked
 
 
 def refused(status: int, why: str) -> bytes:
@@ -242,7 +254,7 @@ def refused(status: int, why: str) -> bytes:
     return b"".join([STATUS_LINE[status], *(b"%s: %s\r\n" % header for header in headers), b"\r\n", body])
 
 
-def cutting_off(scope: Scope) -> Callable[[], None] | None:
-    """Return what breaks the connection of a request off; None where it came by no `Connection`."""
+def reader_of(scope: Scope) -> Connection | None:
+    """Return the connection of a request; None where it came by another way, as in tests."""
     connection: Connection | None = scope.get(CONNECTION)
-    return connection.abort if connection is not None else None
+    return connection

@@ -19,7 +19,7 @@ from datasette.app import Datasette
 
 from api.asgi import App, Receive, Scope, Send
 from census.web import graphql_limits, kinds
-from census.web.connections import cutting_off
+from census.web.connections import reader_of
 from census.web.graphql_limits import body_of, path_of
 from census.web.places import Busy, Places
 from census.web.refusal import refuse
@@ -165,7 +165,7 @@ class Gate:
         def give_back() -> None:
             budget.when_idle(lambda: loop.call_soon_threadsafe(self.places.give_back))
 
-        with self.places.until_sent(send, give_back, cutting_off(scope)) as sending:
+        with self.places.until_sent(send, give_back, reader_of(scope)) as sending:
             await self.ready()
             return await app(scope, read_already(body), sending)
 
@@ -175,5 +175,5 @@ class Gate:
             await self.pages.take()
         except Busy:
             return await refuse(send, 503, BUSY_PAGES, (b"retry-after", b"1"))
-        with self.pages.until_sent(send, cut_off=cutting_off(scope)) as sending:
+        with self.pages.until_sent(send, reader=reader_of(scope)) as sending:
             return await app(scope, read_already(body), sending)

@@ -5,15 +5,49 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
 
 from api.asgi import Message, Send
 from api.priority import give_way
 
 Result = TypeVar("Result")
 
-LATE_S = 10.0  # a reader who takes longer may lose its answer to one who waits
+LATE_S = 3.0  # a reader who takes longer may lose its answer to one who waits
+LOOKS = 3  # in that time
+SLOW = 64_000  # bytes a second: a faster one loses it only where all have taken long
+
+
+class Reader(Protocol):
+    """The connection of who reads an answer."""
+
+    def read_bytes(self) -> int:
+        """Return how many bytes it has read."""
+
+    def abort(self) -> None:
+        """Break it off."""
+
+
+class Reading:
+    """An answer that is read: since when, and how much of it at the last looks."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.since = time.monotonic()
+        self.looks: deque[tuple[float, int]] = deque(maxlen=LOOKS)
+
+    def look(self) -> None:
+        """Keep how much was read by now."""
+        self.looks.append((time.monotonic(), self.reader.read_bytes()))
+
+    def is_late(self) -> bool:
+        """Return whether it has taken long."""
+        return time.monotonic() - self.since >= LATE_S
+
+    def rate(self) -> float:
+        """Return how many bytes a second were read lately; what the system took at the beginning says little."""
+        then, before = self.looks[0]
+        return (self.reader.read_bytes() - before) / (time.monotonic() - then)
 
 
 class Busy(Exception):
@@ -23,15 +57,15 @@ class Busy(Exception):
 class Places:
     """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_ms` each.
 
-    unread: how many answers may wait for their readers. Beyond it every request waits, and the reader who has taken
-    longest, at least `LATE_S`, is cut off for the next.
+    unread: how many answers may wait for their readers. Beyond it every request waits, and of the readers who have
+    taken at least `LATE_S` the one who has read least lately is cut off for the next.
     """
 
     def __init__(self, at_once: int, waiting: int, wait_ms: float, unread: int) -> None:
         self.at_once, self.waiting, self.wait_s, self.most_unread = at_once, waiting, wait_ms / 1000, unread
         self.taken = self.unread = 0
         self.line: deque[asyncio.Future[None]] = deque()
-        self.readers: dict[Send, tuple[float, Callable[[], None]]] = {}  # since when, and what cuts one off
+        self.readers: dict[Send, Reading] = {}
         self.leaving: set[Send] = set()  # those who are cut off and still counted
 
     async def take(self) -> None:
@@ -57,27 +91,31 @@ class Places:
 
     @contextmanager
     def until_sent(
-        self, send: Send, give_back: Callable[[], None] | None = None, cut_off: Callable[[], None] | None = None
+        self, send: Send, give_back: Callable[[], None] | None = None, reader: Reader | None = None
     ) -> Iterator[Send]:
-        """Give a `send` that gives the place back before it sends: who reads slowly keeps none. So does the end.
-
-        cut_off: breaks the connection off.
-        """
+        """Give a `send` that gives the place back before it sends: who reads slowly keeps none. So does the end."""
         give_back = give_back or self.give_back
         sent = ended = False
         timer: asyncio.TimerHandle | None = None
 
+        def look() -> None:
+            nonlocal timer
+            timer = asyncio.get_running_loop().call_later(LATE_S / LOOKS, look)
+            if sending in self.readers:
+                self.readers[sending].look()
+                self.cut_off_late()
+
         async def sending(message: Message) -> None:
-            nonlocal sent, timer
+            nonlocal sent
             if ended:  # cancelled, while another thread still works on it
                 return
             if not sent:
                 sent = True
                 self.unread += 1
-                if cut_off is not None:
-                    self.readers[sending] = time.monotonic(), cut_off
-                    timer = asyncio.get_running_loop().call_later(LATE_S + 0.1, self.cut_off_late)
                 give_back()
+                if reader is not None:
+                    self.readers[sending] = Reading(reader)
+                    look()
             await send(message)
 
         try:
@@ -110,14 +148,16 @@ class Places:
             self.line.popleft().set_result(None)
 
     def cut_off_late(self) -> None:
-        """Cut off the reader who has taken longest, if it is late and one more waits because of it."""
-        if len(self.line) > len(self.leaving) and self.readers and self.unread >= self.most_unread:
-            longest = next(iter(self.readers))
-            since, cut_off = self.readers[longest]
-            if time.monotonic() - since >= LATE_S:
-                del self.readers[longest]
-                self.leaving.add(longest)
-                cut_off()
+        """Cut off the slowest of the readers who are late, if one more waits because of them."""
+        late = {send: reading for send, reading in self.readers.items() if reading.is_late()}
+        if not late or len(self.line) <= len(self.leaving) or self.unread < self.most_unread:
+            return
+        slowest = min(late, key=lambda send: late[send].rate())
+        if late[slowest].rate() >= SLOW and len(late) < len(self.readers):
+            return  # those who came since may read less
+        del self.readers[slowest]
+        self.leaving.add(slowest)
+        late[slowest].reader.abort()
 
 
 class OneThread:
@@ -137,3 +177,7 @@ class OneThread:
         done = self.thread.submit(work)
         done.add_done_callback(lambda _: loop.call_soon_threadsafe(self.places.give_back))
         return await asyncio.wrap_future(done)
+
+    def until_sent(self, send: Send, reader: Reader | None) -> AbstractContextManager[Send]:
+        """Give a `send` for what was worked on: at most `waiting` answers wait for their readers."""
+        return self.places.until_sent(send, lambda: None, reader)

@@ -20,6 +20,7 @@ from datasette.app import Datasette
 
 from api import maps, rcpch, rcpch_tiles, web
 from api.asgi import App, Receive, Scope, Send
+from census.web.connections import reader_of
 from census.web.places import Busy, OneThread
 from census.web.until_gone import until_gone
 from sources.boundaries import ZOOMS
@@ -156,7 +157,8 @@ class Tiles:
             busy = web.problem(503, "busy", "Too many tiles are asked for just now; try again.")
             busy.headers = ((b"retry-after", b"1"),)
             return await web.send_answer(scope, send, busy, b"")
-        return await send_tile(scope, send, Tile(data or None, changed.etag))
+        with self.changed.until_sent(send, reader_of(scope)) as sending:
+            return await send_tile(scope, sending, Tile(data or None, changed.etag))
 
     def tilejson(self, scope: Scope, found: maps.Maps, layer: str) -> web.Answer:
         """Return the TileJSON of a layer, with addresses as the request's own."""

@@ -4,6 +4,7 @@ import asyncio
 import runpy
 import sqlite3
 import threading
+import time
 from html import unescape
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -371,9 +372,12 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
     asyncio.run(both())
 
 
-def test_a_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(monkeypatch):
+def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(monkeypatch):
     monkeypatch.setattr(places, "LATE_S", 0.1)
-    cut = []
+    cut, begun = [], {}
+
+    def read(name):  # 10 MB that the system takes at once for those who read nothing
+        return int(time.monotonic() * 1e6) if name == "fast" else 10_000_000 * (time.monotonic() > begun[name] + 0.01)
 
     async def reads_until_cut_off(guard, name):
         messages, stops = [{"type": "http.request"}], asyncio.Event()
@@ -386,34 +390,52 @@ def test_a_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(monkeypatch)
         async def send(_message):
             await stops.wait()
 
-        connection = SimpleNamespace(abort=lambda: (cut.append(name), stops.set()))
+        connection = SimpleNamespace(abort=lambda: (cut.append(name), stops.set()), read_bytes=lambda: read(name))
         scope = {"type": "http", "path": "/census", "query_string": b"", CONNECTION: connection}
         await guard.wrap(answering)(scope, receive, send)
 
     async def several():
-        guard = gate_of(at_once=1, unread=2, wait_ms=5000)
+        guard = gate_of(at_once=1, unread=3, wait_ms=5000)
 
-        async def read(*names):
+        async def begin(*names):
             for name in names:
+                begun[name] = time.monotonic()
                 tasks.append(asyncio.create_task(reads_until_cut_off(guard, name)))
                 while len(guard.places.readers) < len(tasks) - len(cut):
                     await asyncio.sleep(0)
 
         tasks = []
-        await read("first", "second")
+        await begin("fast", "first", "second")
         await asyncio.sleep(0.2)
-        assert (guard.places.unread, cut) == (2, []), "nobody waits"
+        assert (guard.places.unread, cut) == (3, []), "nobody waits"
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
         assert cut == ["first"]
-        await read("third")
+        await begin("third")
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
         assert cut == ["first", "second"]
-        await read("fourth")
-        assert guard.places.unread == 2
+        await begin("fourth")
+        assert guard.places.unread == 3
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200, "once one of them is late"
         assert cut == ["first", "second", "third"]
         for task in tasks:
             task.cancel()
+
+    asyncio.run(several())
+
+
+def test_a_reader_of_whom_nothing_is_known_keeps_no_place():
+    async def several():
+        guard = gate_of(at_once=1)
+
+        async def receive():
+            return {"type": "http.request"}
+
+        connection = SimpleNamespace(read_bytes=lambda: int("unknown"))
+        scope = {"type": "http", "path": "/census", "query_string": b"", CONNECTION: connection}
+        with pytest.raises(ValueError, match="unknown"):
+            await guard.in_turn(answering, scope, b"", receive)
+        await asyncio.sleep(0.01)
+        assert (guard.places.taken, guard.places.unread) == (0, 0)
 
     asyncio.run(several())
 
@@ -507,6 +529,32 @@ def test_work_for_those_who_have_gone_is_not_begun():
         assert await line.run(work) == "done"
         await asyncio.sleep(0.01)
         assert (len(begun), line.places.taken, len(line.places.line)) == (2, 0, 0)
+
+    asyncio.run(several())
+
+
+def test_answers_of_the_one_thread_wait_for_their_readers_within_a_bound():
+    async def several():
+        line, read = OneThread(waiting=2, wait_ms=50), asyncio.Event()
+
+        async def slowly(_message):
+            await read.wait()
+
+        async def answered():
+            answer = await line.run(lambda: "done")
+            with line.until_sent(slowly, None) as sending:
+                await sending({"type": "http.response.start"})
+            return answer
+
+        slow = [asyncio.create_task(answered()) for _ in range(2)]
+        while line.places.unread < 2:
+            await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await answered()
+        read.set()
+        assert [await one for one in slow] == ["done"] * 2
+        assert await answered() == "done"
+        assert (line.places.taken, line.places.unread) == (0, 0)
 
     asyncio.run(several())
 

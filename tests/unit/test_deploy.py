@@ -66,6 +66,22 @@ def test_the_manifests_belong_together():
     assert DEPLOYMENT["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
 
 
+def test_each_server_has_temporary_files_that_can_be_full():
+    """On Kubernetes' disk, and in Cloud Run's own /tmp, who writes too much ends the server."""
+    cloud_run = yaml.safe_load((ROOT / "deploy" / "cloud-run.yaml").read_text())
+    kubernetes = DEPLOYMENT["spec"]["template"]["spec"]
+    servers = [(CONTAINERS[name], kubernetes) for name in ("lookups", "open")]
+    servers.append((cloud_run["spec"]["template"]["spec"]["containers"][0], cloud_run["spec"]["template"]["spec"]))
+    names = []
+    for container, pod in servers:
+        [name] = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/tmp"]  # noqa: S108
+        [volume] = [volume for volume in pod["volumes"] if volume["name"] == name]
+        assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "256Mi"}
+        assert container["resources"]["limits"]["memory"] == "1Gi"
+        names.append((id(pod), name))
+    assert len(set(names)) == len(servers), "each its own"
+
+
 def test_compose_has_the_same_stack():
     services = COMPOSE["services"]
     caddy = services["caddy"]["environment"]
