@@ -14,7 +14,7 @@ from api.priority import give_way
 Result = TypeVar("Result")
 
 LATE_S = 3.0  # a reader who takes longer may lose its answer to one who waits
-LOOKS = 3  # in that time
+LOOKS = 3  # how often it is looked at in that time, after the first time
 SLOW = 64_000  # bytes a second: a faster one loses it only where all have taken long
 
 
@@ -29,23 +29,24 @@ class Reader(Protocol):
 
 
 class Reading:
-    """An answer that is read: since when, and how much of it at the last looks."""
+    """An answer that is read: how much of it by when, at the last looks."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.since = time.monotonic()
+        self.looked = 0
         self.looks: deque[tuple[float, int]] = deque(maxlen=LOOKS)
 
     def look(self) -> None:
         """Keep how much was read by now."""
+        self.looked += 1
         self.looks.append((time.monotonic(), self.reader.read_bytes()))
 
     def is_late(self) -> bool:
         """Return whether it has taken long."""
-        return time.monotonic() - self.since >= LATE_S
+        return self.looked > LOOKS
 
     def rate(self) -> float:
-        """Return how many bytes a second were read lately; what the system took at the beginning says little."""
+        """Return how many bytes a second a late one has read lately: what the system took at first says little."""
         then, before = self.looks[0]
         return (self.reader.read_bytes() - before) / (time.monotonic() - then)
 
