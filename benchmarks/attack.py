@@ -80,7 +80,7 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     raise AssertionError("the server did not start")
 
 
-def hang_up(port: int, body: bytes, seconds: float, held: float, connections: int = CONNECTIONS) -> None:
+def hang_up(port: int, body: bytes, seconds: float, held: float = 0.5, connections: int = CONNECTIONS) -> None:
     """Post lists, and hang up after `held` seconds without a look at the answer, again and again, for so long."""
     head = b"POST /api/v1/postcodes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += b"Content-Length: %d\r\n\r\n"

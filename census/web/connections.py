@@ -215,7 +215,7 @@ class Connection(HttpToolsProtocol):
 
     def reads_too_slowly(self, now: float) -> bool:
         """Return whether the client has read less of its answer than it must."""
-        if self.transport.get_write_buffer_size() == 0:
+        if not self.is_waited_for():
             self.reading = None
             return False
         if self.reading is None:
@@ -229,16 +229,19 @@ class Connection(HttpToolsProtocol):
         return read - from_byte < self.limits["read_bytes"]
 
     def read_bytes(self) -> int:
-        """Return how many bytes the client has taken, as Linux says. Elsewhere an emptied buffer counts as enough."""
-        if sys.platform != "linux":
-            return self.resumed * self.limits["read_bytes"]
-        try:
-            info = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-            [acked] = struct.unpack_from("=Q", info, TCP_INFO_ACKED)
-        except (AttributeError, OSError, ValueError, struct.error):  # its socket is closed
-            return self.acked
-        self.acked = int(acked)
-        return self.acked
+        """Return how many bytes the client has taken, as Linux says of TCP.
+
+        Elsewhere, and on a UNIX socket, an emptied buffer counts as enough.
+        """
+        if sys.platform == "linux":
+            with contextlib.suppress(AttributeError, OSError, ValueError, struct.error):  # another kind, or closed
+                info = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+                [self.acked] = struct.unpack_from("=Q", info, TCP_INFO_ACKED)
+        return self.acked or self.resumed * self.limits["read_bytes"]
+
+    def is_waited_for(self) -> bool:
+        """Return whether the client has not taken all that was sent to it."""
+        return self.transport.get_write_buffer_size() > 0
 
 
 def refused(status: int, why: str) -> bytes:

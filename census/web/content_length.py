@@ -73,8 +73,7 @@ class Gathered:
             self.body.write(data)
         except OSError:
             self.no_room = True
-            with contextlib.suppress(OSError):  # it has still to write what it holds
-                self.body.close()
+            self.close()
 
     async def send_all(self) -> None:
         """Send it, if it is complete, with its length."""
@@ -83,10 +82,14 @@ class Gathered:
         if self.no_room:
             return await refuse(self.send, 503, NO_ROOM, (b"retry-after", b"10"))
         size = self.body.tell()
+        try:
+            self.body.seek(0)  # what it holds back is written now
+        except OSError:
+            self.no_room = True
+            return await refuse(self.send, 503, NO_ROOM, (b"retry-after", b"10"))
         if self.messages == 1 and size > MOST_AT_ONCE:
             return await refuse(self.send, 400, TOO_LONG)
         await self.send(start_with_length(self.start, size))
-        self.body.seek(0)
         left = size
         while left > PIECE:
             piece = self.body.read(PIECE)
@@ -96,8 +99,9 @@ class Gathered:
 
     def close(self) -> None:
         """Give back memory and disk."""
-        if self.body is not None and not self.no_room:
-            self.body.close()
+        if self.body is not None:
+            with contextlib.suppress(OSError):  # there is no room for what it holds back
+                self.body.close()
 
 
 def with_length(app: App) -> App:

@@ -24,6 +24,9 @@ class Reader(Protocol):
     def read_bytes(self) -> int:
         """Return how many bytes it has read."""
 
+    def is_waited_for(self) -> bool:
+        """Return whether there is something that it has not read."""
+
     def abort(self) -> None:
         """Break it off."""
 
@@ -42,8 +45,8 @@ class Reading:
         self.looks.append((time.monotonic(), self.reader.read_bytes()))
 
     def is_late(self) -> bool:
-        """Return whether it has taken long."""
-        return self.looked > LOOKS
+        """Return whether it has taken long, and still has something to read."""
+        return self.looked > LOOKS and self.reader.is_waited_for()
 
     def rate(self) -> float:
         """Return how many bytes a second a late one has read lately: what the system took at first says little."""
@@ -59,13 +62,14 @@ class Places:
     """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_ms` each.
 
     unread: how many answers may wait for their readers. Beyond it every request waits, and of the readers who have
-    taken at least `LATE_S` the one who has read least lately is cut off for the next.
+    taken at least `LATE_S` the one who has read least lately is cut off for the next. One who reads more than `SLOW` is
+    so only where all have taken long, or the next has waited long.
     """
 
     def __init__(self, at_once: int, waiting: int, wait_ms: float, unread: int) -> None:
         self.at_once, self.waiting, self.wait_s, self.most_unread = at_once, waiting, wait_ms / 1000, unread
         self.taken = self.unread = 0
-        self.line: deque[asyncio.Future[None]] = deque()
+        self.line: deque[tuple[asyncio.Future[None], float]] = deque()  # and since when each waits
         self.readers: dict[Send, Reading] = {}
         self.leaving: set[Send] = set()  # those who are cut off and still counted
 
@@ -77,15 +81,16 @@ class Places:
         if len(self.line) >= self.waiting:
             raise Busy
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.line.append(turn)
-        self.cut_off_late()
+        waiting = turn, time.monotonic()
+        self.line.append(waiting)
         try:
+            self.cut_off_late()
             await asyncio.wait_for(asyncio.shield(turn), self.wait_s)
-        except (TimeoutError, asyncio.CancelledError) as error:
+        except BaseException as error:
             if turn.done():
                 self.give_back()  # it came just now
             else:
-                self.line.remove(turn)
+                self.line.remove(waiting)
             if isinstance(error, TimeoutError):
                 raise Busy from None
             raise
@@ -137,6 +142,7 @@ class Places:
         """Give a place back."""
         self.taken -= 1
         self.call_next()
+        self.cut_off_late()
 
     def free(self) -> bool:
         """Return whether there is a place."""
@@ -146,15 +152,20 @@ class Places:
         """Give free places to the first in the line."""
         while self.line and self.free():
             self.taken += 1
-            self.line.popleft().set_result(None)
+            turn, _ = self.line.popleft()
+            turn.set_result(None)
 
     def cut_off_late(self) -> None:
         """Cut off the slowest of the readers who are late, if one more waits because of them."""
+        wanted = min(len(self.line), self.at_once - self.taken)
+        if self.unread < self.most_unread or wanted <= len(self.leaving):
+            return
         late = {send: reading for send, reading in self.readers.items() if reading.is_late()}
-        if not late or len(self.line) <= len(self.leaving) or self.unread < self.most_unread:
+        if not late:
             return
         slowest = min(late, key=lambda send: late[send].rate())
-        if late[slowest].rate() >= SLOW and len(late) < len(self.readers):
+        _, since = self.line[0]
+        if late[slowest].rate() >= SLOW and len(late) < len(self.readers) and time.monotonic() - since < LATE_S:
             return  # those who came since may read less
         del self.readers[slowest]
         self.leaving.add(slowest)

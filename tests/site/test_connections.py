@@ -283,11 +283,19 @@ def test_what_comes_without_a_length_is_sent_in_pieces_when_it_is_complete(bodie
     assert [piece.get("more_body", False) for piece in pieces] == [True] * (len(pieces) - 1) + [False]
 
 
-def test_an_answer_for_which_the_disk_has_no_room_is_a_503(monkeypatch):
+@pytest.mark.parametrize("when", ["rollover", "seek"])
+def test_an_answer_for_which_the_disk_has_no_room_is_a_503(monkeypatch, when):
     class Full(tempfile.SpooledTemporaryFile):
-        def rollover(self):
+        def fail(self, *_args):
+            if self._rolled or when == "rollover":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            super().seek(0)
+
+        def close(self):
+            super().close()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    setattr(Full, when, Full.fail)
     monkeypatch.setattr(content_length, "tempfile", SimpleNamespace(SpooledTemporaryFile=Full))
     start, body = gathered(*[b"x" * 70_000] * 30)
     assert start["status"] == 503

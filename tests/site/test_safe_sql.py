@@ -390,12 +390,16 @@ def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(mo
         async def send(_message):
             await stops.wait()
 
-        connection = SimpleNamespace(abort=lambda: (cut.append(name), stops.set()), read_bytes=lambda: read(name))
+        connection = SimpleNamespace(
+            abort=lambda: (cut.append(name), stops.set()),
+            read_bytes=lambda: read(name),
+            is_waited_for=lambda: not name.startswith("done"),
+        )
         scope = {"type": "http", "path": "/census", "query_string": b"", CONNECTION: connection}
         await guard.wrap(answering)(scope, receive, send)
 
     async def several():
-        guard = gate_of(at_once=1, unread=3, wait_ms=5000)
+        guard = gate_of(at_once=1, unread=4, wait_ms=5000)
 
         async def begin(*names):
             for name in names:
@@ -405,18 +409,21 @@ def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(mo
                     await asyncio.sleep(0)
 
         tasks = []
-        await begin("fast", "first", "second")
+        await begin("done", "fast", "first", "second")
         await asyncio.sleep(0.2)
-        assert (guard.places.unread, cut) == (3, []), "nobody waits"
+        assert (guard.places.unread, cut) == (4, []), "nobody waits"
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
         assert cut == ["first"]
         await begin("third")
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
         assert cut == ["first", "second"]
         await begin("fourth")
-        assert guard.places.unread == 3
+        assert guard.places.unread == 4
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200, "once one of them is late"
         assert cut == ["first", "second", "third"]
+        await begin("done too", "done as well")
+        assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200, "once it has waited long itself"
+        assert cut[3:] == ["fourth", "fast"]
         for task in tasks:
             task.cancel()
 
