@@ -50,7 +50,7 @@ class Gathered:
         self.send = send
         self.start: Message | None = None
         self.body: tempfile.SpooledTemporaryFile[bytes] | None = None
-        self.messages = 0
+        self.messages = self.size = 0
         self.complete = self.no_room = False
 
     async def take(self, message: Message) -> None:
@@ -61,16 +61,19 @@ class Gathered:
         elif self.start is None or self.body is None:
             await self.send(message)
         else:
-            if not self.no_room:
-                self.write(message.get("body", b""))
             self.messages += 1
             self.complete = not message.get("more_body", False)
+            if not self.no_room:
+                self.write(message.get("body", b""))
 
     def write(self, data: bytes) -> None:
         """Keep a piece of the body, or give back what was kept where the disk for temporary files is full."""
         assert self.body is not None
         try:
             self.body.write(data)
+            if self.complete:
+                self.size = self.body.tell()
+                self.body.seek(0)  # what the file holds back is written now
         except OSError:
             self.no_room = True
             self.close()
@@ -81,16 +84,10 @@ class Gathered:
             return None
         if self.no_room:
             return await refuse(self.send, 503, NO_ROOM, (b"retry-after", b"10"))
-        size = self.body.tell()
-        try:
-            self.body.seek(0)  # what it holds back is written now
-        except OSError:
-            self.no_room = True
-            return await refuse(self.send, 503, NO_ROOM, (b"retry-after", b"10"))
-        if self.messages == 1 and size > MOST_AT_ONCE:
+        if self.messages == 1 and self.size > MOST_AT_ONCE:
             return await refuse(self.send, 400, TOO_LONG)
-        await self.send(start_with_length(self.start, size))
-        left = size
+        await self.send(start_with_length(self.start, self.size))
+        left = self.size
         while left > PIECE:
             piece = self.body.read(PIECE)
             left -= len(piece)

@@ -224,37 +224,3 @@ def test_free_sql_beside_lookups_of_one_server_keeps_none_waiting(server):
             thread.join(60)
     print(f"p99 idle {idle:.2f} ms, with a dozen runaway queries {busy:.2f} ms")
     assert busy < BEHIND_SQL
-
-
-def test_fifty_who_do_not_read_their_lists_shut_nobody_out(server):
-    base, _ = server
-    body = json.dumps(["SW1A 1AA"] * 10_000)
-    head = "POST /api/v1/postcodes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    stop, asked = threading.Event(), Counter()
-
-    def ask_and_not_read():
-        while not stop.is_set():
-            with socket.socket() as one:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                one.settimeout(20)
-                one.connect(("127.0.0.1", int(base.rsplit(":", 1)[1])))
-                one.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-                asked["lists"] += 1
-                stop.wait(3.3)  # as long as nobody may cut it off
-
-    threads = [threading.Thread(target=ask_and_not_read) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    try:
-        while asked["lists"] < 100:
-            time.sleep(0.05)
-        for _ in range(3):
-            request = urllib.request.Request(
-                f"{base}/api/v1/postcodes?fields=decile", b'["SW1A 1AA"]', {"Content-Type": "application/json"}
-            )
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                assert json.load(answer)["answers"]
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(60)

@@ -7,7 +7,9 @@ import http.client
 import json
 import random
 import sqlite3
+import threading
 import time
+import urllib.request
 from contextlib import closing
 
 import pytest
@@ -106,3 +108,20 @@ def test_senders_who_hang_up_are_worked_for_no_longer(site, extract_db):
     started = time.monotonic()
     assert ask(port, {"path": "/api/v1/postcodes/SW1A1AA?fields=decile"})[0] == 200
     assert time.monotonic() - started < BEHIND / 1000 * 3
+
+
+def test_senders_who_do_not_read_shut_no_other_list_out(site, extract_db):
+    port, _ = site
+    body = json.dumps((postcodes(extract_db) * 10)[:10_000]).encode()
+    thread = threading.Thread(target=attack.hang_up, args=(port, body, 12, 3.3))  # as long as nobody may be cut off
+    thread.start()
+    time.sleep(4)  # into their second round
+    one = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/v1/postcodes", b'["SW1A 1AA"]', {"Content-Type": "application/json"}
+    )
+    try:
+        for _ in range(2):
+            with urllib.request.urlopen(one, timeout=30) as answer:
+                assert json.load(answer)["answers"]
+    finally:
+        thread.join()
