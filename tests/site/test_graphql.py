@@ -16,6 +16,12 @@ STANDARD = get_introspection_query()
 EACH_TYPE = "kind name description fields(includeDeprecated: true) { name type { kind name ofType { kind name } } }"
 
 
+@pytest.fixture(autouse=True)
+def _an_hour_for_each_query(monkeypatch):
+    """The bounds are tried here, and not how fast the machine is."""
+    monkeypatch.setattr(graphql_limits, "Work", lambda _limit_ms, most: Work(3_600_000, most))
+
+
 def posted(site, query: str):
     return asyncio.run(site.client.post("/graphql", json={"query": query}))
 
@@ -50,7 +56,9 @@ def test_the_schema_is_answered_once_in_a_request(extract_site, query):
 def test_graphiql_is_told_of_the_whole_schema(extract_site):
     answer = posted(extract_site, STANDARD)
     assert answer.status_code == 200, answer.text[:300]
-    assert len(answer.json()["data"]["__schema"]["types"]) > 100
+    types = {each["name"] for each in answer.json()["data"]["__schema"]["types"]}
+    assert len(types) > 100
+    assert "postcodes" in types
     one = posted(extract_site, f'{{ __typename __type(name: "indices") {{ {EACH_TYPE} }} }}')
     assert one.json()["data"]["__type"]["name"] == "indices"
 
@@ -81,7 +89,7 @@ def test_what_resolves_without_a_pause_ends_at_its_deadline(extract_site, monkey
 
     monkeypatch.setattr(Work, "count_field", late)
     answer = posted(extract_site, query)
-    assert (answer.status_code, "1000 ms" in answer.text) == (503, True), answer.text[:300]
+    assert (answer.status_code, "took longer than" in answer.text) == (503, True), answer.text[:300]
     assert len(seen) < 100, "it went on"
 
 
@@ -94,8 +102,7 @@ def test_what_resolves_without_a_pause_ends_at_its_deadline(extract_site, monkey
         "{ small_areas(first: 700) { nodes { " + " ".join(f"{'a' * 230}{n}: code" for n in range(30)) + " } } }",
     ],
 )
-def test_an_answer_has_at_most_four_megabytes(extract_site, monkeypatch, query):
-    monkeypatch.setattr(graphql_limits, "Work", lambda _limit_ms, most: Work(60_000, most))  # however slow the machine
+def test_an_answer_has_at_most_four_megabytes(extract_site, query):
     answer = posted(extract_site, query)
     assert answer.status_code == 400
     assert "4,000,000 bytes" in answer.text, answer.text[:300]

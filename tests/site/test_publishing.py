@@ -381,16 +381,11 @@ def test_graphql_walks_from_a_postcode_to_its_area_index_and_authority(site):
     assert by_get.json() == answer.json()
 
 
-def test_graphql_has_a_page_and_answers_its_introspection(extract_site):
+def test_graphql_has_a_page(extract_site):
     datasette_graphql.utils._schema_cache.clear()
     page = get(extract_site, "/graphql", headers={"accept": "text/html"})
     assert page.status_code == 200
     assert "graphiql" in page.text.lower()
-    from graphql import get_introspection_query
-
-    answer = post(extract_site, "/graphql", json={"query": get_introspection_query()})
-    assert answer.status_code == 200, answer.text[:300]
-    assert "postcodes" in {t["name"] for t in answer.json()["data"]["__schema"]["types"]}
 
 
 NESTED = (
