@@ -479,7 +479,7 @@ def one_sql(columns: tuple[str, ...], older: bool = False) -> str:
     return f"""
         select {listed} from (select ? as postcode) as asked
         cross join postcode_figures as figures on figures.postcode = asked.postcode {_OLDER_ONES}
-        order by figures.year desc limit 1
+        order by figures.year desc, figures.index_id limit 1
     """
 
 

@@ -364,7 +364,7 @@ _OF_A_PROBLEM = ("postcode", "terminated", "nation", "local_authority_code", "lo
 _DEPRIVATION = """
     select indices.id as index_id, indices.year, deprivation.*
     from deprivation join indices on indices.id = deprivation.index_id
-    where deprivation.area_code = ? order by indices.year desc
+    where deprivation.area_code = ? order by indices.year desc, indices.id
 """
 _CHANGES = """
     select lsoa_2011, lsoa_2021, change from lsoa_changes where lsoa_2011 = ?

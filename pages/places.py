@@ -129,7 +129,7 @@ _MOST_DEPRIVED = """
     from deprivation join {parent} as area on area.code = deprivation.area_code
     join local_authorities on local_authorities.code = area.local_authority
     where deprivation.index_id = :index
-    group by local_authorities.code order by local_authorities.name
+    group by local_authorities.code order by local_authorities.name, local_authorities.code
 """
 _POSITIONS = {
     "area": """

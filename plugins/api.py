@@ -8,6 +8,7 @@ from datasette.utils.asgi import Request, Response
 
 from api.asgi import Routes
 from census.web.api_routes import NO_DATABASE, Api, rcpch_bases
+from census.web.parameters import takes
 
 
 @hookimpl
@@ -16,6 +17,7 @@ def register_routes(datasette: Datasette) -> Routes:
     return [(r"^/api/v1/?$", page), (rf"^(?P<base>{bases})/swagger-ui/?$", rcpch_page)]
 
 
+@takes()
 async def page(datasette: Datasette, request: Request) -> Response:
     """Show the API's routes, from the OpenAPI document."""
     api = Api.of(datasette)

@@ -11,6 +11,7 @@ from datasette.app import Datasette
 from datasette.utils.asgi import NotFound, Request, Response, asgi_send_file
 
 from api.asgi import Routes, Send
+from census.web.parameters import takes
 from census.web.sql_process import own_rows
 from sources import downloads
 from sources.database import ATTRIBUTIONS
@@ -62,6 +63,7 @@ async def described(datasette: Datasette) -> list[Record]:
     return tables
 
 
+@takes()
 async def page(datasette: Datasette, request: Request) -> Response:
     """Show the downloads."""
     tables = await described(datasette)
@@ -70,6 +72,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
     return Response.html(await datasette.render_template("downloads.html", context, request=request))
 
 
+@takes()
 async def listing(datasette: Datasette, request: Request) -> Response:
     """List the downloads as JSON."""
     tables = await described(datasette)

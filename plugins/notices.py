@@ -9,7 +9,9 @@ from pathlib import Path
 from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
+from datasette.utils.asgi import Request
 
+from census.web import whole_csv
 from census.web.sql_process import own_rows
 from sources import downloads
 from sources.database import ATTRIBUTIONS
@@ -20,7 +22,7 @@ RANKED = ("rank", "decile", "quintile", "quantile")
 
 @hookimpl
 def extra_template_vars(
-    datasette: Datasette, table: str | None, columns: list[str] | None
+    datasette: Datasette, table: str | None, columns: list[str] | None, view_name: str | None, request: Request
 ) -> Callable[[], Awaitable[Record]]:
     async def variables() -> Record:
         census = datasette.databases.get("census")
@@ -32,6 +34,10 @@ def extra_template_vars(
         if table not in known or census.is_mutable:
             known[table] = await told_of(census, table)
         shown: Record = known[table] | {"ranked": any(column.endswith(RANKED) for column in columns or ())}
+        if view_name == "table" and table is not None and table not in datasette._census_large:
+            shown |= whole_csv.links(datasette, request) | {
+                "settings": {**datasette.settings_dict(), "allow_csv_stream": False}
+            }
         return shown
 
     return variables

@@ -26,6 +26,7 @@ from api.lookup import Lookup
 from api.v1 import V1
 from api.web import origin, undeclared
 from census.web import map_program
+from census.web.parameters import takes
 from pages import search
 from pages.places import COLUMNS, Page, Places, Unknown
 from sources import deprivation
@@ -142,6 +143,7 @@ async def missing(datasette: Datasette, request: Request, message: str, status: 
     return await show(datasette, request, "no_place.html", {"message": message}, status)
 
 
+@takes()
 async def home(datasette: Datasette, request: Request) -> Response:
     """Return the first page. Datasette's own counts every table before it is shown; this one reads what it lists."""
     lookup = (places := Readers.of(datasette).places) and places.lookup
@@ -153,6 +155,7 @@ async def home(datasette: Datasette, request: Request) -> Response:
     return await show(datasette, request, "index.html", shown)
 
 
+@takes()
 async def postcode(datasette: Datasette, request: Request) -> Response:
     """Show the page of a postcode."""
     readers = Readers.of(datasette)
@@ -161,6 +164,7 @@ async def postcode(datasette: Datasette, request: Request) -> Response:
     return await show_page(datasette, request, readers.places.postcode(unquote(request.url_vars["text"])))
 
 
+@takes()
 async def place(datasette: Datasette, request: Request) -> Response:
     """Show the page of an area, a local authority or a health geography."""
     readers = Readers.of(datasette)
@@ -212,6 +216,7 @@ async def areas(datasette: Datasette, request: Request) -> Response:
     return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
 
 
+@takes("q")
 async def found(datasette: Datasette, request: Request) -> Response:
     """Return where the box leads without JavaScript: to the page, or to a list of those that it may mean."""
     readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()
@@ -238,6 +243,7 @@ async def suggest(datasette: Datasette, request: Request) -> Response:
     return Response.json([hit | {"address": datasette.urls.path(hit["address"])} for hit in search.as_json(hits)])
 
 
+@takes()
 async def spreadsheet(datasette: Datasette, request: Request) -> Response:
     """Show the page that adds figures to a spreadsheet."""
     places = Readers.of(datasette).places
@@ -245,6 +251,7 @@ async def spreadsheet(datasette: Datasette, request: Request) -> Response:
     return await show(datasette, request, "spreadsheet.html", shown)
 
 
+@takes("q", "layer", "measure")
 async def map_(datasette: Datasette, request: Request) -> Response:
     """Return the map and its list; with `q`, a redirect to the place on it, or to the page of results."""
     readers, text = Readers.of(datasette), (request.args.get("q") or "").strip()

@@ -11,23 +11,25 @@ from jinja2 import Environment
 from api.asgi import Links, WhenStarted, Wrapper
 from census.web import (
     accessible,
-    canned_parameters,
     connections,
-    csv_errors,
     database_guard,
     entity_tags,
     gate,
     graphql_limits,
+    graphql_tables,
     middleware,
-    parameter_errors,
+    parameters,
     private_logs,
     private_paths,
     readiness,
     same_file,
     sandbox,
     site_metadata,
+    table_filters,
+    table_order,
     tiles,
     version_guard,
+    whole_csv,
 )
 from census.web.api_routes import Api
 from census.web.sql_process import SqlProcesses
@@ -48,9 +50,11 @@ MENU = (
 def startup(datasette: Datasette) -> WhenStarted:
     private_logs.silence()
     datasette_database.sqlite_timelimit = sandbox.time_limit
-    csv_errors.apply()
-    canned_parameters.apply()
-    parameter_errors.apply()
+    whole_csv.apply()
+    parameters.apply()
+    table_filters.apply()
+    table_order.apply()
+    graphql_tables.apply()
     graphql_limits.switch_off(datasette)
     same_file.begin(datasette)
     connections.apply(datasette)

@@ -327,7 +327,7 @@ def editions(connection: sqlite3.Connection, layer: str) -> list[ShownIndex]:
             select index_id, min(decile_basis) as decile_basis, min(domain_decile_basis) as domain_decile_basis
             from deprivation group by index_id
         ) on index_id = id
-        where loaded order by year
+        where loaded order by year, id
         """
     )
     found: dict[str, ShownIndex] = {}

@@ -99,8 +99,8 @@ class Table:
 
     @property
     def key(self) -> str:
-        """The primary key as SQL, for an order by."""
-        return self.primary_key if isinstance(self.primary_key, str) else ", ".join(self.primary_key) or "rowid"
+        """What each row is another one by, as SQL for an order by: the primary key, or all columns."""
+        return self.primary_key if isinstance(self.primary_key, str) else ", ".join(self.primary_key or self.columns)
 
     @property
     def index_names(self) -> dict[str, str]:

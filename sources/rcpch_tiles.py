@@ -134,7 +134,7 @@ class Feature:
 
 def index_ids(connection: sqlite3.Connection, table: str) -> list[str]:
     """Return the indices that a table shows, one a nation, as far as they were loaded."""
-    found = connection.execute("select nation, geography, id from indices where loaded order by year").fetchall()
+    found = connection.execute("select nation, geography, id from indices where loaded order by year, id").fetchall()
     older = {nation: id_ for nation, geography, id_ in found if geography == "lsoa_2011"}
     newer = [id_ for nation, geography, id_ in found if geography == "lsoa_2021" and nation == "England"][-1:]
     of_2021 = [*newer, *(id_ for nation, id_ in older.items() if nation != "England")]

@@ -203,6 +203,14 @@ VIEWS = {
 }
 """Name to the SQL of its select."""
 
+KEYS = {
+    "edition_notes": ("edition",),
+    "postcode_places": ("postcode",),
+    "postcode_indices": ("postcode", "index_id"),
+    "postcode_figures": ("postcode", "index_id"),
+}
+"""Name to the columns by which each of its rows is another one."""
+
 
 def view_sql(name: str) -> str:
     """Return the statement that makes the view `name`."""

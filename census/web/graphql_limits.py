@@ -40,6 +40,7 @@ MOST_ROWS = 1000  # what Datasette gives at once
 LOOKUP = 20
 MOST_SELECTIONS = 1000  # fields and fragments of a document
 MOST_PAIRS = 50_000  # of fields of one name
+PARAMETERS = ("query", "variables", "operationName", "schema")
 INSIDE_A_LIST = {"nodes", "edges", "node", "pageInfo", "totalCount"}
 
 Selecting = FieldNode | InlineFragmentNode | FragmentDefinitionNode | OperationDefinitionNode
@@ -163,10 +164,12 @@ def query_of(query_string: bytes, body: bytes) -> tuple[str, Record]:
 
     Raises ValueError for what is neither.
     """
+    given = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+    if unknown := [name for name in given if name not in PARAMETERS]:
+        raise ValueError(f"'{unknown[0][:60]}' is not a parameter: {', '.join(PARAMETERS)} are")
     if body:
         asked = json.loads(body)
     else:
-        given = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
         if doubled := [name for name, values in given.items() if len(values) > 1]:
             raise ValueError(f"{', '.join(doubled)} is there twice")
         asked = {name: values[0] for name, values in given.items()}

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from datasette.app import Datasette
 from datasette.database import Database, QueryInterrupted, Results, connections
 
-from census.web import sql_worker
+from census.web import sql_worker, table_order
 from census.web.sandbox import WATCH, Running, Value
 
 Result = TypeVar("Result")
@@ -201,7 +201,8 @@ class SqlProcesses:
         page_size: int | None = None,
         log_sql_errors: bool = False,
     ) -> Results:
-        """Return what Database.execute does. Raises sqlite3.Error, QueryInterrupted."""
+        """Return what Database.execute does, with lists in a total order. Raises sqlite3.Error, QueryInterrupted."""
+        sql = table_order.complete(sql)
         if sql.strip() in self.trusted or " ".join(sql.split()) in INTROSPECTION:
             return await self.with_server(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
         limit = min(custom_time_limit or self.limit_ms, self.limit_ms)

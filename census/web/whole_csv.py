@@ -1,15 +1,19 @@
-"""Answer SQL that fails with an error as CSV too.
+"""Answer CSV that is whole, or says that it is not.
 
 Datasette answers SQL that fails with 200 and an empty CSV, which a spreadsheet would take for "nothing found"; here it
 is 400 with the reason, as in JSON. Where a later page of a streamed table fails, Datasette ends the CSV with the reason
-as its last line, after a 200; here it is 503, for which `content_length.py` leaves the time.
+as its last line, after a 200; here it is 503, for which `content_length.py` leaves the time. The links of a table's
+page lead to all of its rows, not to the first thousand; a page of rows as CSV has the next one in its Link header.
 """
 
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
+from datasette.app import Datasette
 from datasette.database import QueryInterrupted
+from datasette.utils import path_with_format
 from datasette.utils.asgi import AsgiStream, AsgiWriter, Request
 from datasette.views.base import DatasetteError, DataView
 
@@ -30,6 +34,7 @@ def honest(as_csv: AsCsv) -> AsCsv:
     async def wrapped(self: DataView, request: Request, *arguments: object) -> Any:
         data = self.data
         failures: list[Exception] = []
+        following: list[str | None] = []
 
         async def checked(*given: object, **named: object) -> object:
             try:
@@ -39,6 +44,8 @@ def honest(as_csv: AsCsv) -> AsCsv:
                 raise
             if isinstance(told, tuple) and len(told) == 4 and (told[3] or 200) >= 400:
                 raise DatasetteError(str(told[0].get("error")), title="Invalid SQL", status=told[3])
+            if isinstance(told, tuple):
+                following.append(told[0].get("next_url"))
             return told
 
         self.data = checked  # of this request's view
@@ -49,6 +56,8 @@ def honest(as_csv: AsCsv) -> AsCsv:
             raise DatasetteError(text, title="SQL Interrupted", status=400) from None
         if isinstance(answer, AsgiStream):
             answer.stream_fn = to_the_end(answer.stream_fn, failures)
+            if following and following[0] and not request.args.get("_stream"):
+                answer.headers["link"] = f'<{following[0]}>; rel="next"'
         return answer
 
     return wrapped
@@ -64,3 +73,12 @@ def to_the_end(stream_fn: StreamFn, failures: list[Exception]) -> StreamFn:
             raise DatasetteError(text, title="Not the whole table", status=503) from failures[0]
 
     return wrapped
+
+
+def links(datasette: Datasette, request: Request) -> dict[str, Any]:
+    """Return what a table's page has of CSV, as template variables: all of its rows, streamed."""
+    given = parse_qsl(request.query_string, keep_blank_values=True)
+    kept = [(name, value) for name, value in given if name not in ("_next", "_size", "_stream", "_labels")]
+    hidden = [*kept, ("_stream", "on")]
+    path = datasette.urls.path(path_with_format(request=request, format="csv").partition("?")[0])
+    return {"url_csv": f"{path}?{urlencode(hidden)}", "url_csv_path": path, "url_csv_hidden_args": hidden}

@@ -1,0 +1,109 @@
+"""Give each list of rows a total order, so that its pages and its stream have every row once.
+
+Datasette orders the first page of a sorted table by the column alone, and later pages by column and key: rows that are
+alike in the column are lost or come twice. Pages of a view are counted off rows that have no order at all. Here every
+page is ordered by the column and the key.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from datasette.database import Database
+from datasette.utils import CustomRow, escape_sqlite, tilde_decode
+from datasette.utils.asgi import Request
+from datasette.views import table as datasette_table
+from datasette.views.table import TableView
+
+from sources.views import KEYS
+
+Data = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a list of rows. asked: as Datasette writes it, empty for none. key: what makes it a total one."""
+
+    asked: str
+    key: str
+
+    def complete(self, sql: str) -> str:
+        """Return a statement with this order in the place of the one that Datasette gave it."""
+        head, limit, tail = sql.rpartition(" limit ")
+        if not limit or not self.key:
+            return sql
+        if self.asked:
+            return f"{head}, {self.key} limit {tail}" if head.endswith(f"order by {self.asked}") else sql
+        return f"{head.rstrip()} order by {self.key} limit {tail}" if head.startswith("select ") else sql
+
+
+ORDER: ContextVar[Order | None] = ContextVar("table_order", default=None)
+
+
+def complete(sql: str) -> str:
+    """Return `sql` with the total order of the list that is being answered; other statements as they are."""
+    order = ORDER.get()
+    return order.complete(sql) if order else sql
+
+
+def apply() -> None:
+    """Let Datasette's lists of rows have a total order."""
+    if not hasattr(TableView._data_traced, "__wrapped__"):
+        TableView._data_traced = in_order(TableView._data_traced)
+        datasette_table.CustomRow = LabelledRow
+
+
+class LabelledRow(CustomRow):  # type: ignore[misc]
+    """A row with labels, which lacks a column as one without labels does: Datasette then reads its sort column."""
+
+    def __getitem__(self, key: object) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError as error:
+            raise IndexError(key) from error
+
+
+def in_order(data: Data) -> Data:
+    """Wrap the method of Datasette's view of tables that reads a page."""
+
+    @functools.wraps(data)
+    async def wrapped(self: TableView, request: Request, *arguments: Any) -> Any:
+        order = await order_of(self, request)
+        before = ORDER.set(order)
+        try:
+            told = await data(self, request, *arguments)
+        finally:
+            ORDER.reset(before)
+        if order is not None and isinstance(told, tuple):
+            query = told[0]["query"]
+            query["sql"] = order.complete(query["sql"])  # what the page shows is what was run
+        return told
+
+    return wrapped
+
+
+async def order_of(view: TableView, request: Request) -> Order | None:
+    """Return the order of the list of rows that is asked for, None for what is no table or view."""
+    name = tilde_decode(request.url_vars["table"])
+    database = view.ds.get_database(route=tilde_decode(request.url_vars["database"]))
+    columns = await database.table_columns(name)
+    if not columns:
+        return None
+    told = view.ds.table_metadata(database.name, name)
+    sort, descending = request.args.get("_sort"), request.args.get("_sort_desc")
+    if not sort and not descending:
+        sort, descending = told.get("sort"), told.get("sort_desc")
+    asked = f"{escape_sqlite(descending)} desc" if descending else escape_sqlite(sort) if sort else ""
+    key = await key_of(database, name, columns)
+    if not asked and await database.table_exists(name):
+        return None  # by its key already
+    return Order(asked, ", ".join(map(escape_sqlite, key)))
+
+
+async def key_of(database: Database, name: str, columns: list[str]) -> list[str]:
+    """Return the columns by which each row of a table or view is another one."""
+    if await database.table_exists(name):
+        return await database.primary_keys(name) or ["rowid"]
+    return [*KEYS.get(name, columns)]
