@@ -9,7 +9,7 @@ import orjson
 
 from api import rcpch, rcpch_rows
 from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES, PublicationRow
-from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1, ListAsked
+from api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1, ListAsked, Listed
 from sources.rows import Record
 
 _TYPES = {"INTEGER": "integer", "REAL": "number", "NUMERIC": "number"}
@@ -168,7 +168,7 @@ def _paths(v1: V1) -> dict[str, Record]:
 def _bulk(v1: V1, parameters: list[Record]) -> Record:
     listed = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_POSTCODES}
     fields = ["status", "postcode", "index_id", "rank", "of", "decile", "quintile"]
-    example = orjson.loads(b"".join(v1.pieces(_POSTCODES, ListAsked(b"", b"", None, "", None, fields))))
+    example = orjson.loads(b"".join(v1.pieces(Listed(_POSTCODES), ListAsked(b"", b"", None, "", None, fields))))
     column = _parameter("column", "For CSV: the column that holds the postcodes, if not postcode.")
     return {
         "post": {
@@ -252,6 +252,8 @@ def _schemas(tables: Record, v1: V1) -> dict[str, Record]:
                             "type": "integer",
                             "description": "How many are found or terminated, with no figure of the index asked for.",
                         },
+                        "column": text
+                        | {"description": "The name of the column of a CSV that was read, null where it has none."},
                     }
                 ),
                 "sources": sources,

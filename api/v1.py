@@ -16,6 +16,7 @@ from api import web
 from api.asgi import Receive, Scope
 from api.lookup import FIELDS, QUANTILE_FIELDS, STATUSES, AskedError, Counts, Lookup, as_quantile
 from api.web import Answer, Malformed, answered, problem
+from sources import postcode_column
 from sources.rows import Record
 
 HTTP = dict(zip(STATUSES, (200, 200, 404, 404, 400), strict=True))
@@ -60,6 +61,14 @@ class ListAsked:
     wanted: str
     q: int | None
     fields: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The postcodes of a list, and the name of the column of a CSV that they stand in, None where it has no name."""
+
+    texts: Sequence[object]
+    column: str | None = None
 
 
 Asked = tuple[str, int | None, list[str] | None]
@@ -299,15 +308,16 @@ class V1:
         finally:
             self.reading -= len(body)
 
-    def texts(self, asked: "ListAsked") -> Answer | Sequence[object]:
+    def listed(self, asked: "ListAsked") -> "Answer | Listed":
         """Return the postcodes of a list, or the answer to what is none."""
         try:
-            return _postcodes(asked.content_type, asked.body, asked.column)
+            return _listed(asked.content_type, asked.body, asked.column)
         except REFUSALS as error:
             return refused(error)
 
-    def pieces(self, texts: Sequence[object], asked: "ListAsked") -> Iterable[bytes]:
+    def pieces(self, listed: "Listed", asked: "ListAsked") -> Iterable[bytes]:
         """Yield the answer to a list, in its order, in pieces that together are one JSON object; none of it is kept."""
+        texts = listed.texts
         wanted, q, fields = asked.wanted, asked.q, asked.fields
         green = "green_space" in fields
         read = [_INSIDE if name == "green_space" else name for name in fields]
@@ -324,7 +334,11 @@ class V1:
         summary = self.lookup.summary(counts, wanted)
         more = [name for name in ("uk_composite", "green_space") if any(name in field for field in fields)]
         used = self.lookup.sources({index for _, _, index in counts}, "Northern Ireland" in summary["nations"], more)
-        yield (before if before != b"," else b"") + b"]," + orjson.dumps({"summary": summary, "sources": used})[1:]
+        yield (
+            (before if before != b"," else b"")
+            + b"],"
+            + orjson.dumps({"summary": summary | {"column": listed.column}, "sources": used})[1:]
+        )
 
     def _asked_in(self, query_string: bytes) -> Asked:
         """Return what a query string asks of one postcode; kept, since clients ask the same of every postcode."""
@@ -392,7 +406,7 @@ def _distribution(rows: list[Record]) -> Record:
     }
 
 
-def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list[object]:
+def _listed(content_type: bytes, body: bytes, column: str | None) -> Listed:
     """Return the postcodes of a list as it was sent. What is no text stays what it is, and is answered as invalid."""
     media = content_type.partition(b";")[0].strip().lower()
     try:
@@ -400,11 +414,11 @@ def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list[obj
             listed = orjson.loads(body)
             if not isinstance(listed, list):
                 raise Problem(400, "malformed", 'The JSON must be a list of postcodes: ["SW1A 1AA", "CF14 3LX"].')
-            texts: list[object] = listed
+            found = Listed(listed)
         elif media in (b"application/x-ndjson", b"application/ndjson", b"application/jsonl"):
-            texts = [orjson.loads(line) for line in body.splitlines() if line.strip()]
-        elif media == b"text/csv":
-            texts = [*_column(body.decode("utf-8-sig"), column)]
+            found = Listed([orjson.loads(line) for line in body.splitlines() if line.strip()])
+        elif media in (b"text/csv", b"text/tab-separated-values"):
+            found = _column(body.decode("utf-8-sig"), column)
         else:
             raise Problem(
                 415, "bad_content_type", "Content-Type must be application/json, application/x-ndjson or text/csv."
@@ -416,27 +430,43 @@ def _postcodes(content_type: bytes, body: bytes, column: str | None) -> list[obj
             else ""
         )
         raise Problem(400, "malformed", f"The list cannot be read as {media.decode('latin-1')}{where}.") from None
-    if column is not None and media != b"text/csv":
+    if column is not None and not media.startswith(b"text/"):
         raise Problem(400, "bad_parameter", "'column' is for CSV.")
-    if not texts:
+    if not found.texts:
         raise Problem(400, "malformed", "The list is empty.")
-    if len(texts) > MOST_POSTCODES:
+    if len(found.texts) > MOST_POSTCODES:
         raise Problem(
-            413, "too_many", f"The list has {len(texts):,} postcodes: {MOST_POSTCODES:,} at a time are allowed."
+            413, "too_many", f"The list has {len(found.texts):,} postcodes: {MOST_POSTCODES:,} at a time are allowed."
         )
-    return texts
+    return found
 
 
-def _column(text: str, column: str | None) -> list[str]:
-    """Return the cells of one column of a CSV: of `column`, of the one named postcode, or of the only one there is."""
-    rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))  # an empty line is an empty postcode
+def _column(text: str, column: str | None) -> Listed:
+    """Return the cells of one column of a CSV, and its name.
+
+    It is `column`, or else the one named postcode, or the only one whose name says so, or the only one there is. That
+    one may have no name: then its first cell is a postcode, or stands for one that is not known.
+    """
+    text, told = postcode_column.cut(text)
+    delimiter = told or postcode_column.delimiter_of(text, column or "postcode")
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     if not rows:
-        return []
-    names = [name.strip().lower() for name in rows[0]]
-    wanted = (column or "postcode").strip().lower()
-    if names.count(wanted) == 1:
-        place = names.index(wanted)
-        return [row[place] if place < len(row) else "" for row in rows[1:]]
-    if column is None and len(names) == 1:
-        return [row[0] if row else "" for row in rows]
+        return Listed([])
+    names = rows[0]  # an empty line further down is an empty postcode
+    wanted = (column or "postcode").strip().casefold()
+    places = [place for place, name in enumerate(names) if name.strip().casefold() == wanted]
+    if not places and column is None and (only := postcode_column.only_title(names)) is not None:
+        places = [only]
+    if len(places) == 1:
+        place = places[0]
+        return Listed([row[place] if place < len(row) else "" for row in rows[1:]], names[place].strip())
+    if column is None and len(names) < 2:
+        first = names[0] if names else ""
+        if any(map(str.isdigit, first)) or postcode_column.NO_POSTCODE.fullmatch(first.strip()):
+            return Listed([row[0] if row else "" for row in rows])
+        raise Problem(
+            400,
+            "malformed",
+            "The first line is neither a postcode nor called postcode: `column` names what it is called.",
+        )
     raise Problem(400, "malformed", f"The CSV needs one column named '{wanted[:40]}'; `column` names another one.")

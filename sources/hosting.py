@@ -23,7 +23,7 @@ from sources.geography import AREA_CODE
 from sources.postcode import normalise
 from sources.postcodes import AUTHORITY
 from sources.publication import Licence, Publication, SourceError, SourceFile, Table
-from sources.rows import Record, Row
+from sources.rows import Record
 
 if TYPE_CHECKING:
     from sources.database import Build
@@ -270,20 +270,21 @@ def load(build: "Build", path: Path, told: DataSet) -> int:
     lines, cells = read(file, list(columns))
     _compare(file, list(columns), cells, through_csvs_to_sqlite(file.stem, list(columns), cells))
     [part] = build.db.conn.execute("select scope = 'extract' from edition").fetchone()
-    seen: dict[Row, int] = {}
+    seen: dict[tuple[object, ...], int] = {}
     kept, problems, unheld = [], [], []
     for line, row in zip(lines, cells, strict=True):
         values, wrong, missing = _values(build, told, row, bool(part))
-        named = tuple(row[list(columns).index(column)] for column in told.get("key") or ())
-        if named and ("" in named or named in seen):
-            problem = f"{', '.join(named)} is in line {seen[named]} already" if named in seen else "empty"
+        key = tuple(values[column] for column in told.get("key") or () if column in values)  # 1 and 1.0 are one number
+        if key and (None in key or key in seen):
+            problem = f"{', '.join(map(str, key))} is in line {seen[key]} already" if key in seen else "empty"
             wrong.append(f", column {', '.join(told['key'])}: {problem}, and this is the key.")
-        seen.setdefault(named, line)
+        if len(key) == len(told.get("key") or ()):
+            seen.setdefault(key, line)
         problems += [f"{file}, line {line}{problem}" for problem in wrong]
         if missing:
             unheld.append(f"line {line}, {missing}")
         else:
-            kept.append(values)
+            kept.append(tuple(values.get(column) for column in columns))
     if problems:
         more = [f"And {len(problems) - MOST_PROBLEMS:,} more."] if len(problems) > MOST_PROBLEMS else []
         raise SourceError("\n".join([*problems[:MOST_PROBLEMS], *more]))
@@ -296,14 +297,17 @@ def load(build: "Build", path: Path, told: DataSet) -> int:
     return len(cells)
 
 
-def _values(build: "Build", told: DataSet, row: list[str], part: bool) -> tuple[Row, list[str], str]:
-    """Return the values of a row, what is wrong with it, and which cell joins what a `part` of a database lacks."""
-    values, wrong, missing = [], [], ""
+def _values(build: "Build", told: DataSet, row: list[str], part: bool) -> tuple[dict[str, object], list[str], str]:
+    """Return a row's values by column, what is wrong with it, and which cell joins what a `part` lacks."""
+    values: dict[str, object] = {}
+    wrong, missing = [], ""
+    if not any(cell.strip() for cell in row):
+        wrong.append(": all of its cells are empty. Delete the line.")
     if (size := sum(len(cell.encode()) for cell in row)) > MOST_IN_A_ROW:
         wrong.append(f": a row of {size:,} bytes; {MOST_IN_A_ROW:,} are allowed.")
     for (column, says), cell in zip(told["columns"].items(), row, strict=True):
         try:
-            values.append(TYPES[says["type"]][1](cell) if cell else None)
+            values[column] = TYPES[says["type"]][1](cell) if cell else None
         except ValueError:
             hint = HINTS[says["type"]]
             wrong.append(f", column {column}: expected {says['type']}, found {cell[:40]!r} ({hint}; empty is null).")
@@ -314,7 +318,7 @@ def _values(build: "Build", told: DataSet, row: list[str], part: bool) -> tuple[
                     missing = missing or f"column {column}, {cell}"
             except SourceError as error:
                 wrong.append(f", column {column}: {error}")
-    return tuple(values), wrong, missing
+    return values, wrong, missing
 
 
 def _joined(build: "Build", table: str, cell: str, part: bool) -> bool:

@@ -188,11 +188,11 @@ class Api:
         """Answer a list, in the thread for lists."""
         asked: ListAsked = scope[LIST]
         assert self.v1_for_lists is not None
-        texts = self.v1_for_lists.texts(asked)
-        if isinstance(texts, web.Answer):
-            return await web.send_answer(scope, send, texts, b"")
-        pieces = self.v1_for_lists.pieces(texts, asked)
-        if len(texts) <= AT_ONCE:
+        listed = self.v1_for_lists.listed(asked)
+        if isinstance(listed, web.Answer):
+            return await web.send_answer(scope, send, listed, b"")
+        pieces = self.v1_for_lists.pieces(listed, asked)
+        if len(listed.texts) <= AT_ONCE:
             return await web.send_answer(scope, send, web.Answer(b"".join(pieces), cached=False), b"")
         return await web.send_pieces(scope, send, pieces)
 

@@ -106,7 +106,9 @@ def test_every_row_is_there_once_in_graphql(few_postcodes, table, by_edges):
     """Each page begins where the last one ended, by the cursor of the page or by that of its last edge."""
     site, connection = few_postcodes, few_postcodes.rows
     key = key_of(connection, table)
-    foreign = {row[0]: row[1] for row in connection.execute('select "from", "to" from pragma_foreign_key_list(?)', (table,))}
+    foreign = {
+        row[0]: row[1] for row in connection.execute('select "from", "to" from pragma_foreign_key_list(?)', (table,))
+    }
     fields = " ".join(f"{name} {{ {foreign[name]} }}" if name in foreign else name for name in key)
     [(total,)] = connection.execute(f'select count(*) from "{table}"')
     columns = columns_of(connection, table)
@@ -116,7 +118,7 @@ def test_every_row_is_there_once_in_graphql(few_postcodes, table, by_edges):
         expected = connection.execute(f'select {quoted(*key)} from "{table}" order by {order}').fetchall()
         found, after, size = [], "", min(total // 3 + 1, 300)
         while after is not None:
-            asked = f'first: {size}, sort{direction}: {column}{f", after: {json.dumps(after)}" if after else ""}'
+            asked = f"first: {size}, sort{direction}: {column}{f', after: {json.dumps(after)}' if after else ''}"
             query = f"{{ {table}({asked}) {{ edges {{ cursor node {{ {fields} }} }} pageInfo {{ endCursor }} }} }}"
             answer = await site.client.post("/graphql", json={"query": query})
             assert answer.status_code == 200, answer.text[:300]
