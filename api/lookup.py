@@ -193,7 +193,7 @@ class Lookup:
         self.indices = cast(list[IndexRow], self.rows("select * from indices order by year desc, id"))
         known = ["", "latest", *(index["id"] for index in self.indices), *(str(row["year"]) for row in self.indices)]
         self.meant_by = {wanted: self._meaning(wanted) for wanted in known}
-        publications = cast(list[PublicationRow], self.rows("select * from publications"))
+        publications = cast(list[PublicationRow], self.rows("select * from publications order by id"))
         self.publications = {row["id"]: row for row in publications}
         self.green_space = {
             row.pop("local_authority"): row for row in self.rows(_GREEN_SPACE + " order by green_space.local_authority")

@@ -103,7 +103,7 @@ class Maps:
         self.metadata: dict[str, str] = dict(self.connection.execute("select name, value from metadata"))
         self.version, self.attribution = self.metadata["version"], self.metadata["attribution"]
         self.bounds = [float(edge) for edge in self.metadata["bounds"].split(",")]
-        cursor = self.connection.execute("select *, null as conditions from publications")
+        cursor = self.connection.execute("select *, null as conditions from publications order by id")
         names = [column[0] for column in cursor.description]
         credited = [cast(MapPublication, dict(zip(names, row, strict=True))) for row in cursor]
         self.credited = {publication["id"]: publication for publication in credited}

@@ -444,7 +444,7 @@ class Places:
             ]
         outlines: dict[str, str] = {}
         sources: Credits = {}
-        for row in self.lookup.rows("select code, successor from local_authorities"):
+        for row in self.lookup.rows("select code, successor from local_authorities order by code"):
             outlines[row["code"]] = row["successor"] or row["code"]
         for index in indices:
             self.credit(sources, index["nation"], index["id"])

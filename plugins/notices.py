@@ -34,6 +34,8 @@ def extra_template_vars(
         if table not in known or census.is_mutable:
             known[table] = await told_of(census, table)
         shown: Record = known[table] | {"ranked": any(column.endswith(RANKED) for column in columns or ())}
+        if view_name == "database":
+            shown["hidden_count"] = 0  # the inside of search indexes is no table of ours
         if view_name == "table" and table is not None and table not in datasette._census_large:
             shown |= whole_csv.links(datasette, request) | {
                 "settings": {**datasette.settings_dict(), "allow_csv_stream": False}
@@ -70,7 +72,7 @@ async def notices_of(census: Database, table: str | None) -> list[str]:
     without = await own_rows(
         census,
         "select title, status, group_concat(', ' || tables) from publications"
-        " where status in ('left out', 'not loaded') group by publication",
+        " where status in ('left out', 'not loaded') group by publication order by publication",
     )
     for title, status, tables in without:
         if f", {table}," in f"{tables}," or (table is None and status == "left out"):

@@ -9,6 +9,7 @@ Addresses in answers begin as `origin` in metadata.yml (plugins: site) says. Wit
 Host does, and such an answer says `Vary: Host`.
 """
 
+import re
 from urllib.parse import urlsplit
 
 from datasette.app import Datasette
@@ -81,7 +82,8 @@ def around_datasette(prefix: str) -> Wrapper:
     """Return the innermost middleware: what Datasette says in headers of its own is put right.
 
     Some of its redirects lack the prefix. It says that answers vary by cookie, which they never do here; most do hold
-    the Host. And beside a length it names a transfer encoding, which is the server's to choose.
+    the Host. And beside a length it names a transfer encoding, which is the server's to choose. It takes a key that is
+    percent-encoded, `SW1A%201AA.json`, for one that has the format in it: it is given its own encoding.
     """
 
     def wrap(app: App) -> App:
@@ -96,6 +98,8 @@ def around_datasette(prefix: str) -> Wrapper:
             if scope["type"] != "http":
                 return await app(scope, receive, send)
             uses_host(scope)
+            if scope["path"].startswith("/census/") and b"%" in scope.get("raw_path", b""):
+                scope = {**scope, "raw_path": in_tildes(scope["raw_path"])}
             return await app(scope, receive, send_right)
 
         def with_prefix(name: bytes, value: bytes) -> bytes:
@@ -106,6 +110,11 @@ def around_datasette(prefix: str) -> Wrapper:
         return wrapped
 
     return wrap
+
+
+def in_tildes(path: bytes) -> bytes:
+    """Return a path in Datasette's encoding of keys (~20 for %20); a comma between two keys is one, however written."""
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: b"," if found[1].upper() == b"2C" else b"~" + found[1], path)
 
 
 def says_that_it_varies(scope: Scope, send: Send) -> Send:

@@ -134,7 +134,9 @@ def resolver(  # noqa: PLR0913, PLR0917, its caller is datasette-graphql
         if answer.status_code != 200:
             raise GraphQLError(f"{table_name}: {page.get('error')}")
         page["rows"] = [dict(zip(page["columns"], row, strict=True)) for row in page["rows"]]
-        page["cursors"] = cursors(page, sort or sort_desc, given.get("after"))
+        told = datasette.table_metadata(database_name, table_name)
+        sorted_by = sort or sort_desc or told.get("sort") or told.get("sort_desc")
+        page["cursors"] = cursors(page, sorted_by, given.get("after"))
         page["rows"] = [table_classes[table_name].from_row(row) for row in page["rows"]]
         if return_first_row:
             return page["rows"][0] if page["rows"] else None

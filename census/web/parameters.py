@@ -22,11 +22,11 @@ from datasette.views.table import TableView
 
 from api.web import undeclared
 from census.web.refusal import UNKNOWN, refused, similar
-from census.web.table_parameters import EVERYWHERE, OF_CSV, check_table
+from census.web.table_parameters import EVERYWHERE, OF_CSV, check_table, check_there
 
 OF_QUERIES = EVERYWHERE | OF_CSV | frozenset("_hide_sql _show_sql".split())
 OF_ROWS = EVERYWHERE | {"_extras", "_blob_column"}
-OF_DATABASE = EVERYWHERE | {"sql", "_show_hidden"}
+OF_DATABASE = EVERYWHERE | {"sql"}
 MANY = frozenset("_json _col _nocol _where _through _label _facet _facet_array _facet_date".split())
 """Those that may be given several times."""
 
@@ -159,6 +159,10 @@ async def check(view: DataView, request: Request) -> None:
         await check_row(database, request)
     elif isinstance(view, DatabaseView) and not request.args.get("sql"):
         check_known(request, OF_DATABASE - {"_shape"}, "the list of tables")
+        if request.url_vars["format"] == "csv":
+            raise NotFound(
+                "The list of tables is JSON: /census.json. As CSV there are tables, and SQL (/census.csv?sql=…)."
+            )
     check_values(request)
 
 
@@ -182,7 +186,6 @@ def check_values(request: Request) -> None:
         ("_json_infinity", "(?i)on|off|true|false|1|0", "on or off"),
         ("_searchmode", "raw|escaped", "raw or escaped"),
         ("_header", "on|off", "on or off"),
-        ("_ttl", "[0-9]{1,9}", "a number of seconds"),
         ("_timelimit", "[0-9]{1,9}", "a number of milliseconds"),
     ):
         if name in args and not re.fullmatch(pattern, args[name]):
@@ -192,11 +195,14 @@ def check_values(request: Request) -> None:
 async def check_row(database: Database, request: Request) -> None:
     """Refuse the address of a row that is none. Raises DatasetteError, NotFound."""
     table = tilde_decode(request.url_vars["table"])
+    check_there(table)
     if not await database.table_exists(table):
         raise NotFound("Table not found")
     check_known(request, OF_ROWS | OF_CSV, "a row")
     key = await database.primary_keys(table) or ["rowid"]
     if len(urlsafe_components(request.url_vars["pks"])) != len(key):
-        raise NotFound(f"A row of {table} has the address /census/{table}/{','.join(key)}, with a comma between them.")
+        raise NotFound(
+            f"A row of {table} has the address /census/{table}/{','.join(key)}, with commas between its keys."
+        )
     if request.args.get("_shape", "array") == "object" and key == ["rowid"]:
         raise refused("_shape=object is for tables with a key.")

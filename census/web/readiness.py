@@ -10,7 +10,7 @@ from census.web.same_file import is_same
 from census.web.sql_process import own_rows
 from sources.rows import Record
 
-LOADED = "select publication, edition from publications where status not in ('left out', 'not loaded')"
+LOADED = "select publication, edition from publications where status not in ('left out', 'not loaded') order by id"
 
 
 async def begin(datasette: Datasette) -> None:

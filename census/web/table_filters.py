@@ -63,6 +63,8 @@ async def searched(datasette: Datasette, database: str, table: str, request: Req
         if column and column not in columns:
             raise refused(f"'{name[:60]}': {table} has no search by that column, only by {', '.join(columns)}.")
         query = text if raw else fts_query(text)
+        if not query:
+            continue
         found.where_clauses.append(
             f"{escape_sqlite(key)} in (select rowid from {escape_sqlite(fts)}"
             f" where {escape_sqlite(column or fts)} match :search_{i})"

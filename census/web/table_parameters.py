@@ -29,6 +29,7 @@ OF_TABLES = (
     )
 )
 NUMBERED = re.compile(r"_filter_(?:column|op|value)_\d+|_search_.+")
+INSIDE_A_SEARCH = re.compile(r".+_fts_(?:config|content|data|docsize|idx)")
 OPERATORS = tuple(key for key, _, _ in Filters([]).lookups())
 NUMERIC = ("gt", "gte", "lt", "lte")
 LARGEST = 2**63 - 1
@@ -111,9 +112,16 @@ def check_list(name: str, value: str) -> None:
         raise refused(f'\'{name}\' is neither a list in JSON, such as ["a", "b"], nor words with commas between them.')
 
 
+def check_there(table: str) -> None:
+    """Say of the inside of a search index that it is no table of ours: its bytes have no order. Raises NotFound."""
+    if INSIDE_A_SEARCH.fullmatch(table):
+        raise NotFound("Table not found: this is the inside of a search index.")
+
+
 async def rows_of(view: TableView, database: Database, request: Request) -> Rows:
     """Return the table or view that is asked for. Raises NotFound."""
     table, args = tilde_decode(request.url_vars["table"]), request.args
+    check_there(table)
     types = {column.name: column.type for column in await database.table_column_details(table)}
     if not types:
         raise NotFound("Table not found")

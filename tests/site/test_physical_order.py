@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from datasette.inspect import inspect_hash
 
 import sources
 from sources import checks, hosting
@@ -34,6 +35,7 @@ def reverse(connection: sqlite3.Connection) -> int:
             connection.execute(f"insert into {table.name}_fts ({table.name}_fts) values ('rebuild')")
         reversed_ += 1
     connection.commit()
+    connection.execute("vacuum")
     return reversed_
 
 
@@ -45,6 +47,9 @@ def reversed_db(extract_db, tmp_path_factory) -> Path:
         (folder / name).symlink_to(extract_db.with_name(name))
     with closing(sqlite3.connect(path)) as connection:
         assert reverse(connection) > 20
+    told = json.loads(extract_db.with_name("inspect-data.json").read_text("utf-8"))
+    told["census"] |= {"hash": inspect_hash(path), "size": path.stat().st_size}
+    (folder / "inspect-data.json").write_text(json.dumps(told), "utf-8")
     return path
 
 
@@ -89,7 +94,7 @@ def sites(reversed_db, extract_db, tmp_path_factory) -> tuple[Site, Site]:
     forget_schemas()
 
 
-@pytest.mark.parametrize("asked", [asked for asked in requests() if "rowid" not in asked.path], ids=str)
+@pytest.mark.parametrize("asked", [asked for asked in requests() if "_fts" not in asked.path], ids=str)
 def test_an_answer_is_the_same(asked: Request, sites):
     records = []
     for site in sites:
