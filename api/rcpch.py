@@ -8,6 +8,7 @@ honoured, or refused with 400 in its words. `index` is ours, and may name any in
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
 
 from api import rcpch_rows as rows
@@ -377,7 +378,8 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str, version
     """Answer a GET request.
 
     path: what follows `address`, the absolute address of the version's base path, without its slashes. Parameters that
-    neither version knows are let be, and of several with one name the last counts, as the platform has it.
+    neither version knows are let be, but for a slip of the pen (`Year`), and of several with one name the last counts,
+    as the platform has it.
     """
     route, _, code = path.strip("/").partition("/")
     try:
@@ -386,6 +388,7 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str, version
             return answered({name: f"{address}/{name}{slash[name]}" for name in version.root})
         params = dict(pairs(query_string))
         link = partial(_address, version, address)
+        _check_spelling(params, _parameters_of(version, route, code))
         if route in POSTCODE_ROUTES and not code:
             content, figures = POSTCODE_ROUTES[route](version, lookup, params, link)
             response = answered(content)
@@ -403,6 +406,22 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str, version
         return refused.answer
     except (Malformed, AskedError) as error:
         return answered({"detail": str(error)}, 400)
+
+
+def _parameters_of(version: Version, route: str, code: str) -> tuple[str, ...]:
+    """Return the parameters that choose what a route answers."""
+    if route in POSTCODE_ROUTES:
+        return ("postcode", "quantile", "year", "index")
+    listed = None if code else version.lists.get(SPELLINGS.get(route, route))
+    filters = (*listed.resource.filters, *listed.resource.parts, "page") if listed else ()
+    return ("year", "index", *filters)
+
+
+def _check_spelling(params: dict[str, str], known: tuple[str, ...]) -> None:
+    """Check that no parameter is a misspelt one of `known`: let be, it would choose other rows. Raises Refused."""
+    for name in params:
+        if name not in known and (meant := get_close_matches(name.strip().casefold(), known, 1, 0.75)):
+            raise Refused(400, {"detail": f"'{name[:40]}' is not a parameter here: is '{meant[0]}' meant?"})
 
 
 def _address(version: Version, address: str, relation: Field, code: str) -> str:

@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from datasette.database import Database
 from datasette.utils import CustomRow, escape_sqlite, tilde_decode
 from datasette.utils.asgi import Request
 from datasette.views import table as datasette_table
@@ -88,22 +87,18 @@ async def order_of(view: TableView, request: Request) -> Order | None:
     """Return the order of the list of rows that is asked for, None for what is no table or view."""
     name = tilde_decode(request.url_vars["table"])
     database = view.ds.get_database(route=tilde_decode(request.url_vars["database"]))
-    columns = await database.table_columns(name)
-    if not columns:
+    is_table = await database.table_exists(name)
+    if not is_table and not await database.get_view_definition(name):
         return None
     told = view.ds.table_metadata(database.name, name)
     sort, descending = request.args.get("_sort"), request.args.get("_sort_desc")
     if not sort and not descending:
         sort, descending = told.get("sort"), told.get("sort_desc")
     asked = f"{escape_sqlite(descending)} desc" if descending else escape_sqlite(sort) if sort else ""
-    key = await key_of(database, name, columns)
-    if not asked and await database.table_exists(name):
-        return None  # by its key already
+    if is_table:
+        if not asked:
+            return None  # by its key already
+        key = await database.primary_keys(name) or ["rowid"]
+    else:
+        key = KEYS.get(name) or await database.table_columns(name)
     return Order(asked, ", ".join(map(escape_sqlite, key)))
-
-
-async def key_of(database: Database, name: str, columns: list[str]) -> list[str]:
-    """Return the columns by which each row of a table or view is another one."""
-    if await database.table_exists(name):
-        return await database.primary_keys(name) or ["rowid"]
-    return [*KEYS.get(name, columns)]

@@ -122,10 +122,10 @@ async def rows_of(view: TableView, database: Database, request: Request) -> Rows
     """Return the table or view that is asked for. Raises NotFound."""
     table, args = tilde_decode(request.url_vars["table"]), request.args
     check_there(table)
-    types = {column.name: column.type for column in await database.table_column_details(table)}
-    if not types:
-        raise NotFound("Table not found")
     there = await database.table_exists(table)
+    if not there and not await database.get_view_definition(table):
+        raise NotFound("Table not found")
+    types = {column.name: column.type for column in await database.table_column_details(table)}
     told = view.ds.table_metadata(database.name, table)
     sort = args.get("_sort") or args.get("_sort_desc") or told.get("sort") or told.get("sort_desc")
     return Rows(table, types, (await database.primary_keys(table) or ["rowid"]) if there else [], sort)

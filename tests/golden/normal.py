@@ -34,7 +34,9 @@ RULES = (
     Rule("a token made from chance", r"\b[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{27}(?=['\"])", "<token>"),
     Rule("the version of an installed package", r'("version": )"[^"]*"', r'\1"<version>"'),
     Rule(
-        "the folder of this run", r'(?<![\w/.])/(?!/)[^\s"<>:,]*/(census\.db|[\w.-]+\.(?:csv|tsv|txt|xlsx))', r"<folder>/\1"
+        "the folder of this run",
+        r'(?<![\w/.])/(?!/)[^\s"<>:,]*/(census\.db|[\w.-]+\.(?:csv|tsv|txt|xlsx))',
+        r"<folder>/\1",
     ),
     Rule("the size of a database file, which differs by version of SQLite", r"[0-9.]+ MB(?=, digest)", "<bytes>"),
     Rule("a colour made from the hash of the database file", r"(border-color: )#[0-9a-f]{6}", r"\1<colour>"),

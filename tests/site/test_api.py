@@ -323,15 +323,82 @@ def test_a_list_is_answered_in_its_order_in_each_form(extract_site):
     assert by_json["edition"] == one["edition"]
     assert sum(by_json["summary"]["statuses"].values()) == by_json["summary"]["postcodes"] == 6
     assert {"england_2025", "postcode_directory", "green_space"} <= {source["id"] for source in by_json["sources"]}
-    lines = "".join(json.dumps(text) + "\n" for text in sent)
-    assert post(extract_site, lines, "application/x-ndjson", "?index=latest").json() == by_json
-    rows = io.StringIO()
-    csv.writer(rows).writerows([("id", "Postcode"), *enumerate(sent)])
-    assert post(extract_site, rows.getvalue(), "text/csv; charset=utf-8", "?index=latest").json() == by_json
-    alone = "\ufeff" + "\r\n".join(sent)
-    assert post(extract_site, alone.encode(), "text/csv", "?index=latest").json() == by_json
-    renamed = rows.getvalue().replace("Postcode", "Home")
-    assert post(extract_site, renamed, "text/csv", "?index=latest&column=home").json() == by_json
+    assert by_json["summary"].pop("column") is None
+    assert column_and_rest(extract_site, "".join(json.dumps(text) + "\n" for text in sent), "application/x-ndjson") == (
+        None,
+        by_json,
+    )
+
+
+def column_and_rest(
+    site, body: str | bytes, content_type: str = "text/csv", query: str = ""
+) -> tuple[str | None, dict]:
+    """The name of the column that was read, and the rest of the answer."""
+    answer = post(site, body, content_type, f"?index=latest{query}")
+    assert answer.status_code == 200, answer.text[:300]
+    told = answer.json()
+    return told["summary"].pop("column"), told
+
+
+LISTED = ["SW1A 1AA", "nope1", "", "ZZ99 3VZ", "cf143lx", "SW1A1AA"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("title", "query"),
+    [
+        ("postcode", ""),
+        ("Postcode", ""),
+        ("POST_CODE", ""),
+        ("Post Code", ""),
+        ("Patient's postcode", ""),
+        ("pcds", ""),
+        ("PCD7", ""),
+        ("pcd_8", ""),
+        ("Home", "&column=home"),
+        ("Home address", "&column=Home address"),
+    ],
+)
+def test_a_csv_is_read_by_the_name_of_its_column(extract_site, delimiter, title, query):
+    by_json = post(extract_site, LISTED, query="?index=latest").json()
+    del by_json["summary"]["column"]
+    for beside in ((), ("id", "name")):
+        rows = io.StringIO()
+        writer = csv.writer(rows, delimiter=delimiter)
+        writer.writerow((*beside, title))
+        writer.writerows((*(f"{name} {n}" for name in beside), text) for n, text in enumerate(LISTED))
+        text = rows.getvalue().replace('""', "") if not beside else rows.getvalue()
+        assert column_and_rest(extract_site, text, query=query) == (title, by_json), beside
+        excel = f"\ufeffsep={delimiter}\r\n{text}"
+        assert column_and_rest(extract_site, excel, query=query) == (title, by_json), beside
+
+
+@pytest.mark.parametrize("first", ["SW1A 1AA", "nope1", "SWIA 1AA", "", "n/k", "not known", "No fixed abode", "-"])
+def test_a_list_without_a_heading_is_read_from_its_first_line(extract_site, first):
+    sent = [first, "CF14 3LX", "", "SW1A 1AA"]
+    column, told = column_and_rest(extract_site, "\r\n".join(sent))
+    assert column is None
+    assert [answer["status"] for answer in told["answers"]][1:] == ["found", "invalid", "found"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Smith\nSW1A 1AA\n",  # a heading, or somebody who typed a name?
+        "home\nSW1A 1AA\n",
+        "1,SW1A 1AA\n2,CF14 3LX\n",
+        "1;SW1A 1AA\n2;CF14 3LX\n",
+        "1\tSW1A 1AA\n",
+        "postcode,postcode\nSW1A 1AA,x\n",
+        "home postcode,school postcode\nSW1A 1AA,SW1A 1AA\n",
+        "name,address\nx,SW1A 1AA\n",
+    ],
+)
+def test_a_list_whose_column_is_in_doubt_is_refused(extract_site, body):
+    told = post(extract_site, body, "text/csv")
+    assert (told.status_code, told.json()["reason"]) == (400, "malformed")
+    assert "column" in told.json()["detail"]
+    assert not any(cell in told.text for cell in ("Smith", "home", "SW1A", "address"))
 
 
 def test_a_long_list_is_answered_whole_and_in_order(extract_site, postcodes):

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 import yaml
+from datasette.utils import tilde_decode
 
 from sources import hosting, views
 from tests.conftest import ROOT, datasette_of, site_of, stamp
@@ -106,32 +107,28 @@ def test_every_row_is_there_once_in_graphql(few_postcodes, table, by_edges):
     """Each page begins where the last one ended, by the cursor of the page or by that of its last edge."""
     site, connection = few_postcodes, few_postcodes.rows
     key = key_of(connection, table)
-    foreign = {
-        row[0]: row[1] for row in connection.execute('select "from", "to" from pragma_foreign_key_list(?)', (table,))
-    }
-    fields = " ".join(f"{name} {{ {foreign[name]} }}" if name in foreign else name for name in key)
     [(total,)] = connection.execute(f'select count(*) from "{table}"')
     columns = columns_of(connection, table)
 
     async def compare(column: str | None, direction: str) -> None:
         order = f'"{column}"{" desc" if direction else ""}, ' if column else ""
         expected = connection.execute(f'select {quoted(*key)} from "{table}" order by {order}{quoted(*key)}').fetchall()
-        found, after, size = [], "", min(total // 3 + 1, 300)
+        found, after, size = [], "", min(total // 3 + 1, 1000)
         while after is not None:
             asked = f"first: {size}" + (f", sort{direction}: {column}" if column else "")
             asked += f", after: {json.dumps(after)}" if after else ""
-            query = f"{{ {table}({asked}) {{ edges {{ cursor node {{ {fields} }} }} pageInfo {{ endCursor }} }} }}"
+            query = f"{{ {table}({asked}) {{ edges {{ cursor }} pageInfo {{ endCursor }} }} }}"
             answer = await site.client.post("/graphql", json={"query": query})
             assert answer.status_code == 200, answer.text[:300]
             page = answer.json()["data"][table]
-            nodes = [edge["node"] for edge in page["edges"]]
+            cursors = [edge["cursor"] for edge in page["edges"]]
             found += [
-                tuple(node[name][foreign[name]] if name in foreign else node[name] for name in key) for node in nodes
-            ]
+                tuple(map(tilde_decode, cursor.split(",")[-len(key) :])) for cursor in cursors
+            ]  # they end in the key
             after = page["pageInfo"]["endCursor"]
             if after is not None and by_edges:
-                after = page["edges"][-1]["cursor"]
-        assert found == expected, (column, direction)
+                after = cursors[-1]
+        assert found == [tuple(map(str, row)) for row in expected], (column, direction)
 
     async def some_columns() -> None:
         await compare(None, "")

@@ -325,6 +325,26 @@ def test_a_subscription_key_and_other_strangers_change_nothing(lookup):
     assert ask(lookup, "index_of_multiple_deprivation_quantile", **asked, **more).content == plain.content
 
 
+@pytest.mark.parametrize(
+    ("route", "parameters", "meant"),
+    [
+        ("indices_of_multiple_deprivation", {"postcode": "SW1A 1AA", "Year": "2019"}, "year"),
+        ("index_of_multiple_deprivation_quantile", {"postcode": "SW1A 1AA", "quantile": "5", "yaer": "2019"}, "year"),
+        ("boundaries", {"post_code": "SW1A 1AA"}, "postcode"),
+        ("green_space", {"local_authority_cod": "E09000033"}, "local_authority_code"),
+        ("green_space", {"Page": "2"}, "page"),
+        ("english_indices_of_multiple_deprivation/E01004736", {"years": "2019"}, "year"),
+    ],
+)
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_misspelt_parameter_is_refused(lookup, version, route, parameters, meant):
+    answer = rcpch.answer(
+        lookup, route, urlencode(parameters).encode(), "http://localhost/x", {"v1": rcpch.V1, "v2": rcpch.V2}[version]
+    )
+    assert answer.status == 400
+    assert f"is '{meant}' meant?" in json.loads(answer.body)["detail"]
+
+
 def test_of_a_parameter_that_is_there_twice_the_last_counts(lookup):
     query = b"postcode=JE2+3AB&postcode=SW1A+1AA&quantile=2&quantile=10"
     told = rcpch.answer(lookup, "index_of_multiple_deprivation_quantile", query, ADDRESS)
