@@ -227,6 +227,8 @@ def extract(tmp_path_factory) -> Iterator[Build]:
         (line("", "", "1", "1", ""), ["line 3, column clinic", "key"]),
         (line("1", "E10000014", "1", "1", ""), ["line 3, column authority", "E10…", "'E10000014'"]),
         (line("1", "", "1", "1", "31/03/2026"), ["line 3, column opened", "'31/03/2026'", "2026-01-31"]),
+        (line("", "", "", "", "") + "2,,1,1,\n", ["line 3: all of its cells are empty"]),
+        (line(" ", "", "\t", "", ""), ["line 3: all of its cells are empty"]),
         (HEADER.replace(",", ";") + "\n", ["line 1:", "comma", HEADER.replace(",", ";")]),
         (line("1", "", "x", "1", "") + "2,E1,1,y,\n", ["line 3, column children", "'x'", "line 4, column wait", "'y'"]),
         (HEADER + "\n" + "x,,x,,\n" * 30, ["39"]),
@@ -246,6 +248,28 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text
         extract.load_hosted()
     for what in ("asthma_clinics.csv", *named):
         assert what in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "rows", "named"),
+    [
+        (["wait"], ["a,,1,1,", "b,,1,2,", "c,,1,1.0,"], "line 4, column wait: 1.0 is in line 2 already"),
+        (["wait"], ["a,,1,0,", "b,,1,-0.0,"], "line 3, column wait: -0.0 is in line 2 already"),
+        (
+            ["children", "wait"],
+            ["a,,1,2.50,", "b,,1,2.5,"],
+            "line 3, column children, wait: 1, 2.5 is in line 2 already",
+        ),
+        (["opened"], ["a,,1,1,2001-02-03", "b,,1,1,2001-02-03"], "line 3, column opened: 2001-02-03 is in line 2"),
+        (["wait"], ["a,,1,,", "b,,1,1,"], "line 2, column wait: empty"),
+    ],
+)
+def test_keys_of_one_value_are_one_however_they_are_written(hosted, extract, key, rows, named):
+    offer(hosted, told={"key": key}, text="\n".join([HEADER, *rows, ""]))
+    extract.publications = hosting.data_sets()
+    with pytest.raises(SourceError) as refused:
+        extract.load_hosted()
+    assert named in str(refused.value)
 
 
 def test_a_build_with_such_a_cell_ends_and_writes_nothing(hosted, tmp_path, capsys):
