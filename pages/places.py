@@ -7,6 +7,7 @@ of an authority or board lie in each decile of a domain.
 `Places` works over one `V1` and one map, so for one thread at a time. Its methods give a `Page`.
 """
 
+import calendar
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -206,6 +207,9 @@ class Places:
         for row in self.lookup.rows("select * from domain_weights"):
             self.weights[row["index_id"]][row["domain"]] = row
         self.authorities = {row["code"]: row for row in self.lookup.rows("select * from local_authorities")}
+        self.months = {
+            row["postcode_area"]: row["small_areas_of"] for row in self.lookup.rows("select * from postcode_areas")
+        }
         self._overviews: dict[str, Page] = {}
         self.gardens = Gardens(self.lookup.green_space.values(), self.authorities)
         self.composite_of = self.lookup.publications["uk_composite"]["rows"]  # of the file: an extract has fewer
@@ -228,6 +232,7 @@ class Places:
                 "island": NO_INDEX.get(told["nation"]),
                 "directory": self.lookup.directory,
                 "extract": self.lookup.extract,
+                "dated": self.dated(normal),
             }
             return Page("no_postcode.html", shown, HTTP[told["status"]])
         normal = told["postcode"]
@@ -253,6 +258,7 @@ class Places:
         compact = normal.replace(" ", "")
         shown = {
             "told": told,
+            "dated": self.dated(normal),
             "scale": charts.scale(),
             "editions": editions,
             "area_on_map": drawn[0]["area"] if drawn else None,
@@ -268,6 +274,12 @@ class Places:
             "green_addresses": addresses("green_space_by_postcode", postcode=normal),
         }
         return Page("postcode.html", shown)
+
+    def dated(self, normal: str | None) -> Record | None:
+        """Return the postcode area of a postcode, and the month up to which its postcodes have small areas."""
+        area = (normal or "")[:2].rstrip("0123456789")
+        month = self.months.get(area)
+        return {"area": area, "month": f"{calendar.month_name[month % 100]} {month // 100}"} if month else None
 
     def of_nation(self, nation: str | None) -> list[IndexRow]:
         """Return the indices of `nation`, newest first."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from sources import downloads, geography
+from sources import downloads, geography, postcodes
 from sources.deprivation import DEPRIVATION, common_words_sql
 from sources.fetch import Library, NoAddress, NotInMirror, Obtained
 from sources.publication import Publication, SourceError, SourceFile, Table
@@ -86,7 +86,7 @@ INDICES = Table(
 )
 EDITION = Table(
     "edition",
-    {"digest": str, "directory": str, "scope": str, "authorities": str, "left_out": str},
+    {"digest": str, "directory": str, "scope": str, "authorities": str, "left_out": str, "small_areas": str},
     primary_key="digest",
     derived=True,
 )
@@ -351,11 +351,13 @@ class Build:
         directory = self.db.conn.execute(
             "select title || ', ' || edition from publications where id = 'postcode_directory' and status <> 'left out'"
         ).fetchone()
-        self.insert(
-            EDITION.name,
-            list(EDITION.columns),
-            [("", directory[0] if directory else None, "complete", None, ", ".join(sorted(skip)) or None)],
-        )
+        self.insert_edition(directory[0] if directory else None, "complete", None, skip)
+
+    def insert_edition(self, directory: str | None, scope: str, authorities: str | None, left_out: set[str]) -> None:
+        """Add the row of the edition, all but the digest."""
+        told = ", ".join(sorted(left_out)) or None
+        row = ("", directory, scope, authorities, told, postcodes.dates_of_areas(self.db.conn))
+        self.insert(EDITION.name, list(EDITION.columns), [row])
 
     def load_hosted(self) -> None:
         """Load the hosted data sets; after all else, for they join it."""

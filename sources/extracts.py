@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from sources import boundaries
-from sources.database import EDITION, PROVENANCE, Build, all_tables
+from sources.database import PROVENANCE, Build, all_tables
 from sources.postcodes import AUTHORITY
 from sources.publication import Publication, SourceError, Table
 from sources.rows import Row
@@ -191,8 +191,7 @@ def load(build: Build, folder: Path = FOLDER) -> None:
             (f"%, {name},%",),
         )
     names = ", ".join(_names(build, manifest["codes"]))
-    left_out = ", ".join(sorted(p.id for p in newer)) or None
-    build.insert(EDITION.name, list(EDITION.columns), [("", manifest["directory"], "extract", names, left_out)])
+    build.insert_edition(manifest["directory"], "extract", names, {p.id for p in newer})
 
 
 def _names(build: Build, codes: list[str]) -> list[str]:

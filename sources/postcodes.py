@@ -9,6 +9,7 @@ import csv
 import io
 import lzma
 import re
+import sqlite3
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -74,6 +75,12 @@ POSTCODES = Table(
     },
     without_rowid=True,
     area={"lsoa_2011": "lsoa_2011"},
+)
+
+POSTCODE_AREAS = Table(
+    "postcode_areas",
+    {"postcode_area": str, "live_postcodes": int, "small_areas_of": int},
+    primary_key="postcode_area",
 )
 
 RECODED_2025 = {
@@ -158,6 +165,40 @@ def load(build: "Build") -> None:
     build.merge("lsoas_2021", ["code", "nation"], ((c, NATION_OF_CODE[c[0]]) for c in sorted(filter(None, rows.newer))))
     build.merge("lsoas_2011", ["code", "msoa_2011"], sorted(rows.middle.items()))
     build.db.conn.execute(AREAS_OF_2021)
+    build.db.conn.execute(f"insert into {POSTCODE_AREAS.name} {DATES_OF_AREAS}")
+
+
+DATES_OF_AREAS = """
+    select rtrim(substr(postcode, 1, 2), '0123456789') as postcode_area,
+        sum(terminated is null) as live_postcodes,
+        max(case when terminated is null and coalesce(lsoa_2011, lsoa_2021) is not null then introduced end)
+            as small_areas_of
+    from postcodes group by postcode_area order by postcode_area
+"""
+"""Up to when a directory has small areas: the month of the newest live postcode with one, in each postcode area.
+
+A directory may be of several dates: one for the whole would be false.
+"""
+
+
+def dates_of_areas(connection: sqlite3.Connection) -> str | None:
+    """Return up to when the postcodes have small areas, in words; None where none has one."""
+    found = connection.execute(
+        f"select small_areas_of, count(*) from {POSTCODE_AREAS.name} where small_areas_of is not null"
+        " group by small_areas_of order by count(*) desc, small_areas_of desc"
+    ).fetchall()
+    if not found:
+        return None
+    (most, areas), others = found[0], sorted(month for month, _ in found[1:])
+    text = f"small areas as of {_month(most)}"
+    if not others:
+        return text
+    between = " to ".join(dict.fromkeys((_month(others[0]), _month(others[-1]))))
+    return f"{text} in {areas} of {sum(n for _, n in found)} postcode areas, {between} in the others"
+
+
+def _month(month: int) -> str:
+    return f"{month // 100}-{month % 100:02}"
 
 
 AREAS_OF_2021 = """
@@ -304,8 +345,8 @@ PUBLICATIONS = (
         page="https://geoportal.statistics.gov.uk/search?q=PRD_ONSPD",
         files=(DIRECTORY,),
         load=load,
-        tables=(POSTCODES,),
-        fills=(POSTCODES.name, "small_areas", "lsoas_2011", "lsoas_2021", "local_authorities"),
+        tables=(POSTCODES, POSTCODE_AREAS),
+        fills=(POSTCODES.name, POSTCODE_AREAS.name, "small_areas", "lsoas_2011", "lsoas_2021", "local_authorities"),
         attribution="Contains OS data © Crown copyright and database right {year}."
         " Contains Royal Mail data © Royal Mail copyright and database right {year}."
         " Source: Office for National Statistics licensed under the Open Government Licence v.3.0.",

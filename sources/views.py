@@ -16,7 +16,7 @@ _FIGURES = [column for column in DEPRIVATION.columns if column not in ("lsoa_201
 VIEWS = {
     "edition_notes": """
         select
-          coalesce(directory, 'no postcode directory')
+          coalesce(directory || coalesce(' (' || small_areas || ')', ''), 'no postcode directory')
             || '; census.db ' || substr(digest, 1, 16)
             || case when scope = 'extract' then ' (extract)' else '' end as edition,
           case
@@ -66,9 +66,14 @@ VIEWS = {
             -- A new postcode may have an LSOA of 2021 alone, where that was made of several of 2011.
             coalesce(small_areas.code, lsoas_2021.code) is not null as covered,
             edition.directory,
-            edition.left_out
+            edition.left_out,
+            postcode_areas.postcode_area,
+            substr(postcode_areas.small_areas_of, 1, 4) || '-' || substr(postcode_areas.small_areas_of, 5)
+              as small_areas_of
           from postcodes
           cross join edition
+          left join postcode_areas
+            on postcode_areas.postcode_area = rtrim(substr(postcodes.postcode, 1, 2), '0123456789')
           left join small_areas on small_areas.code = postcodes.lsoa_2011
           left join lsoas_2021 on lsoas_2021.code = postcodes.lsoa_2021
           left join local_authorities
@@ -93,8 +98,10 @@ VIEWS = {
                   postcode || ' is in ' || replace(nation, 'Isle', 'the Isle')
                   || ', which no index of deprivation covers, nor the figures of green space.'
                 else
-                  postcode || ' is a real postcode, but the ' || directory
-                  || ' gives it no small area, so it has no index and no figures of green space.'
+                  postcode || ' is a real postcode, but the ' || directory || ', as it was loaded here, gives it no'
+                  || ' small area' || coalesce(
+                    ' (the newest postcode with one in ' || postcode_area || ' is of ' || small_areas_of || ')', ''
+                  ) || ', so it has no index and no figures of green space.'
               end
               || case
                 when not covered and terminated is not null then ' It was retired in ' || retired_in || '.'
@@ -149,7 +156,8 @@ VIEWS = {
             when deprivation.rank is not null then null
             when not placed.loaded then placed.title || ' was left out of this database.'
             when placed.area_code is null then
-              'The directory does not give ' || placed.postcode || ' an LSOA of ' || substr(placed.geography, -4)
+              'The directory, as it was loaded here, does not give ' || placed.postcode || ' an LSOA of '
+              || substr(placed.geography, -4)
               || ', so it has no figures of the ' || placed.title || '.'
             else 'There are no figures of the ' || placed.title || ' for ' || placed.area_code || '.'
           end as without
