@@ -173,11 +173,11 @@ DATES_OF_AREAS = """
         sum(terminated is null) as live_postcodes,
         max(case when terminated is null and coalesce(lsoa_2011, lsoa_2021) is not null then introduced end)
             as small_areas_of
-    from postcodes group by postcode_area order by postcode_area
+    from postcodes where postcode <> 'GIR 0AA' group by postcode_area order by postcode_area
 """
 """Up to when a directory has small areas: the month of the newest live postcode with one, in each postcode area.
 
-A directory may be of several dates: one for the whole would be false.
+GIR 0AA is in none. A directory may be of several dates: one for the whole would be false.
 """
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 import build_db
 from api.lookup import canned_sql
 from sources import postcode as form
-from sources import publications
+from sources import postcodes, publications
 from tests.conftest import ROOT, datasette_of, site_of
 
 CONTRACT = """
@@ -108,7 +109,52 @@ def test_what_has_no_figures_says_why(site, postcode, status, named):
     assert len(figures) > 20
     assert {row[name] for name in figures} == {None}
     assert row["licence"]
-    assert row["edition"].startswith("ONS Postcode Directory, November 2025; census.db ")
+    dated = "small areas as of 2022-04 in 110 of 121 postcode areas, 2025-08 to 2025-10 in the others"
+    assert row["edition"].startswith(f"ONS Postcode Directory, November 2025 ({dated}); census.db ")
+
+
+def test_a_postcode_without_an_area_is_told_how_far_its_postcode_area_goes(extract_site):
+    """The directory is blamed for nothing that only the file that was loaded lacks."""
+    row = imd(extract_site, "BT1 1FZ")
+    assert row["status"] == "not_covered"
+    assert (
+        "as it was loaded here, gives it no small area (the newest postcode with one in BT is of 2022-04)"
+        in row["message"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/postcode/SW1A1AA", "as of April 2022 in SW."),
+        ("/postcode/HS12BB", "as of August 2025 in HS."),
+        ("/postcode/BT11FZ", "in BT the newest one that this database gives a small area is of April 2022"),
+    ],
+)
+def test_a_page_says_how_far_its_own_postcode_area_goes(extract_site, path, told):
+    assert told in asyncio.run(extract_site.client.get(path)).text
+
+
+@pytest.mark.parametrize(
+    ("months", "told"),
+    [
+        ([], None),
+        ([None], None),
+        ([202510], "small areas as of 2025-10"),
+        ([202510, 202510, None], "small areas as of 2025-10"),
+        ([202204, 202510, 202204], "small areas as of 2022-04 in 2 of 3 postcode areas, 2025-10 in the others"),
+        ([202204, 202510], "small areas as of 2025-10 in 1 of 2 postcode areas, 2022-04 in the others"),
+        (
+            [202508, 202510, 202204, 202510, 202509],
+            "small areas as of 2025-10 in 2 of 5 postcode areas, 2022-04 to 2025-09 in the others",
+        ),
+    ],
+)
+def test_the_dates_of_a_directory_are_its_postcode_areas(months, told):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table postcode_areas (postcode_area, live_postcodes, small_areas_of)")
+        connection.executemany("insert into postcode_areas values (?, 1, ?)", enumerate(months))
+        assert postcodes.dates_of_areas(connection) == told
 
 
 def test_a_retired_postcode_has_its_figures_and_says_when_it_was_retired(extract_site, extract_db):
