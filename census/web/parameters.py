@@ -27,7 +27,7 @@ from census.web.table_parameters import EVERYWHERE, OF_CSV, check_table, check_t
 OF_QUERIES = EVERYWHERE | OF_CSV | frozenset("_hide_sql _show_sql".split())
 OF_ROWS = EVERYWHERE | {"_extras", "_blob_column"}
 OF_DATABASE = EVERYWHERE | {"sql"}
-MANY = frozenset("_json _col _nocol _where _through _label _facet _facet_array _facet_date".split())
+MANY = frozenset("_extra _json _col _nocol _where _through _label _facet _facet_array _facet_date".split())
 """Those that may be given several times."""
 
 SHAPES = ("arrays", "arrayfirst", "objects", "object", "array")

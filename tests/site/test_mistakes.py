@@ -105,6 +105,21 @@ def test_a_mistake_is_named(extract_site, address, named):
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [
+        "_size=max&_labels=on&_extra=count&_extra=next_url&_shape=objects",  # what the map of a table's page asks for
+        "_labels=on&_labels=on&_nofacet=1&_nocount=1",
+        "_col=name&_col=nation&_nocol=name",
+        "name__contains=a&name__contains=b&name__exact=&_search=&_sort=&_where=1&_where=2",
+        "_filter_column=&_filter_op=exact&_filter_value=",
+    ],
+)
+@pytest.mark.parametrize("table", ["small_areas", "local_authorities"])
+def test_what_datasettes_own_pages_ask_for_is_answered(extract_site, table, asked):
+    assert get(extract_site, f"/census/{table}.json?{asked}").status_code in (200, 302)
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "/census/deprivation/E01004736.json",
