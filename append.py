@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from census.verify import Damaged, verify
 from sources import postcode
+from sources.postcode_column import DELIMITERS
 from sources.private_file import private_file, sweep
 from sources.terminal import as_utf8, write_any_character
 from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 COLUMNS = ("status", "nation", "area_code", "index_id", "rank", "of", "decile", "quintile")
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AT_ONCE = 1000  # rows
 MOST_IN_A_LINE = 16 << 20  # characters, and in a cell: more would be no table, and has to be held in memory
 MOST_NAMES = 20  # in a message

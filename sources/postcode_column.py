@@ -15,7 +15,8 @@ TITLE = re.compile(r"post ?code|postal code|\bpcds?\b|\bpcd[0-9]?\b|^pc$", re.IG
 """What the name of a column of postcodes has in it, with blanks in the place of lines and dots."""
 NO_POSTCODE = re.compile(
     r"\W*|n/?a|n/?k|nfa|nil|nan|null|none|blank|empty|missing|unknown|not (?:known|given|stated|applicable|available)"
-    r"|no (?:fixed abode|postcode)|homeless|abroad|refused|withheld|tbc",
+    r"|no (?:fixed abode|postcode)|post ?code (?:unknown|not (?:known|given|stated)|missing|withheld)"
+    r"|homeless|abroad|refused|withheld|tbc",
     re.IGNORECASE,
 )
 """What stands in the place of a postcode that is not known."""
@@ -25,7 +26,8 @@ EXCEL = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 def is_title(text: str) -> bool:
     """Return whether `text` is the name of a column of postcodes, such as Postcode, post_code or pcds."""
-    return TITLE.search(re.sub(r"[\s_.-]+", " ", text).strip()) is not None and postcode.normalise(text) is None
+    name = re.sub(r"[\s_.-]+", " ", text).strip()
+    return TITLE.search(name) is not None and not NO_POSTCODE.fullmatch(name) and postcode.normalise(text) is None
 
 
 def only_title(names: Sequence[str]) -> int | None:

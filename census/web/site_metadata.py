@@ -41,6 +41,10 @@ async def describe(datasette: Datasette) -> None:
     except SourceError as error:
         print(f"{error} Hosted data sets are not described.", file=sys.stderr)
         return
+    # What the database's page puts there when it is first seen: /-/metadata.json is the same before and after.
+    datasette.update_with_inherited_metadata(datasette._metadata_local["databases"]["census"])
+    for name, query in datasette._metadata_local["databases"]["census"].get("queries", {}).items():
+        query["name"] = name
     told = datasette._metadata_local["databases"]["census"]["tables"]
     described = whole["databases"]["census"]["tables"]
     told.update({name: says for name, says in described.items() if name in there and name not in told})

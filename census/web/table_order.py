@@ -6,6 +6,7 @@ page is ordered by the column and the key.
 """
 
 import functools
+import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Order:
     def complete(self, sql: str) -> str:
         """Return a statement with this order in the place of the one that Datasette gave it."""
         head, limit, tail = sql.rpartition(" limit ")
-        if not limit or not self.key:
+        if not limit or not self.key or not re.fullmatch(r"\d+( offset \d+)?", tail):  # the limit of a condition's own
             return sql
         if self.asked:
             return f"{head}, {self.key} limit {tail}" if head.endswith(f"order by {self.asked}") else sql

@@ -373,7 +373,9 @@ def test_a_csv_is_read_by_the_name_of_its_column(extract_site, delimiter, title,
         assert column_and_rest(extract_site, excel, query=query) == (title, by_json), beside
 
 
-@pytest.mark.parametrize("first", ["SW1A 1AA", "nope1", "SWIA 1AA", "", "n/k", "not known", "No fixed abode", "-"])
+@pytest.mark.parametrize(
+    "first", ["SW1A 1AA", "nope1", "SWIA 1AA", "", "n/k", "not known", "No fixed abode", "postcode unknown", "-"]
+)
 def test_a_list_without_a_heading_is_read_from_its_first_line(extract_site, first):
     sent = [first, "CF14 3LX", "", "SW1A 1AA"]
     column, told = column_and_rest(extract_site, "\r\n".join(sent))

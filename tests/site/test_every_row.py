@@ -153,6 +153,13 @@ def test_a_condition_of_ones_own_holds_on_every_page(few_postcodes):
     assert len({row["code"] for row in rows}) == len(rows) == expected
 
 
+def test_the_limit_of_a_condition_of_ones_own_is_left_to_it(few_postcodes):
+    condition = "postcode in (select postcode from postcodes order by postcode desc limit 3)"
+    answer = asyncio.run(few_postcodes.client.get(f"/census/postcode_places.json?{urlencode({'_where': condition})}"))
+    assert (answer.status_code, answer.json()["filtered_table_rows_count"]) == (200, 3)
+    assert len(answer.json()["rows"]) == 3
+
+
 def test_a_row_of_another_table_and_a_filter_hold_together(few_postcodes):
     through = json.dumps({"table": "small_areas", "column": "code", "value": "W01001939"})
     asked = urlencode({"nation": "Wales", "_through": through})
