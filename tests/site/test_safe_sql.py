@@ -164,7 +164,6 @@ def test_results_are_counted_each_for_itself(extract_db):
 
 
 def test_a_time_limit_ends_with_its_statement():
-    import time
 
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     with sandbox.time_limit(connection, 50):
@@ -372,12 +371,31 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
     asyncio.run(both())
 
 
+class UnhurriedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time passes only while everything waits, and then at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0.0
+        self._selector.select = self.skip
+
+    def skip(self, timeout):
+        if timeout is None:
+            raise AssertionError("everything waits, and for nothing")
+        self.now += timeout
+        return []
+
+    def time(self):
+        return self.now
+
+
 def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(monkeypatch):
-    monkeypatch.setattr(places, "LATE_S", 0.1)
+    loop = UnhurriedLoop()
+    monkeypatch.setattr(places, "time", SimpleNamespace(monotonic=loop.time))
     cut, begun = [], {}
 
     def read(name):  # 10 MB that the system takes at once for those who read nothing
-        return int(time.monotonic() * 1e6) if name == "fast" else 10_000_000 * (time.monotonic() > begun[name] + 0.01)
+        return int(loop.time() * 1e6) if name == "fast" else 10_000_000 * (loop.time() > begun[name] + 0.3)
 
     async def reads_until_cut_off(guard, name):
         messages, stops = [{"type": "http.request"}], asyncio.Event()
@@ -399,18 +417,18 @@ def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(mo
         await guard.wrap(answering)(scope, receive, send)
 
     async def several():
-        guard = gate_of(at_once=1, unread=4, wait_ms=5000)
+        guard = gate_of(at_once=1, unread=4, wait_ms=60_000)
 
         async def begin(*names):
             for name in names:
-                begun[name] = time.monotonic()
+                begun[name] = loop.time()
                 tasks.append(asyncio.create_task(reads_until_cut_off(guard, name)))
                 while len(guard.places.readers) < len(tasks) - len(cut):
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.1)
 
         tasks = []
         await begin("done", "fast", "first", "second")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(2 * places.LATE_S)
         assert (guard.places.unread, cut) == (4, []), "nobody waits"
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
         assert cut == ["first"]
@@ -427,7 +445,8 @@ def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(mo
         for task in tasks:
             task.cancel()
 
-    asyncio.run(several())
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(several())
 
 
 def test_a_reader_of_whom_nothing_is_known_keeps_no_place():
