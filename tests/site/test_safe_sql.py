@@ -164,7 +164,6 @@ def test_results_are_counted_each_for_itself(extract_db):
 
 
 def test_a_time_limit_ends_with_its_statement():
-
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     with sandbox.time_limit(connection, 50):
         assert connection.execute("select 1").fetchone() == (1,)
