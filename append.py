@@ -23,39 +23,20 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
 from census.verify import Damaged, verify
-from sources import postcode
-from sources.postcode_column import DELIMITERS
 from sources.private_file import private_file, sweep
 from sources.terminal import as_utf8, write_any_character
-from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
+from sources.user_table import RefusedError, Table, table_of
+from sources.workbook_reader import WorkbookError
 
 ROOT = Path(__file__).resolve().parent
 COLUMNS = ("status", "nation", "area_code", "index_id", "rank", "of", "decile", "quintile")
 AT_ONCE = 1000  # rows
-MOST_IN_A_LINE = 16 << 20  # characters, and in a cell: more would be no table, and has to be held in memory
-MOST_NAMES = 20  # in a message
-MOST_IN_A_NAME = 40  # characters
-_HEAD = 1 << 20  # bytes by which a table is recognised
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx, xlsb and ods; xls
-_VALUE = re.compile(  # what no column is called: a text with a postcode in it, a number, a date, an e-mail address
-    r"\b[A-Z]{1,2}[0-9][A-Z0-9]?\s*[0-9][A-Z]{2}\b"
-    r"|^[-+]?[0-9][0-9.,]*$"
-    r"|\b[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}\b"
-    r"|\S@\S",
-    re.IGNORECASE,
-)
 # What begins as a formula does, after white space too, and in the wide forms of East Asia; but a plain number is none.
 _FORMULA = re.compile(
     r"(?! *[-+]?(?:[0-9]+(?:[.,][0-9]+)*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?%? *\Z)"
@@ -65,30 +46,8 @@ _FORMULA = re.compile(
 _GREEN_SPACE_OF = "local_authority_2019_code"
 
 
-class RefusedError(Exception):
-    """What cannot be done; the message says what and where, and holds nothing of a row."""
-
-
 Row = tuple[Any, ...]
 Adder = Callable[[list[str]], tuple[list[Row], Counts]]
-
-
-@dataclass
-class Table:
-    """A table as it is read, and how one is written that looks like it.
-
-    rows: the cells below the header. form: what was detected, for people. read: how many of its
-    `size` bytes have been read.
-    """
-
-    header: list[str]
-    rows: Iterator[list[str]]
-    form: str
-    encoding: str
-    delimiter: str
-    end: str
-    size: int | None = None
-    read: Callable[[], int] = lambda: 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -170,21 +129,22 @@ def run(options: argparse.Namespace, name: str) -> None:
         wanted, columns, q = asked(lookup, options)
         source = sys.stdin.buffer if options.table == "-" else opened.enter_context(open(options.table, "rb"))
         table = table_of(source, name, options, opened)
-        place = place_of(table.header, options.postcode)
         names = [options.prefix + column for column in columns]
         if taken := [column for column in names if column in table.header]:
             raise RefusedError(f"{name} has a column {taken[0]} already: choose another --prefix.")
-        print(f"{name}: {table.form}, {len(table.header)} columns", file=sys.stderr)
+        print(f"{name}: {table.form}, {len(table.header)} columns, {where_of(table)}", file=sys.stderr)
         output = sys.stdout.buffer if options.output == "-" else opened.enter_context(output_file(options))
         text = io.TextIOWrapper(output, table.encoding, newline="")
-        writer = csv.writer(text, delimiter=table.delimiter, lineterminator=table.end)
+        writer = csv.writer(Lines(text, table.end), delimiter=table.delimiter, lineterminator="\r\n")
         escaped = escape_row if options.escape_formulas else list
+        text.write(table.first_line)
+        writer.writerows(map(escaped, table.above))
         writer.writerow(escaped([*table.header, *names]))
         counts: Counts = Counter()
         added = adder(lookup, wanted, columns, q)
         with progress(table) as advance:
             for rows in blocks(table, name):
-                cells, counted = added([row[place] for row in rows])
+                cells, counted = added([table.postcode_of(row) for row in rows])
                 counts += counted
                 writer.writerows(escaped([*row, *more]) for row, more in zip(rows, cells, strict=True))
                 advance()
@@ -296,178 +256,39 @@ def _green_space_columns(lookup: Lookup) -> list[str]:
 # Reading
 
 
-def table_of(source: BinaryIO, name: str, options: argparse.Namespace, opened: contextlib.ExitStack) -> Table:
-    """Return the table in `source`, a binary file. `options` name what is not to be detected.
-
-    opened: ends what is open as long as the table is read.
-    """
-    head = source.read(_HEAD)
-    if not head:
-        raise RefusedError(f"{name} is empty.")
-    if head.startswith(_WORKBOOKS):
-        whole = io.BufferedReader(_Again(head, source)) if source is sys.stdin.buffer else source
-        table = _workbook(whole, name, options, opened)
-    else:
-        table = _delimited(source, head, name, options)
-    if not table.header:
-        raise RefusedError(f"{name} begins with an empty line instead of the names of its columns.")
-    return table
-
-
 def blocks(table: Table, name: str) -> Iterator[list[list[str]]]:
     """Yield the rows, so many at once, each as long as the header."""
-    width, n = len(table.header), 2
+    width, n = len(table.header), len(table.above) + 2
+    names = f"row {n - 1:,}" if table.above else "first row"
     while block := list(islice(table.rows, AT_ONCE)):
         for place, row in enumerate(block):
             if len(row) != width:
                 if any(row[width:]):
-                    raise RefusedError(f"Row {n + place:,} of {name} has {len(row)} cells, its first row {width}.")
+                    raise RefusedError(f"Row {n + place:,} of {name} has {len(row)} cells, its {names} {width}.")
                 block[place] = row[:width] + [""] * (width - len(row))
         n += len(block)
         yield block
 
 
-def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Namespace) -> Table:
-    seekable = source.seekable() and source is not sys.stdin.buffer
-    encoding = options.encoding or _encoding(head, source if seekable else None, name)
-    if encoding == "utf-8" and head.startswith(codecs.BOM_UTF8):
-        encoding = "utf-8-sig"
-    if seekable:
-        source.seek(0)
-        size = os.fstat(source.fileno()).st_size
-    else:
-        source, size = io.BufferedReader(_Again(head, source)), None
-    csv.field_size_limit(MOST_IN_A_LINE)
-    first = head.decode(encoding, "replace")
-    delimiter = options.delimiter or _delimiter(first, options.postcode)
-    text = io.TextIOWrapper(source, encoding, newline="")
-
-    def lines() -> Iterator[str]:
-        while line := text.readline(MOST_IN_A_LINE + 1):
-            if len(line) > MOST_IN_A_LINE:
-                raise RefusedError(
-                    f"{name} has a line of more than {MOST_IN_A_LINE >> 20} million characters after line "
-                    f"{reader.line_num:,}: is it a table, with --delimiter and --encoding as they should be?"
-                )
-            yield line
-
-    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
-
-    def rows() -> Iterator[list[str]]:
-        try:
-            yield from reader
-        except csv.Error as error:
-            raise RefusedError(f"{name} cannot be read after line {reader.line_num:,}: {error}.") from None
-        except UnicodeError:
-            raise RefusedError(f"{name} is not {encoding} after line {reader.line_num:,}: name --encoding.") from None
-
-    every = rows()
-    line = first.partition("\n")[0]
-    return Table(
-        header=next(every, []),
-        rows=every,
-        form=f"{encoding}, {DELIMITERS.get(delimiter, repr(delimiter))} between cells",
-        encoding=encoding,
-        delimiter=delimiter,
-        end="\r\n" if line.endswith("\r") else "\n",
-        size=size,
-        read=lambda: text.buffer.tell() if seekable else 0,  # `text` closes the file when nobody holds it
-    )
-
-
-def _encoding(head: bytes, rest: BinaryIO | None, name: str) -> str:
-    """Return the encoding by its mark, UTF-8 where everything is, otherwise that of Windows in Western Europe."""
-    for mark, encoding in _MARKS.items():
-        if head.startswith(mark):
-            return encoding
-    if b"\0" in head:
-        raise RefusedError(f"{name} is no text, or in UTF-16 without a mark: then name --encoding utf-16-le.")
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        decoder.decode(head)
-        if rest is not None:
-            while block := rest.read(_HEAD):
-                decoder.decode(block)
-            decoder.decode(b"", True)
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
-
-
-def _delimiter(text: str, wanted: str) -> str:
-    """Return that of DELIMITERS by which the first row has the wanted column, or else the most cells."""
-
-    def by(delimiter: str) -> tuple[bool, int]:
-        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        return _plain(wanted) in map(_plain, row), len(row)
-
-    return max(DELIMITERS, key=by)
-
-
-def _workbook(source: BinaryIO, name: str, options: argparse.Namespace, opened: contextlib.ExitStack) -> Table:
-    try:
-        sheet = next(opened.enter_context(sheets(source, options.sheet, as_text=True)))
-    except SheetMissingError as error:
-        raise RefusedError(f"{name} has no sheet '{options.sheet}', but {_listed(error.sheets)}.") from None
-    cells = cast(Iterator[list[str]], sheet.rows)
-    return Table(
-        header=next(cells, []),
-        rows=cells,
-        form=f"a workbook, sheet '{sheet.name}' of {sheet.of}",
-        encoding="utf-8-sig",  # by which Excel knows a CSV for UTF-8
-        delimiter=options.delimiter or ("\t" if options.output.lower().endswith(".tsv") else ","),
-        end="\r\n",
-    )
-
-
-def _listed(names: list[str]) -> str:
-    """Return names of columns or sheets for a message, not without end."""
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return (
-        ", ".join(name if len(name) <= MOST_IN_A_NAME else f"{name[:MOST_IN_A_NAME]}…" for name in names[:MOST_NAMES])
-        + more
-    )
-
-
-class _Again(io.RawIOBase):
-    """What was read of a stream that cannot be rewound, and then the rest of it."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        super().__init__()
-        self._head, self._rest = head, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        view = memoryview(buffer).cast("B")
-        block = self._head[: len(view)] or self._rest.read(len(view))
-        self._head = self._head[len(view) :]
-        view[: len(block)] = block
-        return len(block)
-
-
-def _plain(name: str) -> str:
-    return name.strip().casefold()
-
-
-def place_of(header: list[str], wanted: str) -> int:
-    """Return the place of the column `wanted`, in its very letters or else in any case."""
-    for alike in (str, _plain):
-        places = [place for place, name in enumerate(header) if alike(name) == alike(wanted)]
-        if len(places) == 1:
-            return places[0]
-        if places:
-            raise RefusedError(f"There are {len(places)} columns '{wanted}'.")
-    if any(postcode.normalise(name) or sum(map(str.isdigit, name)) > 5 for name in header):
-        raise RefusedError("The first row must be the names of the columns; it looks like a row of the table.")
-    named = f"There are {_listed(header)}."
-    if any(not name.strip() or len(name) > MOST_IN_A_NAME or _VALUE.search(name.strip()) for name in header):
-        named = f"The names of its {len(header):,} columns are not shown, for the first row may be a row of the table."
-    raise RefusedError(f"There is no column '{wanted}': name --postcode. {named}")
+def where_of(table: Table) -> str:
+    """Return where the postcodes are, in words and numbers."""
+    numbers = " and ".join(str(place + 1) for place in table.places)
+    above = f", below {len(table.above)} rows that stay as they are" if table.above else ""
+    return f"postcodes in column {numbers}{above}"
 
 
 # Writing
+
+
+class Lines:
+    """Where csv writes rows, each with its own end: csv puts only the characters of the end it is told into quotes."""
+
+    def __init__(self, file: io.TextIOWrapper, end: str) -> None:
+        self.file, self.end = file, end
+
+    def write(self, row: str) -> None:
+        """Write a row, which ends with a carriage return and a line feed."""
+        self.file.write(row[:-2] + self.end)
 
 
 def escape_row(cells: list[Any]) -> list[Any]:
@@ -533,7 +354,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "-o", "--output", metavar="FILE", required=True, help="where the CSV goes; - is standard output"
     )
     parser.add_argument(
-        "--postcode", metavar="COLUMN", default="postcode", help="column of postcodes; default: postcode"
+        "--postcode",
+        metavar="COLUMN",
+        help="column of postcodes, by its name or number, or the two of their halves: A,B; default: the one called so",
     )
     parser.add_argument(
         "--columns",

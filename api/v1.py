@@ -449,12 +449,14 @@ def _column(text: str, column: str | None) -> Listed:
     """
     text, told = postcode_column.cut(text)
     delimiter = told or postcode_column.delimiter_of(text, column or "postcode")
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    end = postcode_column.first_line_end(text)
+    lines = io.StringIO(text, newline="\r" if end == "\r" else "\n")  # another line break needs quotes
+    rows = [list(map(postcode_column.bare, row)) for row in csv.reader(lines, delimiter=delimiter, strict=True)]
     if not rows:
         return Listed([])
     names = rows[0]  # an empty line further down is an empty postcode
-    wanted = (column or "postcode").strip().casefold()
-    places = [place for place, name in enumerate(names) if name.strip().casefold() == wanted]
+    wanted = postcode_column.plain(column or "postcode")
+    places = [place for place, name in enumerate(names) if postcode_column.plain(name) == wanted]
     if not places and column is None and (only := postcode_column.only_title(names)) is not None:
         places = [only]
     if len(places) == 1:

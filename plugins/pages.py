@@ -29,7 +29,7 @@ from census.web import map_program
 from census.web.parameters import takes
 from pages import search
 from pages.places import COLUMNS, Page, Places, Unknown
-from sources import deprivation
+from sources import deprivation, postcode_column
 from sources.rows import Record
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
@@ -247,7 +247,8 @@ async def suggest(datasette: Datasette, request: Request) -> Response:
 async def spreadsheet(datasette: Datasette, request: Request) -> Response:
     """Show the page that adds figures to a spreadsheet."""
     places = Readers.of(datasette).places
-    shown = {"indices": places.lookup.indices if places else []}
+    rules = orjson.dumps(postcode_column.rules()).decode()
+    shown = {"indices": places.lookup.indices if places else [], "rules": rules}
     return await show(datasette, request, "spreadsheet.html", shown)
 
 

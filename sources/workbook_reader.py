@@ -57,11 +57,12 @@ class SheetMissingError(WorkbookError):
 
 @dataclass
 class Sheet:
-    """A sheet of a workbook of `of` sheets. Its rows must be read before those of the next."""
+    """A sheet of a workbook of `of` sheets, called `every`. Its rows must be read before those of the next."""
 
     name: str
     of: int
     rows: Iterator[list[Cell]]
+    every: list[str]
 
 
 def most_memory() -> int:
@@ -151,7 +152,7 @@ def _sheets(pipe: IO[bytes]) -> Iterator[Sheet]:
                 yield from message["rows"]
             ended.append(message)
 
-        sheet = Sheet(message["sheet"], len(names), rows())
+        sheet = Sheet(message["sheet"], len(names), rows(), names)
         yield sheet
         for _ in sheet.rows:
             pass

@@ -18,78 +18,193 @@ const normalise = (text) => {
   return match ? `${match[1]} ${match[2]}` : null;
 };
 
-/** The text of a file's bytes, and what its encoding was. */
+const form = document.querySelector("form.sheet");
+const RULES = JSON.parse(form.dataset.rules); // of sources/postcode_column.py and sources/other_formats.py
+const whole = (pattern) => new RegExp(`^(?:${pattern})$`, "i");
+const [TITLE, VALUE] = [RULES.title, RULES.value].map((pattern) => new RegExp(pattern, "i"));
+const [NO_POSTCODE, CERTAIN, OUTWARD, INWARD] = [RULES.noPostcode, RULES.certain, RULES.outward, RULES.inward].map(whole);
+const NO_NAMES = "The first row must be the names of the columns; it looks like a row of the table.";
+
+/** The number of the line in which the text at a place is. */
+const lineAt = (text, at, end) => text.slice(0, at).split(end === "\r" ? "\r" : "\n").length;
+
+/** What Excel shows of a cell that it writes as a formula: SW1A 1AA for ="SW1A 1AA". */
+const bare = (cell) => (cell.includes('="') && /^="([^"]*)"$/.exec(cell.trim())?.[1]) || cell;
+const isPostcode = (cell) => normalise(bare(cell)) !== null;
+
+/** The name of a column as names are compared, and with blanks for lines and dots. */
+const plain = (name) => name.replace(/\p{Cf}/gu, "").replace(/\s+/g, " ").trim().toLowerCase();
+const words = (name) => plain(name).replace(/[\s_.-]+/g, " ").trim();
+const isTitle = (name) => TITLE.test(words(name)) && !NO_POSTCODE.test(words(name)) && !isPostcode(name);
+const filled = (row) => row.filter((cell) => cell.trim()).length;
+
+/** What a file is that is no table, and what to do with it; undefined for what may be one. */
+const otherFormat = (bytes) => {
+  const head = String.fromCharCode(...bytes.subarray(0, 1024));
+  return RULES.formats.find(([pattern]) => new RegExp(`^(?:${pattern})`).test(head))?.[1];
+};
+
+/** How many bytes above ASCII are UTF-8's, how many are none, and the first lines of those and of what no Windows has. */
+const counted = (bytes) => {
+  const told = { right: 0, wrong: 0, lineWrong: 0, lineOfNone: 0 };
+  for (let at = 0, line = 1; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (byte === 10) line += 1;
+    if (byte < 128) continue;
+    const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(at, at + size));
+      told.right += 1;
+      at += size - 1;
+    } catch {
+      told.wrong += 1;
+      told.lineWrong ||= line;
+      if ([0x81, 0x8d, 0x8f, 0x90, 0x9d].includes(byte)) told.lineOfNone ||= line;
+    }
+    if (told.wrong > 1e5) break; // it is not UTF-8
+  }
+  return told;
+};
+
+/** The text of a file's bytes, and what its encoding was. Throws a sentence. */
 const decode = (bytes) => {
   const starts = (...mark) => mark.every((byte, i) => bytes[i] === byte);
   if (starts(0xff, 0xfe)) return ["utf-16le", new TextDecoder("utf-16le", { fatal: true }).decode(bytes)];
   if (starts(0xfe, 0xff)) return ["utf-16be", new TextDecoder("utf-16be", { fatal: true }).decode(bytes)];
-  if (starts(0xef, 0xbb, 0xbf)) return ["UTF-8 with a mark", new TextDecoder("utf-8", { fatal: true }).decode(bytes)];
-  try { return ["UTF-8", new TextDecoder("utf-8", { fatal: true }).decode(bytes)]; }
-  catch { return ["Windows-1252", new TextDecoder("windows-1252").decode(bytes)]; }
+  const marked = starts(0xef, 0xbb, 0xbf);
+  try { return [marked ? "UTF-8 with a mark" : "UTF-8", new TextDecoder("utf-8", { fatal: true }).decode(bytes)]; }
+  catch { /* another, or a wrong byte */ }
+  const { right, wrong, lineWrong, lineOfNone } = counted(bytes);
+  if (marked || right * 10 >= wrong) throw new Error(`The file is UTF-8, but not in line ${lineWrong}: correct that line, or save it as CSV UTF-8 again.`);
+  if (lineOfNone) throw new Error(`The file is neither UTF-8 nor Windows-1252 in line ${lineOfNone}: save it as CSV UTF-8.`);
+  return ["Windows-1252", new TextDecoder("windows-1252").decode(bytes)];
 };
 
-/** The rows of a CSV (RFC 4180); throws for quotes that do not close or that text follows. At most `most` rows. */
-const parse = (text, delimiter, most = Infinity) => {
-  const rows = [];
-  let row = [], at = 0, line = 1;
+/** How the first row of a text ends; what is in quotes is a cell's own. */
+const lineEnd = (text) => {
+  for (let at = 0, quoted = false; at < text.length; at += 1) {
+    if (text[at] === '"') quoted = !quoted;
+    else if (!quoted && text[at] === "\n") return "\n";
+    else if (!quoted && text[at] === "\r") return text[at + 1] === "\n" ? "\r\n" : "\r";
+  }
+  return text.includes("\r") && !text.includes("\n") ? "\r" : "\n";
+};
+
+/** The rows of a CSV (RFC 4180) from a place on, at most `most`. Throws a sentence for quotes that do not close or that text follows, and
+ * for line breaks of another kind in a cell without quotes; where it is not strict, such cells are what they are. */
+const parse = (text, delimiter, end, { from: start = 0, most = Infinity, strict = true } = {}) => {
+  const rows = [], wrong = (what, at) => { if (strict) throw new Error(`${what} in line ${lineAt(text, at, end)}.`); };
+  let row = [], at = start;
+  const stop = end === "\r" ? "\r" : "\n";
   while (at < text.length && rows.length < most) {
-    let cell;
+    let cell = "";
     if (text[at] === '"') {
-      const parts = [];
-      const first = line;
+      const parts = [], first = at;
       for (let from = at + 1; ;) {
-        const end = text.indexOf('"', from);
-        if (end < 0) throw new Error(`The quotes that open in line ${first} do not close.`);
-        parts.push(text.slice(from, end));
-        line += text.slice(from, end).split("\n").length - 1;
-        if (text[end + 1] !== '"') { at = end + 1; break; }
+        const close = text.indexOf('"', from);
+        if (close < 0) { wrong("Quotes open that do not close", first); parts.push(text.slice(from)); at = text.length; break; }
+        parts.push(text.slice(from, close));
+        if (text[close + 1] !== '"') { at = close + 1; break; }
         parts.push('"');
-        from = end + 2;
+        from = close + 2;
       }
-      if (at < text.length && !["\r", "\n", delimiter].includes(text[at])) throw new Error(`Something follows closing quotes in line ${line}.`);
       cell = parts.join("");
-    } else {
-      let end = at;
-      while (end < text.length && text[end] !== delimiter && text[end] !== "\n" && text[end] !== "\r") end += 1;
-      cell = text.slice(at, end);
-      at = end;
+      if (at < text.length && !["\r", "\n", delimiter].includes(text[at])) wrong("Something follows closing quotes", at);
     }
-    row.push(cell);
-    if (at >= text.length) { rows.push(row); return rows; }
-    if (text[at] === delimiter) { at += 1; if (at === text.length) row.push(""); else continue; }
-    else at += text[at] === "\r" && text[at + 1] === "\n" ? 2 : 1;
-    line += 1;
+    const from = at;
+    while (at < text.length && text[at] !== delimiter && text[at] !== stop) at += 1;
+    let rest = text.slice(from, at);
+    if (stop === "\n" && text[at] !== delimiter && rest.endsWith("\r")) rest = rest.slice(0, -1);
+    if (/[\r\n]/.test(rest)) wrong("A cell without quotes has a line break in it,", at);
+    row.push(cell + rest);
+    if (at >= text.length) break;
+    at += 1;
+    if (text[at - 1] === delimiter) { if (at === text.length) row.push(""); continue; }
     rows.push(row);
     row = [];
   }
-  if (row.length) rows.push(row);
+  if (row.length && rows.length < most) rows.push(row);
   return rows;
 };
 
-/** The delimiter of a CSV: the one by which its first rows have the most postcodes in a column, then the most cells. */
-const delimiterOf = (text) => {
-  const scored = [",", ";", "\t", "|"].map((delimiter) => {
-    try {
-      const rows = parse(text, delimiter, 50);
-      const column = Math.max(0, ...rows[0].map((_, place) => rows.filter((row) => normalise(row[place] ?? "")).length));
-      return [column, rows[0].length, delimiter];
-    } catch { return [-1, 0, delimiter]; }
-  });
-  return scored.reduce((best, one) => (one[0] > best[0] || (one[0] === best[0] && one[1] > best[1]) ? one : best))[2];
+/** How many postcodes each column has. */
+const postcodesOf = (rows) => {
+  const counts = [];
+  for (const row of rows) row.forEach((cell, place) => { if (isPostcode(cell)) counts[place] = (counts[place] ?? 0) + 1; });
+  return Array.from(counts, (count) => count ?? 0);
 };
 
-/** A file's text as a table: header, rows of as many cells, delimiter and line end. Throws a sentence. */
+/** The delimiter of a CSV by its first rows, as `delimiter_of` in sources/postcode_column.py tells it. */
+const delimiterOf = (text, end) => {
+  const score = (delimiter) => {
+    const rows = parse(text, delimiter, end, { most: RULES.lookedAt, strict: false }), upper = rows.slice(0, RULES.mostAbove + 1);
+    const asked = upper.find((row) => row.some((name) => plain(name) === "postcode"));
+    const titled = upper.find((row) => row.length > 1 && row.some(isTitle));
+    return [Boolean(asked), Math.max(0, ...postcodesOf(rows)), Boolean(titled), (asked ?? titled ?? rows[0] ?? []).length].map(Number);
+  };
+  const more = (one, other) => { const n = one.findIndex((value, i) => value !== other[i]); return n >= 0 && one[n] > other[n]; };
+  const scored = [",", ";", "\t", "|"].map((delimiter) => [score(delimiter), delimiter]);
+  return scored.reduce((best, one) => (more(one[0], best[0]) ? one : best))[1];
+};
+
+/** The rows that may have the names: the first, and those that have more cells than each above them. */
+const mayBeHeader = (rows) => {
+  const found = [];
+  let most = -1;
+  for (const [n, row] of rows.slice(0, RULES.mostAbove + 1).entries()) {
+    if (row.some(isPostcode)) break;
+    const count = filled(row);
+    if (count > most || (count === most && most === 1 && row.some((cell) => CERTAIN.test(words(cell))))) found.push(n);
+    most = Math.max(most, count);
+  }
+  return found;
+};
+
+/** Whether a row may be that of the names: no cell is empty or long, and none looks like a value. */
+const hasNames = (row) => {
+  const names = row.slice(0, row.findLastIndex((cell) => cell.trim()) + 1).map((name) => name.trim());
+  return names.length > 0 && names.every((name) => name && name.length <= RULES.mostInAName && !VALUE.test(name));
+};
+
+/** The place of the first column of outward codes with one of inward codes beside it, -1 where there is none. */
+const halvesOf = (rows, width) => [...Array(Math.max(0, width - 1)).keys()].findIndex((place) => {
+  const pairs = rows.map((row) => [row[place].trim(), row[place + 1].trim()]).filter((pair) => pair.some(Boolean));
+  const both = pairs.filter(([out, inward]) => OUTWARD.test(out) && INWARD.test(inward)).length;
+  return both > 0 && 2 * both >= pairs.length;
+});
+
+/** The row of the names, from 0. Throws a sentence where the first may be a row of the table. */
+const headerOf = (rows) => {
+  const may = mayBeHeader(rows), counts = postcodesOf(rows), place = counts.indexOf(Math.max(...counts));
+  const titled = may.find((n) => rows[n].some((name) => name.length <= RULES.mostInAName && isTitle(name)));
+  if (titled !== undefined) return titled;
+  if (place < 0) {
+    const first = rows.findIndex((row) => filled(row));
+    if (rows[first].some((cell) => cell.replace(/\D/g, "").length > 5)) throw new Error(NO_NAMES);
+    return first;
+  }
+  const named = may.findLast((n) => rows[n][place]?.trim());
+  const name = rows[named]?.[place].trim();
+  if (named === undefined || !hasNames(rows[named]) || NO_POSTCODE.test(name) || OUTWARD.test(name)) throw new Error(NO_NAMES);
+  return named;
+};
+
+/** A file's text as a table: rows above its names, header, rows of as many cells, delimiter, line end. Throws a sentence. */
 const tableOf = (text) => {
-  const delimiter = delimiterOf(text);
-  const [header, ...rows] = parse(text, delimiter);
-  if (!header || header.every((name) => name.trim() === "")) throw new Error("The file is empty.");
-  if (header.some((name) => normalise(name))) throw new Error("The first row must be the names of the columns; it looks like a row of the table.");
-  rows.forEach((row, n) => {
+  const nul = text.indexOf("\0");
+  if (nul >= 0) throw new Error(text.split("\0").length * 4 > text.length ? "The file is not a text file in an encoding that this page knows: save it as CSV UTF-8." : `The file has a NUL, which no text has, in line ${lineAt(text, nul)}: it is damaged. Save it again.`);
+  const excel = /^sep=(.)(?:\r\n|\r|\n)/i.exec(text), firstLine = excel?.[0] ?? "", body = text.slice(firstLine.length);
+  const end = lineEnd(body), delimiter = excel?.[1] ?? delimiterOf(body, end);
+  const every = parse(text, delimiter, end, { from: firstLine.length });
+  if (!every.some(filled)) throw new Error("The file is empty.");
+  const n = headerOf(every.slice(0, RULES.lookedAt));
+  const header = every[n], rows = every.slice(n + 1);
+  rows.forEach((row, i) => {
     while (row.length < header.length) row.push("");
     while (row.length > header.length && row.at(-1) === "") row.pop();
-    if (row.length > header.length) throw new Error(`Row ${n + 2} has ${row.length} cells, the first row ${header.length}.`);
+    if (row.length > header.length) throw new Error(`Row ${n + i + 2} has ${row.length} cells, the ${n ? `row ${n + 1}` : "first row"} ${header.length}.`);
   });
-  return { header, rows, delimiter, end: /\r\n/.test(text) ? "\r\n" : "\n" };
+  return { firstLine, above: every.slice(0, n), header, rows, delimiter, end };
 };
 
 /** Rows as CSV. */
@@ -140,7 +255,6 @@ const answered = async (address, batch, signal) => {
   }
 };
 
-const form = document.querySelector("form.sheet");
 const part = (id) => document.getElementById(id);
 let table, encoding, name, working, blob;
 
@@ -157,31 +271,36 @@ const chosen = async () => {
   try {
     if (file.size > MOST_BYTES) throw new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB; up to ${MOST_BYTES / 1e6} MB can be read here. append.py takes any size.`);
     const bytes = new Uint8Array(await file.arrayBuffer());
-    if (bytes[0] === 0x50 && bytes[1] === 0x4b || bytes[0] === 0xd0 && bytes[1] === 0xcf) throw new Error(`${file.name} is a workbook: save it as CSV first, or use append.py, which reads workbooks.`);
+    const what = otherFormat(bytes);
+    if (what) throw new Error(`${file.name} ${what}`);
+    if (bytes[0] === 0x50 && bytes[1] === 0x4b || bytes[0] === 0xd0 && bytes[1] === 0xcf) throw new Error(`${file.name} is a workbook or a ZIP archive: save its table as CSV first, or use append.py, which reads workbooks.`);
     let text;
     [encoding, text] = decode(bytes);
-    if (text.includes("\0")) throw new Error(`${file.name} is not a text file in an encoding that this page knows: save it as CSV UTF-8.`);
     table = tableOf(text);
     name = file.name;
   } catch (error) { return failed(error.message); }
   const rows = table.rows.slice(0, 200);
-  const postcodes = table.header.map((title, place) => rows.filter((row) => normalise(row[place])).length + (/post ?code|pcd/i.test(title.replaceAll("_", " ")) ? 0.5 : 0));
-  const best = postcodes.indexOf(Math.max(...postcodes));
-  part("column").replaceChildren(...table.header.map((title, place) => new Option(title || `(column ${place + 1})`, place, place === best, place === best)));
-  const between = { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars" }[table.delimiter];
-  part("form-told").textContent = `${name}: ${table.rows.length.toLocaleString("en-GB")} rows, ${table.header.length} columns, ${encoding}, ${between} between cells.`;
+  const postcodes = table.header.map((title, place) => rows.filter((row) => isPostcode(row[place])).length + (plain(title) === "postcode" ? 0.6 : isTitle(title) ? 0.5 : 0));
+  const most = Math.max(...postcodes), best = most > 0 ? postcodes.indexOf(most) : -1;
+  const columns = table.header.map((title, place) => [title || `(column ${place + 1})`, [place]]);
+  const halves = most < 1 ? halvesOf(rows, table.header.length) : -1;
+  if (halves >= 0) columns.push([`${columns[halves][0]} and ${columns[halves + 1][0]}`, [halves, halves + 1]]);
+  const chosenOne = halves >= 0 ? columns.length - 1 : Math.max(best, 0);
+  part("column").replaceChildren(...columns.map(([title, places], n) => new Option(title, places.join(","), n === chosenOne, n === chosenOne)));
+  const between = { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars" }[table.delimiter] ?? `“${table.delimiter}”`;
+  part("form-told").textContent = `${name}: ${table.rows.length.toLocaleString("en-GB")} rows, ${table.header.length} columns, ${encoding}, ${between} between cells${table.above.length ? `; ${table.above.length} rows above the names stay as they are` : ""}.`;
   part("asked").disabled = false;
 };
 
 const joined = async (event) => {
   event.preventDefault();
   cleared();
-  const place = Number(part("column").value);
+  const places = part("column").value.split(",").map(Number);
   const more = [...form.querySelectorAll("input[name=more]:checked")].flatMap((box) => box.value.split(","));
   const fields = [...ALWAYS, ...more], titles = fields.map((field) => PREFIX + field);
   const taken = titles.find((title) => table.header.includes(title));
   if (taken) return failed(`The file has a column ${taken} already: rename it first.`);
-  const keys = table.rows.map((row) => normalise(row[place]));
+  const keys = table.rows.map((row) => normalise(places.map((place) => bare(row[place])).join(" ")));
   const postcodes = [...new Set(keys.filter((key) => key !== null))].sort();
   working = new AbortController();
   part("asked").querySelector("button.main").disabled = true;
@@ -189,7 +308,7 @@ const joined = async (event) => {
   Object.assign(part("progress"), { value: 0, max: postcodes.length || 1 });
   try {
     const told = await lookUp(form.dataset.postcodes, postcodes, part("index").value, fields, working.signal, (n) => { part("progress").value = n; });
-    shown(told, keys, fields, titles, place);
+    shown(told, keys, fields, titles, places);
   } catch (error) {
     failed(working.signal.aborted ? "Stopped: nothing was made." : error.message);
   } finally {
@@ -198,7 +317,7 @@ const joined = async (event) => {
   }
 };
 
-const shown = (told, keys, fields, titles, place) => {
+const shown = (told, keys, fields, titles, places) => {
   const none = { status: "invalid", message: "This has not the form of a postcode; it was not sent." };
   const counts = new Map();
   const added = keys.map((key) => {
@@ -207,9 +326,10 @@ const shown = (told, keys, fields, titles, place) => {
     return fields.map((field) => (answer[field] ?? null) === null ? "" : String(answer[field]));
   });
   const rows = [[...table.header, ...titles], ...table.rows.map((row, n) => [...row, ...added[n]])];
+  const above = table.firstLine + table.above.map((row) => (filled(row) || row.length > 1 ? written([row], table.delimiter, table.end) : table.end)).join("");
   const mark = encoding === "UTF-8" ? "" : "\ufeff"; // for Excel; what is written is UTF-8
   if (blob) URL.revokeObjectURL(blob);
-  blob = URL.createObjectURL(new Blob([mark, written(rows, table.delimiter, table.end)], { type: "text/csv;charset=utf-8" }));
+  blob = URL.createObjectURL(new Blob([mark, above, written(rows, table.delimiter, table.end)], { type: "text/csv;charset=utf-8" }));
   const saved = `${name.replace(/\.[^.]*$/, "")}_with_deprivation.csv`;
   Object.assign(part("download"), { href: blob, download: saved, textContent: `Download ${saved}` });
   const n = (count) => count.toLocaleString("en-GB");
@@ -223,7 +343,7 @@ const shown = (told, keys, fields, titles, place) => {
   head.append(...["postcode", ...titles].map((title) => Object.assign(document.createElement("th"), { textContent: title, scope: "col" })));
   part("preview").replaceChildren(head, ...table.rows.slice(0, 5).map((row, i) => {
     const line = document.createElement("tr");
-    line.append(...[row[place], ...added[i]].map((value) => Object.assign(document.createElement("td"), { textContent: value })));
+    line.append(...[places.map((place) => row[place]).join(" "), ...added[i]].map((value) => Object.assign(document.createElement("td"), { textContent: value })));
     return line;
   }));
   listed(part("sources"), told.sources.map((source) => [`${source.title}, ${source.publisher}, ${source.edition}. ${source.licence}. ${source.attribution}`, source.conditions].filter(Boolean).join(" ")));

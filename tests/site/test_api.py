@@ -403,6 +403,26 @@ def test_a_list_whose_column_is_in_doubt_is_refused(extract_site, body):
     assert not any(cell in told.text for cell in ("Smith", "home", "SW1A", "address"))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        'postcode\n="SW1A 1AA"\n"=""CF14 3LX"""\n',
+        '="SW1A 1AA"\n="CF14 3LX"\n',
+        'id;Post\u00a0code\n1;="SW1A 1AA"\n2;CF14 3LX\n',
+        "postcode\rSW1A 1AA\rCF14 3LX\r",
+        'note,postcode\n"a\rb",SW1A 1AA\n"a\r\nb",CF14 3LX\n',
+    ],
+)
+def test_a_list_as_excel_writes_it_is_read(extract_site, body):
+    _, told = column_and_rest(extract_site, body)
+    assert [answer["postcode"] for answer in told["answers"]] == ["SW1A 1AA", "CF14 3LX"]
+
+
+def test_a_carriage_return_in_a_cell_makes_no_row_of_its_own(extract_site):
+    told = post(extract_site, "note,postcode\na\rb,SW1A 1AA\n", "text/csv")
+    assert (told.status_code, told.json()["reason"]) == (400, "malformed")
+
+
 def test_a_long_list_is_answered_whole_and_in_order(extract_site, postcodes):
     told = post(extract_site, postcodes, query=f"?fields=postcode,{FEW}&index=latest")
     assert int(told.headers["content-length"]) > 0

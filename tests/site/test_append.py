@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import append
 from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, Lookup, canned_sql
 from sources import publications
+from sources.postcode_column import DELIMITERS
 from tests.conftest import ROOT, THOROUGH
 
 ASKED = [
@@ -199,7 +200,7 @@ def test_encoding_delimiter_and_line_ends_are_detected_and_kept(run, encoding, d
     csv.writer(text, delimiter=delimiter, lineterminator=end).writerows(rows)
     status, written, told = run(text.getvalue(), encoding=encoding)
     assert status == 0
-    assert f"{encoding}, {append.DELIMITERS[delimiter]} between cells, 3 columns" in told
+    assert f"{encoding}, {DELIMITERS[delimiter]} between cells, 3 columns" in told
     assert written.decode(encoding).startswith(text.getvalue().split(end)[0] + delimiter + "imd_status")
     assert written.count(end.encode(encoding.removesuffix("-sig").replace("utf-16", "utf-16-le"))) >= 3
     found = list(csv.reader(io.StringIO(written.decode(encoding), newline=""), delimiter=delimiter))
@@ -289,7 +290,7 @@ def test_a_workbook_is_read_and_a_csv_for_excel_is_written(run, tmp_path):
     assert found[2] == ["", "nonsense", "", "", "0", "", "FALSE", "invalid"]
     assert found[3] == ["1", "", "", "", "", "", "'", "invalid"]
     status, _, told = run(content, "--sheet", "other", name="in.xlsx", out="other.csv")
-    assert (status, "nothing, here" in told, "--postcode" in told) == (1, True, True)
+    assert (status, "nothing, here" in told, "--postcode" in told, "--sheet" in told) == (1, False, True, True)
     status, _, told = run(content, "--sheet", "gone", name="in.xlsx", out="other.csv")
     assert (status, "'gone'" in told, "Patients, other" in told) == (1, True, True)
     status, written, _ = run(content, name="in.xlsx", out="out.tsv")
@@ -361,7 +362,8 @@ PLAIN = "id,postcode\n1,SW1A 1AA\n"
 REFUSED = {  # a table, options, what the message must name
     "an empty file": ("", [], ["in.csv"]),
     "an empty first line": ("\n1,2\n", [], ["in.csv", "column"]),
-    "no such column": ("id,code\n1,SW1A 1AA\n", [], ["'postcode'", "--postcode", "id, code"]),
+    "no such column": ("id,code\n1,SW1A 1AA\n", ["--postcode", "x"], ["'x'", "--postcode 2", "id, code"]),
+    "no column of postcodes": ("id,code\n1,x\n", [], ["'postcode'", "--postcode", "2 columns are not shown"]),
     "a postcode for a header": ("1,SW1A 1AA\n2,ML1 1AA\n", [], ["first row", "column"]),
     "a number for a header": ("9434765919,Smith\n", [], ["first row", "column"]),
     "a row with a date for a header": ("Smith,1/2/10\n", [], ["'postcode'", "2 columns are not shown"]),
@@ -384,7 +386,7 @@ REFUSED = {  # a table, options, what the message must name
     "a quantile of one": (PLAIN, ["--quantile", "1"], ["'1'", "quantile", "2 to 100"]),
     "a quantile in words": (PLAIN, ["--quantile", "five"], ["'five'", "quantile", "2 to 100"]),
     "no database": (PLAIN, ["--database", "/nowhere/census.db"], ["/nowhere/census.db", "build_db.py", "--database"]),
-    "not cp1252": (b"id,postcode\n1,SW1A 1AA\xff\xfe\x81\n", [], ["in.csv", "cp1252", "line 0", "--encoding"]),
+    "not cp1252": (b"id,postcode\n1,SW1A 1AA\xff\xfe\x81\n", [], ["in.csv", "cp1252", "line 2", "--encoding"]),
     "not UTF-8": (b"id,postcode\n1,SW1A 1AA \xe9\n", ["--encoding", "utf-8"], ["in.csv", "utf-8", "--encoding"]),
     "not UTF-16": (PLAIN, ["--encoding", "utf-16"], ["in.csv", "utf-16", "line 0", "--encoding"]),
     "not UTF-32": (PLAIN, ["--encoding", "utf-32"], ["in.csv", "utf-32", "line 0", "--encoding"]),

@@ -352,7 +352,7 @@ def test_where_memory_cannot_be_limited_references_are_looked_at_first(monkeypat
 def test_an_empty_sheet_and_a_first_sheet_that_is_far_are_told_apart(measured):
     status, said, _, _ = measured(xlsx("", HEAD))
     assert status == 1
-    assert "in.xlsx begins with an empty line" in said
+    assert "in.xlsx begins with empty lines" in said
     status, said, written, _ = measured(xlsx("", HEAD + row(2, A="1", B=PATIENT)), "--sheet", "S2")
     assert status == 0, said
     assert written.splitlines()[1].startswith(f"1,{PATIENT},found")

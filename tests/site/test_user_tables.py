@@ -1,0 +1,48 @@
+"""append.py reads each table of tests/user_tables.py, cell by cell, or refuses it for its reason without a cell."""
+
+import csv
+import io
+
+import pytest
+
+import append
+from sources import postcode_column
+from tests.user_tables import CASES, CELLS
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("way", ["file", "pipe"])
+def test_a_table_is_read_or_refused(case, way, extract_db, tmp_path, capsys, monkeypatch):
+    table, written = tmp_path / "in.csv", tmp_path / "out.csv"
+    table.write_bytes(case.content)
+    options = ["-o", str(written), "--database", str(extract_db), *(["--postcode", case.asked] if case.asked else [])]
+    if way == "file":
+        status = append.main([str(table), *options])
+    else:
+        with table.open("rb") as source:
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(source))
+            status = append.main(["-", *options])
+    told = capsys.readouterr().err
+    assert [cell for cell in CELLS if cell in told] == []
+    if case.statuses is None:
+        assert (status, written.exists()) == (1, False)
+        assert [name for name in case.names if name not in told] == []
+        return
+    assert status == 0, told
+    before, after = (rows_of(path.read_bytes(), case.content) for path in (table, written))
+    assert [row[: len(cells)] for row, cells in zip(after, before, strict=True)] == before, "each cell as it was"
+    names = after[case.above]
+    place = names.index("imd_status")
+    assert [row[place] for row in after[case.above + 1 :]] == case.statuses.split()
+    assert all(row == cells for row, cells in zip(after[: case.above], before, strict=False))
+    if case.columns:
+        assert "postcodes in column " + " and ".join(map(str, case.columns)) in told
+
+
+def rows_of(written: bytes, content: bytes) -> list[list[str]]:
+    """The rows of a text, cut as `content` is."""
+    encoding = "cp1252" if b"\xe2n" in content else "utf-8-sig"
+    text, delimiter = postcode_column.cut(written.decode(encoding))
+    if delimiter is None:
+        delimiter = postcode_column.delimiter_of(content.decode(encoding), "postcode")
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
