@@ -349,14 +349,17 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
             raise argparse.ArgumentTypeError("a delimiter is one character, or tab")
         return text
 
-    parser.add_argument("table", metavar="TABLE", help="CSV, TSV, xlsx, xls or ods with names in its first row; or -")
+    parser.add_argument(
+        "table", metavar="TABLE", help="CSV, TSV, xlsx, xlsb, xls or ods with the names of its columns; or -"
+    )
     parser.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="where the CSV goes; - is standard output"
     )
     parser.add_argument(
         "--postcode",
         metavar="COLUMN",
-        help="column of postcodes, by its name or number, or the two of their halves: A,B; default: the one called so",
+        help="name or number of the column of postcodes, or of the two of their halves: A,B; default: the one called so,"
+        " or the only one that holds them",
     )
     parser.add_argument(
         "--columns",

@@ -283,9 +283,11 @@ class _Again(io.RawIOBase):
         self._head, self._rest = head, rest
 
     def readable(self) -> bool:
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Read into `buffer`; return how many bytes, 0 at the end."""
         view = memoryview(buffer).cast("B")
         block = self._head[: len(view)] or self._rest.read(len(view))
         self._head = self._head[len(view) :]
