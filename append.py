@@ -358,8 +358,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--postcode",
         metavar="COLUMN",
-        help="name or number of the column of postcodes, or of the two of their halves: A,B; default: the one called so,"
-        " or the only one that holds them",
+        help="name or number of the column of postcodes, or of the two of their halves: A,B; default: the one called"
+        " so, or the only one that holds them",
     )
     parser.add_argument(
         "--columns",

@@ -239,8 +239,7 @@ def _by_cells(rows: Rows) -> Found:
         raise NotFoundError(_without(rows, "There is no column 'postcode', and none that holds postcodes"))
     [place] = columns
     named = [n for n in _may_be_header(rows) if place < len(rows[n]) and rows[n][place].strip()]
-    name = rows[named[-1]][place].strip() if named else ""
-    if not named or not _has_names(rows[named[-1]]) or NO_POSTCODE.fullmatch(name) or OUTWARD.fullmatch(name):
+    if not named or not _has_names(rows[named[-1]]) or _stands_for_one(rows[named[-1]][place]):
         raise NotFoundError(
             "The first row must be the names of the columns; it looks like a row of the table. Put a line of names"
             f" above it; or, if it has names, say --postcode {place + 1}, the column that holds postcodes."
@@ -320,10 +319,15 @@ def _names(rows: Rows) -> str:
     below = _postcodes(rows[1:])
     of_postcodes = (first[place] for place in below if place < len(first))
     if any(CERTAIN.fullmatch(_words(name)) for name in first) or any(
-        not NO_POSTCODE.fullmatch(name.strip()) for name in of_postcodes
+        not _stands_for_one(name) for name in of_postcodes
     ):
         return f" There are {_listed(first)}."
     return ""
+
+
+def _stands_for_one(cell: str) -> bool:
+    """Return whether a cell stands in the place of a postcode: that one is not known, or half of it."""
+    return bool(NO_POSTCODE.fullmatch(cell.strip()) or OUTWARD.fullmatch(cell.strip()))
 
 
 def _has_names(row: Sequence[str]) -> bool:

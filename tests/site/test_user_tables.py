@@ -4,9 +4,12 @@ import csv
 import io
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import append
 from sources import postcode_column
+from tests.conftest import THOROUGH
 from tests.user_tables import CASES, CELLS
 
 
@@ -46,3 +49,46 @@ def rows_of(written: bytes, content: bytes) -> list[list[str]]:
     if delimiter is None:
         delimiter = postcode_column.delimiter_of(content.decode(encoding), "postcode")
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+# What stands in tables of people without a row of names: a name, a postcode or what stands for one, and more.
+NAMES = st.sampled_from(["Xylia", "Xylia Xanthe", "O'Xylia", "Xylia postcode unknown", "Xylia-May", "X. Xylia"])
+PLACES = st.sampled_from(
+    [
+        "SW1A 1AA",
+        "sw1a1aa",
+        '"=""SW1A 1AA"""',
+        "SWIA 1AA",
+        "SW1A",
+        "",
+        "n/k",
+        "NFA",
+        "no fixed abode",
+        "SW1A 1AA?",
+        "ZZ99 3VZ",
+    ]
+)
+MORE = st.sampled_from(
+    ["", "12/03/2019", "4.5", "943 476 5919", "xylia@example.org", "Xylia asthma", "Xylia\u00a0House"]
+)
+
+
+@settings(
+    max_examples=400 if THOROUGH else 150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(st.tuples(NAMES, PLACES, MORE), min_size=1, max_size=5),
+    order=st.permutations([0, 1, 2]),
+    delimiter=st.sampled_from([",", ";", "\t"]),
+    asked=st.sampled_from([None, "postcode", "ward", "2", "a,b"]),
+)
+def test_no_cell_of_people_is_told(rows, order, delimiter, asked, extract_db, tmp_path, capsys):
+    (tmp_path / "in.csv").write_text("\n".join(delimiter.join(row[n] for n in order) for row in rows) + "\n")
+    options = ["-o", str(tmp_path / "out.csv"), "--force", "--database", str(extract_db)]
+    append.main([str(tmp_path / "in.csv"), *options, *(["--postcode", asked] if asked else [])])
+    told = capsys.readouterr()
+    assert told.out == ""
+    lines = told.err.lower().replace("such as sw1a 1aa", "")
+    assert [
+        cell for cell in ("xylia", "asthma", "1aa", "9434", "5919", "zz99", "12/03", "fixed") if cell in lines
+    ] == []
