@@ -410,10 +410,16 @@ def _workbook(source: BinaryIO, name: str, options: argparse.Namespace, opened: 
     except SheetMissingError as error:
         raise RefusedError(f"{name} has no sheet '{options.sheet}', but {_listed(error.sheets)}.") from None
     cells = cast(Iterator[list[str]], sheet.rows)
+    header = next(cells, [])
+    if not header and len(sheet.names) > 1:
+        raise RefusedError(
+            f"{name} begins with an empty line: its sheet '{_listed([sheet.name])}' is empty. "
+            f"Name another with --sheet; there are {_listed(sheet.names)}."
+        )
     return Table(
-        header=next(cells, []),
+        header=header,
         rows=cells,
-        form=f"a workbook, sheet '{sheet.name}' of {sheet.of}",
+        form=f"a workbook, sheet '{sheet.name}' of {len(sheet.names)}",
         encoding="utf-8-sig",  # by which Excel knows a CSV for UTF-8
         delimiter=options.delimiter or ("\t" if options.output.lower().endswith(".tsv") else ","),
         end="\r\n",
