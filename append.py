@@ -374,7 +374,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--prefix", metavar="TEXT", default="imd_", help="what added names begin with; default: imd_")
     parser.add_argument("--encoding", metavar="NAME", type=codec, help="default: UTF-8, UTF-16 by its mark, or cp1252")
     parser.add_argument("--delimiter", metavar="CHARACTER", type=character, help="default: detected; tab is a tab")
-    parser.add_argument("--sheet", metavar="NAME", help="of a workbook; default: the first")
+    parser.add_argument("--sheet", metavar="NAME", help="of a workbook; default: the first that is not hidden")
     parser.add_argument(
         "--database",
         metavar="FILE",

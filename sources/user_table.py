@@ -93,7 +93,9 @@ def _located(rows: Iterator[list[str]], name: str, asked: str | None, advice: st
     """Return above, header, rows and places of the table whose rows are `rows`. Raises RefusedError."""
     first = list(itertools.islice(rows, postcode_column.LOOKED_AT))
     if not any(cell.strip() for row in first for cell in row):
-        raise RefusedError(f"{name} begins with empty lines instead of the names of its columns.{advice}")
+        ends = len(first) < postcode_column.LOOKED_AT
+        problem = "is empty" if ends else "begins with empty lines instead of the names of its columns"
+        raise RefusedError(f"{name} {problem}.{advice}")
     try:
         found = postcode_column.find(first, asked)
     except NotFoundError as error:
@@ -255,11 +257,11 @@ def _workbook(source: BinaryIO, name: str, options: argparse.Namespace, opened: 
         sheet = next(opened.enter_context(sheets(source, options.sheet, as_text=True)))
     except SheetMissingError as error:
         raise RefusedError(f"{name} has no sheet '{options.sheet}', but {_listed(error.sheets)}.") from None
-    others = [other for other in sheet.every if other != sheet.name]
+    others = [other for other in sheet.names if other != sheet.name]
     advice = f" This is its sheet '{sheet.name}'; --sheet names another: {_listed(others)}." if others else ""
     return Table(
         **_located(cast(Iterator[list[str]], sheet.rows), name, options.postcode, advice),  # type: ignore[arg-type]
-        form=f"a workbook, sheet '{sheet.name}' of {sheet.of}",
+        form=f"a workbook, sheet '{sheet.name}' of {len(sheet.names)}",
         encoding="utf-8-sig",  # by which Excel knows a CSV for UTF-8
         delimiter=options.delimiter or ("\t" if options.output.lower().endswith(".tsv") else ","),
         end="\r\n",

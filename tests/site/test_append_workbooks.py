@@ -349,10 +349,30 @@ def test_where_memory_cannot_be_limited_references_are_looked_at_first(monkeypat
         workbook_reader.measure(content, chosen, True, False)
 
 
-def test_an_empty_sheet_and_a_first_sheet_that_is_far_are_told_apart(measured):
+def test_an_empty_sheet_is_named_with_the_others(measured):
     status, said, _, _ = measured(xlsx("", HEAD))
     assert status == 1
-    assert "in.xlsx begins with empty lines" in said
+    assert "in.xlsx is empty. This is its sheet 'S1'; --sheet names another: S2." in said
     status, said, written, _ = measured(xlsx("", HEAD + row(2, A="1", B=PATIENT)), "--sheet", "S2")
     assert status == 0, said
     assert written.splitlines()[1].startswith(f"1,{PATIENT},found")
+    status, said, _, _ = measured(xlsx(""))
+    assert (status, "in.xlsx is empty." in said) == (1, True)
+
+
+def test_errors_and_long_numbers_are_written_as_they_are(measured):
+    cells = f'<c r="A2"><v>1234567890123450</v></c>{cell("B2", PATIENT)}'
+    third = f'<row r="3"><c r="A3" t="e"><v>#N/A</v></c>{cell("B3", PATIENT)}</row>'
+    status, said, written, _ = measured(xlsx(f'{HEAD}<row r="2">{cells}</row>{third}'), "--columns", "status")
+    assert status == 0, said
+    assert written.splitlines()[1:] == [f"1234567890123450,{PATIENT},found", f"#N/A,{PATIENT},found"]
+
+
+@pytest.mark.parametrize("value", ["", "<v></v>"])
+def test_a_row_of_formulas_that_were_never_calculated_is_refused(measured, value):
+    formula = f'<c r="{{}}2"><f>"{PATIENT}"</f>{value}</c>'
+    content = xlsx(f'{HEAD}<row r="2">{formula.format("A")}{formula.format("B")}</row>')
+    status, said, written, _ = measured(content)
+    assert (status, written) == (1, "")
+    assert "in.xlsx has a formula without a result in row 2 of sheet 'S1'. Open it in a spreadsheet" in said
+    assert PATIENT not in said
