@@ -45,7 +45,7 @@ MOST_MEMORY = 3 << 30  # bytes, where the system can limit it
 ADVICE = "Save the sheet with the table as CSV, which has no such limit, and use that file."
 UNREADABLE = "is not a readable workbook. Save it again as .xlsx, or as CSV."
 NO_WORKBOOK = (
-    "is a ZIP archive, or a document, with no workbook in it. Unpack it first, and use the table that was in it, or save"
+    "is a ZIP archive or a document with no workbook in it. Unpack it first, and use the table that was in it, or save"
     " the table as CSV."
 )
 PROTECTED = "is protected by a password. Save it without one, or as CSV."
