@@ -259,7 +259,7 @@ def test_without_javascript_every_page_has_its_figures_and_its_box(browse):
     expect(page.get_by_role("button", name="Show the map")).to_be_hidden()
     page.get_by_label("Postcode, area code or place").fill("Cardiff")
     page.get_by_role("button", name="Look up").click()
-    page.get_by_role("link", name="Cardiff", exact=True).click()
+    page.get_by_role("link", name="Cardiff (Caerdydd)").click()
     expect(page).to_have_url(re.compile("/local-authority/W06000015$"))
     page.goto("/spreadsheet")
     expect(page.locator("noscript p.message-error")).to_be_visible()
