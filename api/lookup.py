@@ -183,8 +183,8 @@ class Lookup:
             address, uri=True, check_same_thread=False, cached_statements=256, isolation_level=None
         )
         self.connection.execute(f"pragma mmap_size = {1 << 31}")
-        self.connection.create_function("normalise_postcode", 1, postcode.normalise, deterministic=True)
-        self.connection.create_function("postcode_problem", 1, postcode.problem, deterministic=True)
+        for name, function in postcode.FUNCTIONS.items():
+            self.connection.create_function(name, 1, function, deterministic=True)
         self.queries = queries
         [edition] = self.rows("select edition_notes.edition, edition.* from edition_notes, edition")
         self.edition, self.digest = edition["edition"], edition["digest"]
@@ -359,6 +359,12 @@ class Lookup:
         here = self.connection.execute("select 1 from postcodes where postcode = ?", (asked,)).fetchone()
         return asked if here else ""
 
+    def look_alikes(self, text: str | None) -> list[str]:
+        """Return the postcodes here that one swap of look-alike letters and digits makes of `text`, which is none."""
+        if postcode.normalise(text) and self._alike(text):
+            return []
+        return [row["postcode"] for row in self.rows(_LOOK_ALIKES, (json.dumps(postcode.look_alikes(text)),))]
+
     def summary(self, counts: Counts, wanted: str) -> Summary:
         """Return a summary of the counter of `many`: statuses, nations, how many fell back to an older index.
 
@@ -444,6 +450,10 @@ class Lookup:
                 meant.setdefault(index["nation"], index["id"])
         return tuple(meant.get(nation) for nation in NATIONS)
 
+
+_LOOK_ALIKES = """
+    select postcode from json_each(?) as form cross join postcodes on postcodes.postcode = form.value order by postcode
+"""
 
 _PLACES = """
     select

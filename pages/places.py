@@ -228,7 +228,7 @@ class Places:
                 "told": told,
                 "asked": text[:20],
                 "near": [row["postcode"] for row in near],
-                "would_be": None if normal else postcode.near_miss(text),
+                "would_be": self.would_be(text),
                 "island": NO_INDEX.get(told["nation"]),
                 "directory": self.lookup.directory,
                 "extract": self.lookup.extract,
@@ -274,6 +274,11 @@ class Places:
             "green_addresses": addresses("green_space_by_postcode", postcode=normal),
         }
         return Page("postcode.html", shown)
+
+    def would_be(self, text: str) -> str | None:
+        """Return the postcode that may have been meant: the only one here that looks like `text`, or the only form."""
+        found = self.lookup.look_alikes(text)
+        return found[0] if len(found) == 1 else None if postcode.normalise(text) else postcode.near_miss(text)
 
     def dated(self, normal: str | None) -> Record | None:
         """Return the postcode area of a postcode, and the month up to which its postcodes have small areas."""

@@ -227,8 +227,18 @@ async def found(datasette: Datasette, request: Request) -> Response:
     hit = search.exact(readers.places.lookup, text)
     if hit:
         return Response.redirect(datasette.urls.path(quote(hit.address)))
-    hits = await readers.in_thread(lambda places: search.named(places.lookup, text))
-    shown = {"asked": text[: search.LONGEST], "hits": hits, "listed": search.LISTED}
+
+    def read(places: Places) -> Record:
+        lookup = places.lookup
+        return {
+            "alike": search.alike(lookup, text),
+            "beginnings": search.beginnings(lookup, text),
+            "hits": search.named(lookup, text),
+            "extract": lookup.extract,
+            "directory": lookup.directory,
+        }
+
+    shown = await readers.in_thread(read) | {"asked": text[: search.LONGEST], "listed": search.LISTED}
     return await show(datasette, request, "search.html", shown)
 
 

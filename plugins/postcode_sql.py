@@ -1,7 +1,9 @@
-"""Add the SQL functions `normalise_postcode` and `postcode_problem`.
+"""Add the SQL functions `normalise_postcode`, `postcode_problem` and `postcode_look_alikes`.
 
 normalise_postcode(text): the postcode as ONS writes it ("SW1A 1AA"), null where the text is not the form of one.
 postcode_problem(text): null where the text has the form of a postcode, otherwise the reason why not.
+postcode_look_alikes(text): the forms of a postcode that one swap of letters and digits that look alike makes of the
+text, as a JSON list for `json_each`; which of them are postcodes, the table says.
 
 Put them on the parameter, never on the column: `where postcode = normalise_postcode(:postcode)` uses the key.
 """
@@ -15,5 +17,5 @@ from sources import postcode
 
 @hookimpl
 def prepare_connection(conn: sqlite3.Connection) -> None:
-    conn.create_function("normalise_postcode", 1, postcode.normalise, deterministic=True)
-    conn.create_function("postcode_problem", 1, postcode.problem, deterministic=True)
+    for name, function in postcode.FUNCTIONS.items():
+        conn.create_function(name, 1, function, deterministic=True)

@@ -26,6 +26,7 @@ from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.rows import Progress, Record, Row, Say
 from sources.unnamed import strays, unnamed
 from sources.views import VIEWS, view_sql
+from sources.welsh_names import WELSH_NAMES
 from sources.workbook import Column
 from sources.workbook import rows as read_rows
 
@@ -287,7 +288,8 @@ class Build:
     def authorities(self, vintage: str, authorities: Iterable[tuple[str, str | None, str]]) -> None:
         """Add local authorities (code, name, nation) that exist in `vintage`, a year."""
         unique = list(dict.fromkeys(authorities))
-        self.merge("local_authorities", ["code", "name", "nation"], unique)
+        columns = ["code", "name", "nation", "name_welsh"]
+        self.merge("local_authorities", columns, ((*row, WELSH_NAMES.get(row[0])) for row in unique))
         self._add_vintage("local_authorities", vintage, unique)
 
     def health_geographies(self, vintage: str, places: Iterable[tuple[str, str, str, str | None, str | None]]) -> None:

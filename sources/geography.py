@@ -112,12 +112,13 @@ LOCAL_AUTHORITIES = Table(
         "successor": str,
         "latitude": float,
         "longitude": float,
+        "name_welsh": str,
     },
     primary_key="code",
     references={"successor": ("local_authorities", "code")},
     not_null=frozenset({"nation"}),
     indexes=("successor",),
-    search=("name",),
+    search=("name", "name_welsh"),
 )
 SMALL_AREAS = Table(
     "small_areas",

@@ -33,6 +33,7 @@ VIEWS = {
             else ' is not in the ' || directory || '.'
           end || ' ZZ99 postcodes are NHS pseudo-postcodes (no fixed abode, abroad, not known), not places.'
             as pseudo_postcode,
+          ' looks alike and is known here: was that meant?' as looks_alike,
           left_out
         from edition
     """,

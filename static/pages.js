@@ -18,9 +18,9 @@ const suggest = (form) => {
   for (const [name, value] of Object.entries(combobox)) input.setAttribute(name, value);
   let at = -1, timer, asked;
 
-  // On the map a suggestion leads to its place on it: /map?q= knows a postcode and a code.
+  // On the map a suggestion leads to its place on it: /map?q= knows a postcode and a code. A list of them has no place.
   const go = (address) => {
-    if (!form.dataset.map) return location.assign(address);
+    if (!form.dataset.map || address.includes("?")) return location.assign(address);
     const asked = new URLSearchParams(new FormData(form));
     asked.set("q", address.split("/").pop());
     return location.assign(`${form.dataset.map}?${asked}`);

@@ -260,7 +260,7 @@ def test_without_javascript_every_page_has_its_figures_and_its_box(browse):
     expect(page.get_by_role("button", name="Show the map")).to_be_hidden()
     page.get_by_label("Postcode, area code or place").fill("Cardiff")
     page.get_by_role("button", name="Look up").click()
-    page.get_by_role("link", name="Cardiff", exact=True).click()
+    page.get_by_role("link", name="Cardiff (Caerdydd)").click()
     expect(page).to_have_url(re.compile("/local-authority/W06000015$"))
     page.goto("/spreadsheet")
     expect(page.locator("noscript p.message-error")).to_be_visible()
@@ -283,7 +283,7 @@ def test_the_box_is_used_by_keyboard_alone(browse):
     expect(box).to_have_attribute("aria-expanded", "false")
     page.keyboard.type("cardi", delay=30)
     options = page.get_by_role("option")
-    expect(options.first).to_have_text(re.compile("^Cardiff local authority, Wales"))
+    expect(options.first).to_have_text(re.compile(r"^Cardiff \(Caerdydd\) local authority, Wales"))
     expect(box).to_have_attribute("aria-expanded", "true")
     expect(page.locator(".box [role=status]")).to_have_text(re.compile(r"^\d suggestions; use the arrow keys"))
     page.keyboard.press("ArrowDown")
@@ -315,6 +315,9 @@ def test_what_is_typed_whole_is_looked_up_with_enter(browse):
     "typed, first, address",
     [
         ("SW1A 1A", "SW1A 1AA postcode", "/postcode/SW1A1AA"),
+        ("CF1O 1AA", "CF10 1AA postcode that looks like it", "/postcode/CF101AA"),
+        ("bt2", re.compile("^BT2 outward code, .* postcodes, Belfast"), r"/search\?q=BT2"),
+        ("abertawe", "Swansea (Abertawe) local authority, Wales", "/local-authority/W06000011"),
         ("w0100175", "Cardiff 031A LSOA W01001750, Wales", "/area/W01001750"),
         ("gabalf", "Cardiff 025A (Gabalfa 1) LSOA W01001755, Wales", "/area/W01001755"),
         ("western is", "Western Isles health board, Scotland", "/health-geography/S08000028"),

@@ -527,3 +527,11 @@ def test_full_text_search_finds_names_of_both_kinds(full_site):
     ]:
         found = asyncio.run(full_site.get_database("census").execute(search, [text]))
         assert expected in [row["name"] for row in found.rows]
+
+
+def test_the_welsh_names_are_those_of_the_department_for_work_and_pensions(full, real_mirror):
+    rows = text_of(real_mirror, "CILIF_2025_Table_2_Relative_AHC_Local_Authority.csv")
+    published = {row[1]: row[0].split(" / ") for row in rows if len(row) > 1 and row[1].startswith("W06")}
+    assert len(published) == 22
+    found = full.execute("select code, name, name_welsh from local_authorities where name_welsh is not null")
+    assert {code: names for code, *names in found} == published

@@ -98,6 +98,28 @@ def test_every_row_stays_in_its_order_with_its_status(run):
     assert "England 2, Jersey 1, Northern Ireland 1, Scotland 1, Wales 1" in told
 
 
+def test_a_message_names_the_postcode_that_looks_alike_and_nothing_else_does(run):
+    rows = ["CF1O 1AA", "CF10 1A1", "SWIA 1AA", "EC1A 9ZZ", "ZZ99 3VZ"]
+    _, content, told = run(table(rows), "--columns", "status,message,rank")
+    messages = [row["imd_message"] for row in rows_of(content)]
+    assert [message.rpartition(". ")[2] for message in messages[:3]] == [
+        "CF10 1AA looks alike and is known here: was that meant?",
+        "CF10 1AL looks alike and is known here: was that meant?",
+        "SW1A 1AA would have.",
+    ]
+    assert not [message for message in messages[3:] if "meant" in message]
+    assert {row["imd_rank"] for row in rows_of(content)} == {""}, "no figure is given for what it may be"
+    assert not re.search("CF1|SW1", told)
+
+
+def test_invisible_marks_are_no_part_of_a_postcode_and_stay_in_their_cell(run):
+    asked = ["SW1A\u200b1AA\ufeff", "\u202aCF14 3LX\u202c", "S\u00adW1A 1AA"]
+    _, content, _ = run(table(asked))
+    rows = rows_of(content)
+    assert [row["imd_status"] for row in rows] == ["found"] * 3
+    assert [row["Postcode"] for row in rows] == asked
+
+
 def expected(lookup, postcode: str, columns, index: str, q: int | None) -> dict[str, str]:
     """What the canned query says of a postcode, as a CSV has it."""
     told = lookup.one(postcode, index, q)

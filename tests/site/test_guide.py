@@ -398,7 +398,13 @@ def everything() -> dict[str, list[str]]:
         "variables": re.findall(r"\{\$([A-Z0-9_]+)", (ROOT / "Caddyfile").read_text()),
         "variables of make": re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.MULTILINE),
         "plugins": [plugin.name for plugin in (ROOT / "plugins").glob("*.py")],
-        "SQL functions": ["normalise_postcode", "postcode_problem", "imd_quantile", "distance_m"],
+        "SQL functions": [
+            "normalise_postcode",
+            "postcode_problem",
+            "postcode_look_alikes",
+            "imd_quantile",
+            "distance_m",
+        ],
         "publications": [path.stem for path in (DOCS / "data").glob("*.md")],
     }
 

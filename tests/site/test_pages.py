@@ -297,6 +297,8 @@ def test_a_retired_postcode_has_its_figures_and_says_so(extract_site, db):
         ("SW1A9ZZ", 404, "unknown", "SW1A 9ZZ"),
         ("ZZ993VZ", 404, "unknown", "NHS"),
         ("SWIA%201AA", 400, "invalid", '<a href="/postcode/SW1A1AA">SW1A 1AA</a>'),
+        ("CF1O1AA", 404, "unknown", '<a href="/postcode/CF101AA">CF10 1AA</a>'),
+        ("CF10%201A1", 400, "invalid", '<a href="/postcode/CF101AL">CF10 1AL</a>'),
         ("nonsense", 400, "invalid", "nonsense"),
         ("%3Cscript%3Ealert(1)%3C/script%3E", 400, "invalid", "&lt;script&gt;"),
         ("%FF%00", 400, "invalid", "\N{REPLACEMENT CHARACTER}"),
@@ -320,7 +322,9 @@ def test_an_unknown_postcode_is_offered_those_beside_it(extract_site):
     assert 'href="/postcode/SW1A1AA"' in text
 
 
-@pytest.mark.parametrize("spelling", ["sw1a1aa", "SW1A%201AA", "sw1a+1aa".replace("+", "%20"), "%20sw1a%C2%A01aa"])
+@pytest.mark.parametrize(
+    "spelling", ["sw1a1aa", "SW1A%201AA", "sw1a+1aa".replace("+", "%20"), "%20sw1a%C2%A01aa", "SW1A1AA%E2%80%8B"]
+)
 def test_a_postcode_has_one_address(extract_site, spelling):
     answer = get(extract_site, f"/postcode/{spelling}")
     assert (answer.status_code, answer.headers["location"]) == (301, "/postcode/SW1A1AA")
@@ -618,6 +622,7 @@ def test_a_name_leads_to_what_it_may_mean(extract_site):
     text = page(extract_site, "/search?q=cardiff")
     assert text.index("/local-authority/W06000015") < text.index("/area/"), "the authority first"
     assert 'href="/area/W01001758"' in page(extract_site, "/search?q=Gabalfa")
+    assert page(extract_site, "/search?q=ynys+mon").count("Ynys Môn") == 1
     text = page(extract_site, "/search?q=xyzzy")
     assert "xyzzy" in re.search("<h1>(.*?)</h1>", text)[1]
     assert 'class="hits"' not in text
@@ -640,7 +645,21 @@ def test_no_text_breaks_the_box(extract_site, strange):
         ("SW1A 1", "SW1A 1AA"),
         ("sw1a1a", "SW1A 1AA"),
         ("E0100473", "Westminster 018C"),
-        ("cardi", "Cardiff"),
+        ("cardi", "Cardiff (Caerdydd)"),
+        ("caerdydd", "Cardiff (Caerdydd)"),
+        ("ynys mon", "Isle of Anglesey (Ynys Môn)"),
+        ("Ynys Môn", "Isle of Anglesey (Ynys Môn)"),
+        ("sir gaerf", "Carmarthenshire (Sir Gaerfyrddin)"),
+        ("bro morgannwg", "Vale of Glamorgan (Bro Morgannwg)"),
+        ("gwynedd", "Gwynedd"),
+        ("torfaen", "Torfaen (Tor-faen)"),
+        ("sw1a", "SW1A"),
+        ("SW1A 1", "SW1A 1"),
+        ("SW1A1", "SW1A 1"),
+        ("cf14", "CF14"),
+        ("CF1O 1AA", "CF10 1AA"),
+        ("swia1aa", "SW1A 1AA"),
+        ("sw1a\u200b1a", "SW1A 1AA"),
         ("motherwell s", "Motherwell South - 01"),
         ("gabal", "Cardiff 025A (Gabalfa 1)"),
         ("QMF", "NHS North East London Integrated Care Board"),
@@ -653,16 +672,92 @@ def test_what_is_typed_is_completed(extract_site, typed, name):
     assert name in [hit["name"] for hit in hits]
     assert len(hits) <= 8
     for hit in hits:
-        answer = get(extract_site, quote(hit["address"]))
+        answer = get(extract_site, quote(hit["address"], safe="/?=%"))
         assert answer.status_code == 200 or "<code>not_covered</code>" in answer.text, "it is there, if without figures"
 
 
 def test_suggested_postcodes_are_live(extract_site, db):
     hits = get(extract_site, "/suggest?q=SW1A").json()
-    assert hits
-    for hit in hits:
+    postcodes = [hit for hit in hits if hit["kind"] == "postcode"]
+    assert len(postcodes) == 7
+    for hit in postcodes:
         [live] = db.execute("select terminated is null from postcodes where postcode = ?", (hit["name"],)).fetchone()
         assert live
+
+
+@pytest.mark.parametrize(
+    "asked, begins",
+    [
+        ("SW1A", "SW1A "),
+        ("sw1a 1", "SW1A 1"),
+        ("sw1a1\u200b", "SW1A 1"),
+        ("CF14", "CF14 "),
+        ("ML1", "ML1 "),
+        ("BT2", "BT2 "),
+    ],
+)
+def test_an_outward_code_and_a_sector_lead_to_their_postcodes_and_where_they_lie(extract_site, db, asked, begins):
+    text = page(extract_site, f"/search?q={quote(asked)}").split("<form", 1)[0]
+    assert re.search("<h1>(.*?)</h1>", text)[1] == f"Postcodes that begin with {begins.strip()}"
+    rows = db.execute(
+        "select postcode, local_authority, name from postcodes join local_authorities on code = local_authority"
+        " where substr(postcode, 1, ?) = ? and terminated is null order by postcode",
+        (len(begins), begins),
+    ).fetchall()
+    assert f"{len(rows):,} live postcodes" in text
+    assert [unquote(p) for p in re.findall(r'href="/postcode/(\w+)"', text)] == [
+        r[0].replace(" ", "") for r in rows[:50]
+    ]
+    assert set(re.findall(r'href="/local-authority/(\w+)"', text)) == {row[1] for row in rows}
+    assert "extract" in text, "there may be more of them"
+    [address] = re.findall(r'href="(/census/postcodes\?[^"]+)"', text)
+    table = get(extract_site, unescape(address).replace("postcodes?", "postcodes.json?_shape=array&_size=max&_nl=on&"))
+    every = db.execute("select count(*) from postcodes where substr(postcode, 1, ?) = ?", (len(begins), begins))
+    assert len(table.text.splitlines()) == min(1000, every.fetchone()[0])
+
+
+def test_an_outward_code_may_be_a_sector_as_well(extract_site):
+    assert "Postcodes that begin with CF1 4" not in page(extract_site, "/search?q=CF14"), "all of it is retired"
+    text = page(extract_site, "/search?q=CO7")
+    assert "Postcodes that begin with CO7<" in text
+    assert "were retired" not in text
+
+
+@pytest.mark.parametrize(
+    "asked, says", [("M13", "extract"), ("ZZ9", "extract"), ("M1 3", "postcode sector"), ("CF1 1", "retired")]
+)
+def test_an_outward_code_that_has_no_live_postcode_is_named(extract_site, asked, says):
+    text = page(extract_site, f"/search?q={quote(asked)}").split("<form", 1)[0]
+    assert re.search(rf"<h1>.*\b{asked}</h1>", text)
+    assert says in text
+    assert "/local-authority/" not in text
+    suggested = get(extract_site, f"/suggest?q={quote(asked)}").json()
+    assert not [hit for hit in suggested if hit["address"].startswith("/search")]
+
+
+def test_a_near_miss_is_offered_and_never_taken_for_what_it_looks_like(extract_site):
+    answer = get(extract_site, "/search?q=CF1O+1AA")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/postcode/CF1O1AA")
+    for asked, meant in (("SWIA 1AA", "SW1A1AA"), ("CF10 1A1", "CF101AL")):
+        text = page(extract_site, f"/search?q={quote(asked)}").split("<form", 1)[0]
+        assert f'href="/postcode/{meant}"' in text
+        assert "looks like it" in text
+    [first, *_] = get(extract_site, "/suggest?q=CF1O1AA").json()
+    assert (first["address"], first["kind"]) == ("/postcode/CF101AA", "postcode that looks like it")
+
+
+def test_every_authority_of_wales_is_found_by_its_welsh_name(extract_site, db):
+    rows = db.execute("select code, name, name_welsh, nation from local_authorities").fetchall()
+    named = [row for row in rows if row[2]]
+    assert {row[0] for row in named} == {row[0] for row in rows if row[3] == "Wales"}
+    assert len(named) == 22
+    for code, _, welsh, _ in named:
+        for spelling in (welsh, welsh.lower().replace("ô", "o")):
+            hits = get(extract_site, f"/suggest?q={quote(spelling)}").json()
+            assert f"/local-authority/{code}" in [hit["address"] for hit in hits], spelling
+    told = get(extract_site, "/api/v1/local-authorities/W06000001").json()
+    assert (told["name"], told["name_welsh"]) == ("Isle of Anglesey", "Ynys Môn")
+    assert '<span lang="cy">Abertawe</span>' in page(extract_site, "/local-authority/W06000011")
 
 
 # Where something was left out

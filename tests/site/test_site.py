@@ -210,8 +210,8 @@ def test_northern_ireland_postcodes_carry_their_own_condition(extract_site):
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_any_text_has_exactly_one_row(extract_db, postcode, index):
     connection = sqlite3.connect(extract_db)
-    connection.create_function("normalise_postcode", 1, form.normalise, deterministic=True)
-    connection.create_function("postcode_problem", 1, form.problem, deterministic=True)
+    for name, function in form.FUNCTIONS.items():
+        connection.create_function(name, 1, function, deterministic=True)
     try:
         rows = connection.execute(IMD_BY_POSTCODE, {"postcode": postcode, "index": index}).fetchall()
     except UnicodeEncodeError:
