@@ -132,7 +132,8 @@ def run(options: argparse.Namespace, name: str) -> None:
         names = [options.prefix + column for column in columns]
         if taken := [column for column in names if column in table.header]:
             raise RefusedError(f"{name} has a column {taken[0]} already: choose another --prefix.")
-        print(f"{name}: {table.form}, {len(table.header)} columns, {where_of(table)}", file=sys.stderr)
+        number = len(table.header)
+        print(f"{name}: {table.form}, {number} column{'s' * (number != 1)}, {where_of(table)}", file=sys.stderr)
         output = sys.stdout.buffer if options.output == "-" else opened.enter_context(output_file(options))
         text = io.TextIOWrapper(output, table.encoding, newline="")
         writer = csv.writer(Lines(text, table.end), delimiter=table.delimiter, lineterminator="\r\n")
@@ -273,8 +274,9 @@ def blocks(table: Table, name: str) -> Iterator[list[list[str]]]:
 def where_of(table: Table) -> str:
     """Return where the postcodes are, in words and numbers."""
     numbers = " and ".join(str(place + 1) for place in table.places)
-    above = f", below {len(table.above)} rows that stay as they are" if table.above else ""
-    return f"postcodes in column {numbers}{above}"
+    rows = "row that stays as it is" if len(table.above) == 1 else "rows that stay as they are"
+    above = f", below {len(table.above)} {rows}" if table.above else ""
+    return f"postcodes in column{'s' * (len(table.places) > 1)} {numbers}{above}"
 
 
 # Writing

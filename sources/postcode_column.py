@@ -51,6 +51,8 @@ EXCEL = re.compile(r"sep=(.)(?:\r\n|\r|\n)", re.IGNORECASE)
 OUTWARD = re.compile(r"[A-Z]{1,2}[0-9]{1,2}|[A-Z]{1,2}[0-9][A-Z]|GIR|NPT", re.IGNORECASE | re.ASCII)
 INWARD = re.compile(r"[0-9][A-Z]{2}", re.IGNORECASE | re.ASCII)
 
+NO_NAMES = "The first row must be the names of the columns; it looks like a row of the table."
+
 _FORMULA = re.compile(r'="([^"]*)"')
 
 Rows = Sequence[Sequence[str]]
@@ -240,10 +242,9 @@ def _by_cells(rows: Rows) -> Found:
     [place] = columns
     named = [n for n in _may_be_header(rows) if place < len(rows[n]) and rows[n][place].strip()]
     if not named or not _has_names(rows[named[-1]]) or _stands_for_one(rows[named[-1]][place]):
-        raise NotFoundError(
-            "The first row must be the names of the columns; it looks like a row of the table. Put a line of names"
-            f" above it; or, if it has names, say --postcode {place + 1}, the column that holds postcodes."
-        )
+        has_names = f" Or, if it has names, say --postcode {place + 1}: that column holds postcodes."
+        certain = any(map(is_postcode, rows[0]))
+        raise NotFoundError(f"{NO_NAMES} Put a line of names above it.{'' if certain else has_names}")
     return Found(named[-1], (place,))
 
 
@@ -256,7 +257,7 @@ def _numbered(rows: Rows, asked: str, places: list[int]) -> Found:
             if any(map(is_postcode, row)):
                 break
             return Found(n, tuple(places))
-    raise NotFoundError("The first row must be the names of the columns; it looks like a row of the table.")
+    raise NotFoundError(NO_NAMES)
 
 
 def _postcodes(rows: Rows) -> dict[int, int]:
@@ -298,7 +299,7 @@ def _without(rows: Rows, problem: str) -> str:
     if any(map(is_postcode, first)) or (
         not columns and halves is None and any(sum(map(str.isdigit, cell)) > 5 for cell in first)
     ):
-        return "The first row must be the names of the columns; it looks like a row of the table."
+        return NO_NAMES
     help_ = "name it with --postcode"
     if columns:
         help_ = f"column {columns[0] + 1} holds postcodes: --postcode {columns[0] + 1}"
@@ -306,9 +307,9 @@ def _without(rows: Rows, problem: str) -> str:
         numbers = f"{halves + 1},{halves + 2}"
         help_ = f"columns {halves + 1} and {halves + 2} hold the halves of postcodes: --postcode {numbers}"
     shown = _names(rows) or (
-        f" The names of its {len(first):,} columns are not shown, for the first row may be a row of the table."
+        f" The names of its columns ({len(first):,}) are not shown, for the first row may be a row of the table."
     )
-    return f"{problem}: {help_}.{shown}"
+    return f"{problem}; {help_}.{shown}"
 
 
 def _names(rows: Rows) -> str:

@@ -39,7 +39,8 @@ def test_a_table_is_read_or_refused(case, way, extract_db, tmp_path, capsys, mon
     assert [row[place] for row in after[case.above + 1 :]] == case.statuses.split()
     assert all(row == cells for row, cells in zip(after[: case.above], before, strict=False))
     if case.columns:
-        assert "postcodes in column " + " and ".join(map(str, case.columns)) in told
+        columns = "columns" if len(case.columns) > 1 else "column"
+        assert f"postcodes in {columns} " + " and ".join(map(str, case.columns)) in told
 
 
 def rows_of(written: bytes, content: bytes) -> list[list[str]]:
