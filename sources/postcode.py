@@ -27,7 +27,8 @@ _SPACES = re.compile(f"[{WHITE_SPACE}]+")
 _WITHOUT_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _NO_PART = re.compile(f"[{WHITE_SPACE}{''.join(f'{chr(first)}-{chr(last)}' for first, last in _IGNORABLE)}]+")
 _TO_LETTERS = {"0": "O", "1": "IL", "2": "Z", "5": "S", "6": "G", "8": "B"}
-_LOOK_ALIKES = _TO_LETTERS | {"O": "0", "I": "1L", "L": "1I", "Z": "2", "S": "5", "G": "6", "B": "8"}
+LOOK_ALIKES = _TO_LETTERS | {"O": "0", "I": "1L", "L": "1I", "Z": "2", "S": "5", "G": "6", "B": "8"}
+"""What each letter and digit is taken for."""
 
 
 def normalise(text: str | None) -> str | None:
@@ -91,7 +92,7 @@ def look_alikes(text: str | None) -> list[str]:
     if not packed.isascii() or not 5 <= len(packed) <= 7:
         return []
     packed = packed.upper()
-    swaps = (packed[:i] + other + packed[i + 1 :] for i, c in enumerate(packed) for other in _LOOK_ALIKES.get(c, ""))
+    swaps = (packed[:i] + other + packed[i + 1 :] for i, c in enumerate(packed) for other in LOOK_ALIKES.get(c, ""))
     return sorted(f"{m[1]} {m[2]}" for m in map(FORM.fullmatch, swaps) if m)
 
 

@@ -105,9 +105,10 @@ def is_postcode(cell: str) -> bool:
 def rules() -> dict[str, object]:
     """Return the patterns and numbers of this module for the page: the patterns are such as JavaScript reads, too."""
     patterns = {"title": TITLE, "noPostcode": NO_POSTCODE, "value": VALUE, "certain": CERTAIN}
-    halves = {"outward": OUTWARD, "inward": INWARD}
-    numbers = {"lookedAt": LOOKED_AT, "mostAbove": MOST_ABOVE, "mostInAName": MOST_IN_A_NAME}
-    return {name: pattern.pattern for name, pattern in (patterns | halves).items()} | numbers | {"formats": FORMATS}
+    patterns |= {"outward": OUTWARD, "inward": INWARD}
+    told: dict[str, object] = {name: pattern.pattern for name, pattern in patterns.items()}
+    told |= {"lookedAt": LOOKED_AT, "mostAbove": MOST_ABOVE, "mostInAName": MOST_IN_A_NAME}
+    return told | {"formats": FORMATS, "lookAlikes": postcode.LOOK_ALIKES}
 
 
 # Text into cells

@@ -32,6 +32,15 @@ const lineAt = (text, at, end) => text.slice(0, at).split(end === "\r" ? "\r" : 
 const bare = (cell) => (cell.includes('="') && /^="([^"]*)"$/.exec(cell.trim())?.[1]) || cell;
 const isPostcode = (cell) => normalise(bare(cell)) !== null;
 
+/** The only form of a postcode that one swap of letters and digits that look alike makes of `text`, or undefined. */
+const nearMiss = (text) => {
+  const packed = text.replace(SPACES, "").toUpperCase();
+  if (!/^[A-Z0-9]{5,7}$/.test(packed)) return undefined;
+  const swaps = [...packed].flatMap((one, at) => [...(RULES.lookAlikes[one] ?? "")].map((other) => normalise(packed.slice(0, at) + other + packed.slice(at + 1))));
+  const forms = swaps.filter(Boolean);
+  return forms.length === 1 ? forms[0] : undefined;
+};
+
 /** The name of a column as names are compared, and with blanks for lines and dots. */
 const plain = (name) => name.replace(/\p{Cf}/gu, "").replace(/\s+/g, " ").trim().toLowerCase();
 const words = (name) => plain(name).replace(/[\s_.-]+/g, " ").trim();
@@ -318,10 +327,13 @@ const joined = async (event) => {
 };
 
 const shown = (told, keys, fields, titles, places) => {
-  const none = { status: "invalid", message: "This has not the form of a postcode; it was not sent." };
+  const none = (row) => {
+    const near = nearMiss(places.map((place) => bare(row[place])).join(" "));
+    return { status: "invalid", message: `This has not the form of a postcode; it was not sent.${near ? ` ${near} would have.` : ""}` };
+  };
   const counts = new Map();
-  const added = keys.map((key) => {
-    const answer = key === null ? none : told.found.get(key);
+  const added = keys.map((key, n) => {
+    const answer = key === null ? none(table.rows[n]) : told.found.get(key);
     counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1);
     return fields.map((field) => (answer[field] ?? null) === null ? "" : String(answer[field]));
   });

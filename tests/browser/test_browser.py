@@ -576,6 +576,19 @@ def test_the_page_reads_each_table_as_append_py_does_or_refuses_it(browse, tmp_p
     assert wrong == {}
 
 
+def test_a_near_miss_gets_its_hint_and_is_not_sent(browse, tmp_path):
+    (tmp_path / "file.csv").write_text("postcode\nSWIA 1AA\nSW1A\u200b 1AA\nSW1! 1AA\n", encoding="utf-8")
+    page = browse("/spreadsheet")
+    page.set_input_files("#file", tmp_path / "file.csv")
+    page.get_by_label("why, where there are no figures").check()
+    page.get_by_role("button", name="Look up and join").click()
+    expect(page.locator("#summary")).to_contain_text("1 different postcodes were sent")
+    [header, near, marked, strange] = downloaded(page)
+    told = header.index("imd_message")
+    assert near[told] == "This has not the form of a postcode; it was not sent. SW1A 1AA would have."
+    assert (marked[1], strange[told]) == ("found", "This has not the form of a postcode; it was not sent.")
+
+
 def read_rows(content: bytes) -> list[list[str]]:
     """The cells of a CSV as the page or append.py wrote it, whatever its encoding and line ends."""
     try:
