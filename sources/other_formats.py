@@ -12,6 +12,11 @@ LOOKED_AT = 1024
 _UNPACK = "Unpack it first, and use the table that was in it."
 _EXPORT = "Save the table as CSV in the program that made it, and use that."
 
+_TAGS = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" if letter.isalpha() else letter for letter in tag)
+    for tag in "html head body table meta style script title link div span center font p tr td th h1 h2 h3".split()
+)
+
 FORMATS: tuple[tuple[str, str], ...] = (
     (
         r"\x1f\x8b",
@@ -31,8 +36,7 @@ FORMATS: tuple[tuple[str, str], ...] = (
     (r"%PDF-|\{\\rtf", f"is a document, not a table. {_EXPORT}"),
     (r"\x89PNG|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*", "is a picture, not a table."),
     (
-        r"(?:\xef\xbb\xbf)?\s*(?:<(?:![A-Za-z-]|\?xml|[Hh][Tt][Mm][Ll]|[Hh][Ee][Aa][Dd]|[Bb][Oo][Dd][Yy]|[Tt][Aa][Bb][Ll][Ee]|[Mm][Ee][Tt][Aa]|[Dd][Ii][Vv])"
-        r"|MIME-Version:)",
+        rf"(?:\xef\xbb\xbf)?\s*(?:<(?:![A-Za-z-]|\?xml|(?:{_TAGS})[\s>/])|MIME-Version:)",
         "is a web page (HTML or XML), whatever its name says. Open it in a spreadsheet program, and save the table as"
         " .xlsx or CSV.",
     ),

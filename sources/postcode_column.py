@@ -28,7 +28,8 @@ TITLE = re.compile(r"post ?code|postal code|\bpcds?\b|\bpcd[0-9]?\b|^pc$", re.IG
 NO_POSTCODE = re.compile(
     r"\W*|n/?a|n/?k|nfa|nil|nan|null|none|blank|empty|missing|unknown|not (?:known|given|stated|applicable|available)"
     r"|(?:of )?no (?:fixed (?:abode|address)|known address|address|postcode)"
-    r"|post ?code (?:unknown|not (?:known|given|stated)|missing|withheld)"
+    r"|(?:no|not|awaiting|lost|wrong|unknown|missing|without|unrecorded) (?:.* )?post ?code.*"
+    r"|post ?code (?:.* )?(?:not|un\w+|await\w*|lost|to follow|missing|withheld|refused|tbc|n/?[ak])\b.*"
     r"|homeless|abroad|overseas|traveller|refused|withheld|tbc",
     re.IGNORECASE,
 )
@@ -44,12 +45,29 @@ VALUE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 """What no column is called: a postcode or a near miss, six digits, a number, a date, an e-mail address."""
-CERTAIN = re.compile(r"(?:\w+ ){0,3}(?:post ?code|postal code|pcds?|pcd[0-9])[0-9]?", re.IGNORECASE)
-"""What only a name is."""
+_OF = (
+    r"(?:(?:the|of|at|home|patients?'?s?|childs?|mothers?|usual|current|last|known|residential|residence|registered|full"
+    r"|main|address|school|gp|practice|hospital|site|clinic|ons|area) )*"
+)
+CERTAIN = re.compile(_OF + r"(?:post ?codes?|postal code|pcds?|pcd ?[0-9])(?: ?[0-9])?", re.IGNORECASE)
+"""What only the name of a column of postcodes is."""
+EXACT = re.compile(r"post ?code|postal code|pcds?|pcd ?[78]", re.IGNORECASE)
+"""What is one wherever it stands."""
+PLACE = re.compile(
+    _OF + r"(?:address|addr|location|loc|where|area|place|residence|code|zip|zip code|geography|domicile)(?: ?[0-9])?",
+    re.IGNORECASE,
+)
+"""What is the name of a column below which there are postcodes."""
 EXCEL = re.compile(r"sep=(.)(?:\r\n|\r|\n)", re.IGNORECASE)
 """The first line by which Excel is told what is between the cells."""
 OUTWARD = re.compile(r"[A-Z]{1,2}[0-9]{1,2}|[A-Z]{1,2}[0-9][A-Z]|GIR|NPT", re.IGNORECASE | re.ASCII)
 INWARD = re.compile(r"[0-9][A-Z]{2}", re.IGNORECASE | re.ASCII)
+NEARLY = re.compile(
+    r"(?:[A-Z]{1,2}[0-9]{1,2}|[A-Z]{1,2}[0-9][A-Z]|GIR|NPT)[\W_]*(?:[0-9][A-Z]?|[0-9][A-Z]{2})?\W*"
+    r"|[0-9][A-Z]{2}|[A-Z][0-9][0-9W][\W_]*[A-Z0-9]{4}|BFPO *[0-9]+",
+    re.IGNORECASE | re.ASCII,
+)
+"""What is part of a postcode, or written otherwise, or one of Ireland or of the forces."""
 
 NO_NAMES = "The first row must be the names of the columns; it looks like a row of the table."
 
@@ -105,7 +123,7 @@ def is_postcode(cell: str) -> bool:
 def rules() -> dict[str, object]:
     """Return the patterns and numbers of this module for the page: the patterns are such as JavaScript reads, too."""
     patterns = {"title": TITLE, "noPostcode": NO_POSTCODE, "value": VALUE, "certain": CERTAIN}
-    patterns |= {"outward": OUTWARD, "inward": INWARD}
+    patterns |= {"exact": EXACT, "place": PLACE, "outward": OUTWARD, "inward": INWARD, "nearly": NEARLY}
     told: dict[str, object] = {name: pattern.pattern for name, pattern in patterns.items()}
     told |= {"lookedAt": LOOKED_AT, "mostAbove": MOST_ABOVE, "mostInAName": MOST_IN_A_NAME}
     return told | {"formats": FORMATS, "lookAlikes": postcode.LOOK_ALIKES}
@@ -131,18 +149,20 @@ def first_rows(text: str, delimiter: str) -> list[list[str]]:
 def delimiter_of(text: str, *names: str) -> str:
     """Return the delimiter of a table by its first rows.
 
-    It is that by which a column is called one of `names`, then the most cells of a column are postcodes, then a column
-    of several is called postcode, then the row of the names has the most cells. Where all are alike it is the comma.
+    It is that by which a column is called one of `names`, then the tab if by it all rows are alike long, then that by
+    which the most cells of a column are postcodes, then a column of several is called postcode, then the row of the
+    names has the most cells. Where all are alike it is the comma.
     """
     wanted = set(map(plain, names))
 
-    def by(delimiter: str) -> tuple[bool, int, bool, int]:
+    def by(delimiter: str) -> tuple[bool, bool, int, bool, int]:
         rows = first_rows(text, delimiter)
         upper = rows[: MOST_ABOVE + 1]
         asked = [row for row in upper if not wanted.isdisjoint(map(plain, row))]
         titled = [row for row in upper if len(row) > 1 and any(map(is_title, row))]
         [first, *_] = [*asked, *titled, *rows, []]
-        return bool(asked), max(_postcodes(rows).values(), default=0), bool(titled), len(first)
+        tabs = delimiter == "\t" and len(rows) > 1 and set(map(len, rows)) == {max(len(rows[0]), 2)}
+        return bool(asked), tabs, max(_postcodes(rows).values(), default=0), bool(titled), len(first)
 
     return max(DELIMITERS, key=by)
 
@@ -164,15 +184,21 @@ def find(rows: Rows, asked: str | None) -> Found:
     one whose name says so, or the only one that holds postcodes below a row of names.
     """
     if asked is None:
-        return _titled(rows) or _by_cells(rows)
+        return _exact(rows) or _titled(rows) or _by_cells(rows)
     halves = asked.split(",")
+    numbers = [int(half) - 1 for half in halves if re.fullmatch(r" *[0-9]{1,5} *", half, re.ASCII)]
+    if len(numbers) == len(halves) <= 2 and (found := _numbered(rows, asked, numbers)):
+        return found
     for names in ([asked], halves) if len(halves) == 2 else ([asked],):
-        for n in _may_be_header(rows):
+        for n in _may_be_header(rows, names):
             places = [_place(rows[n], name) for name in names]
             if None not in places:
                 return Found(n, tuple(place for place in places if place is not None))
-    if len(halves) <= 2 and all(re.fullmatch(r" *[0-9]{1,5} *", half, re.ASCII) for half in halves):
-        return _numbered(rows, asked, [int(half) - 1 for half in halves])
+    if len(numbers) == len(halves) <= 2:
+        width = max(map(len, rows), default=0)
+        if all(0 <= place < width for place in numbers):
+            raise NotFoundError(NO_NAMES)
+        raise NotFoundError(f"There is no column '{asked}', by name or by number: the table has {width:,} columns.")
     raise NotFoundError(_without(rows, f"There is no column '{asked}'"))
 
 
@@ -186,51 +212,83 @@ def _place(row: Sequence[str], name: str) -> int | None:
     return None
 
 
-def _may_be_header(rows: Rows) -> Iterator[int]:
+def _may_be_header(rows: Rows, names: Sequence[str] = ()) -> Iterator[int]:
     """Yield the rows that may have the names: the first, and those that have more cells than each above them."""
-    most = -1
+    most, wanted = -1, set(map(plain, names))
     for n, row in enumerate(rows[: MOST_ABOVE + 1]):
-        if any(map(is_postcode, row)):
+        if any(map(is_postcode, row)) and not wanted <= set(map(plain, row)) - {""}:
             return
-        filled = sum(1 for cell in row if cell.strip())
+        filled = _filled(row)
         if filled > most or (filled == most == 1 and any(CERTAIN.fullmatch(_words(cell)) for cell in row)):
             yield n
         most = max(most, filled)
 
 
-def _titled(rows: Rows) -> Found | None:
-    for n in _may_be_header(rows):
-        place = _place(rows[n], "postcode")
-        if place is not None:
-            return Found(n, (place,))
-        titles = [p for p, name in enumerate(rows[n]) if len(name) <= MOST_IN_A_NAME and is_title(name)]
-        if len(titles) > 1:
-            which = _listed([str(p + 1) for p in titles])
-            raise NotFoundError(
-                f"The columns {which} are all called postcode: say with --postcode which it is, by its name or number."
-                + _names(rows)
-            )
-        if titles:
-            [place] = titles
-            if _contradicted(rows, n, place):
-                others = [f"; column {other + 1} does" for other in _columns_of_postcodes(rows)[:1]]
-                raise NotFoundError(
-                    f"Column {place + 1} seems to be called postcode, but holds none{''.join(others)}: say with"
-                    f" --postcode which it is, by its name or number, such as --postcode {place + 1}."
-                )
-            return Found(n, (place,))
+def _exact(rows: Rows) -> Found | None:
+    """Return the column that is called postcode in so many letters, whatever stands above it."""
+    for n, row in enumerate(rows):
+        exact = [place for place, cell in enumerate(row) if EXACT.fullmatch(_words(cell))]
+        if not exact:
+            if any(map(is_postcode, row)):
+                return None
+            continue
+        place = _place(row, "postcode")
+        titles = [p for p, name in enumerate(row) if p in exact or _is_short_title(name)]
+        if place is None and len(titles) > 1:
+            raise NotFoundError(_several(titles) + _names(rows, n))
+        if n > MOST_ABOVE:
+            raise NotFoundError(f"The names of the columns seem to be in row {n + 1}: delete the rows above it.")
+        return _checked(rows, n, exact[0] if place is None else place)
     return None
 
 
-def _contradicted(rows: Rows, header: int, place: int) -> bool:
-    """Return whether the cells below say that a name is none of a column of postcodes."""
-    columns = _columns_of_postcodes(rows)
-    if place in columns or len(rows) == header + 1:
-        return False
-    return bool(columns) or not CERTAIN.fullmatch(_words(rows[header][place]))
+def _titled(rows: Rows) -> Found | None:
+    """Return the only column whose name says that it has postcodes."""
+    titled = [n for n in _may_be_header(rows) if any(map(_is_short_title, rows[n]))]
+    if len(titled) > 1:
+        raise NotFoundError(_two_rows(titled))
+    if not titled:
+        return None
+    [n] = titled
+    titles = [place for place, name in enumerate(rows[n]) if _is_short_title(name)]
+    if len(titles) > 1:
+        raise NotFoundError(_several(titles) + _names(rows, n))
+    return _checked(rows, n, titles[0])
+
+
+def _is_short_title(name: str) -> bool:
+    return len(name) <= MOST_IN_A_NAME and is_title(name)
+
+
+def _several(places: Sequence[int]) -> str:
+    which = _listed([str(place + 1) for place in places])
+    return f"The columns {which} are all called postcode: say with --postcode which it is, by its name or number."
+
+
+def _two_rows(rows: Sequence[int]) -> str:
+    which = " and ".join(str(n + 1) for n in rows[:2])
+    return f"The rows {which} may both be the names of the columns: delete what stands above the table."
+
+
+def _checked(rows: Rows, header: int, place: int) -> Found:
+    """Return the column, unless the cells below its name say that it has no postcodes. Raises NotFoundError."""
+    below = rows[header + 1 :]
+    columns = _columns_of_postcodes(below)
+    certain = CERTAIN.fullmatch(_words(rows[header][place])) is not None
+    if place in columns or not below or (not columns and certain):
+        return Found(header, (place,))
+    if len(rows[header]) == 1 and not columns:
+        raise NotFoundError("Everything is in one column, which holds no postcodes: name --delimiter.")
+    others = f"; column {columns[0] + 1} does" if columns else ""
+    number = (columns or [place])[0] + 1
+    raise NotFoundError(
+        f"Column {place + 1} seems to be called postcode, but holds none{others}: say with --postcode which it is, by"
+        f" its name or number, such as --postcode {number}."
+    )
 
 
 def _by_cells(rows: Rows) -> Found:
+    """Return the only column that holds postcodes, below a row that is certainly of names."""
     columns = _columns_of_postcodes(rows)
     if len(columns) > 1:
         which = _listed([str(place + 1) for place in columns])
@@ -241,24 +299,42 @@ def _by_cells(rows: Rows) -> Found:
     if not columns:
         raise NotFoundError(_without(rows, "There is no column 'postcode', and none that holds postcodes"))
     [place] = columns
-    named = [n for n in _may_be_header(rows) if place < len(rows[n]) and rows[n][place].strip()]
-    if not named or not _has_names(rows[named[-1]]) or _stands_for_one(rows[named[-1]][place]):
+    over = _headers_over(rows, (place,))
+    named = [n for n in over if _are_names(rows, n)]
+    if len(named) > 1 or (len(over) > 1 and not named):
+        raise NotFoundError(f"{_two_rows(named or over)} Or say --postcode {place + 1}, if the first has the names.")
+    if not named:
         has_names = f" Or, if it has names, say --postcode {place + 1}: that column holds postcodes."
         certain = any(map(is_postcode, rows[0]))
         raise NotFoundError(f"{NO_NAMES} Put a line of names above it.{'' if certain else has_names}")
-    return Found(named[-1], (place,))
+    return Found(named[0], (place,))
 
 
-def _numbered(rows: Rows, asked: str, places: list[int]) -> Found:
-    width = max(map(len, rows), default=0)
-    if not all(0 <= place < width for place in places):
-        raise NotFoundError(f"There is no column '{asked}', by name or by number: the table has {width:,} columns.")
+def _headers_over(rows: Rows, places: Sequence[int]) -> list[int]:
+    """Return the rows above the first postcode that have something in these columns which stands for none."""
+    found = []
     for n, row in enumerate(rows[: MOST_ABOVE + 1]):
-        if all(place < len(row) and row[place].strip() for place in places):
-            if any(map(is_postcode, row)):
-                break
-            return Found(n, tuple(places))
-    raise NotFoundError(NO_NAMES)
+        cells = [row[place] for place in places if place < len(row)]
+        if any(map(is_postcode, cells if len(cells) == 1 else [*cells, " ".join(cells)])):
+            break
+        if len(cells) == len(places) and not any(map(_stands_for_one, cells)):
+            found.append(n)
+    return found
+
+
+def _numbered(rows: Rows, asked: str, places: Sequence[int]) -> Found | None:
+    """Return the columns by their numbers; None where there are none, or where the names have one that is called so."""
+    if min(places) < 0:
+        return None
+    named = _headers_over(rows, places)
+    titled = [n for n in named if any(_is_short_title(rows[n][place]) for place in places)]
+    for n in titled or named:
+        if any(plain(name) == plain(asked) for name in rows[n]):
+            return None
+        if not titled and any(_filled(rows[other]) > _filled(rows[n]) for other in named):
+            raise NotFoundError(_two_rows(named))
+        return Found(n, tuple(places))
+    return None
 
 
 def _postcodes(rows: Rows) -> dict[int, int]:
@@ -285,20 +361,25 @@ def _columns_of_postcodes(rows: Rows) -> list[int]:
 def _halves(rows: Rows) -> int | None:
     """Return the place of the first column of outward codes with one of inward codes beside it."""
     for place in range(max(map(len, rows), default=0) - 1):
-        cells = [(row[place].strip(), row[place + 1].strip()) for row in rows[1:] if place + 1 < len(row)]
-        filled = [pair for pair in cells if any(pair)]
-        both = sum(1 for out, inward in filled if OUTWARD.fullmatch(out) and INWARD.fullmatch(inward))
+        filled = [pair for row in rows[1:] if any(pair := [cell.strip() for cell in row[place : place + 2]])]
+        both = sum(map(_are_halves, filled))
         if both and 2 * both >= len(filled):
             return place
     return None
+
+
+def _are_halves(cells: Sequence[str]) -> bool:
+    return len(cells) == 2 and bool(OUTWARD.fullmatch(cells[0].strip()) and INWARD.fullmatch(cells[1].strip()))
 
 
 def _without(rows: Rows, problem: str) -> str:
     """Return a sentence for a table without the column, and what may help."""
     first = rows[0] if rows else []
     columns, halves = _columns_of_postcodes(rows), _halves(rows)
-    if any(map(is_postcode, first)) or (
-        not columns and halves is None and any(sum(map(str.isdigit, cell)) > 5 for cell in first)
+    if (
+        any(map(is_postcode, first))
+        or (halves is not None and _are_halves(first[halves : halves + 2]))
+        or (not columns and halves is None and any(sum(map(str.isdigit, cell)) > 5 for cell in first))
     ):
         return NO_NAMES
     help_ = "name it with --postcode"
@@ -313,23 +394,47 @@ def _without(rows: Rows, problem: str) -> str:
     return f"{problem}; {help_}.{shown}"
 
 
-def _names(rows: Rows) -> str:
-    """Return the names of the columns in a sentence, an empty text where the first row may be one of the table."""
-    first = rows[0]
-    if not _has_names(first):
-        return ""
-    below = _postcodes(rows[1:])
-    of_postcodes = (first[place] for place in below if place < len(first))
-    if any(CERTAIN.fullmatch(_words(name)) for name in first) or any(
-        not _stands_for_one(name) for name in of_postcodes
-    ):
-        return f" There are {_listed(first)}."
-    return ""
+def _names(rows: Rows, header: int = 0) -> str:
+    """Return the names of the columns in a sentence, an empty text where that row may be one of the table."""
+    return f" There are {_listed(rows[header])}." if _have_a_name(rows, header) else ""
+
+
+def _have_a_name(rows: Rows, header: int) -> bool:
+    """Return whether a row certainly has the names: no cell looks like a value, and one is what only a name is."""
+    row = rows[header]
+    return _has_names(row) and (
+        any(CERTAIN.fullmatch(_words(name)) for name in row)
+        or any(place < len(row) and PLACE.fullmatch(_words(row[place])) for place in _postcodes(rows[header + 1 :]))
+    )
+
+
+def _are_names(rows: Rows, header: int) -> bool:
+    """Return whether a row has the names: certainly, or one of its words stands above nothing but values."""
+    row, below = rows[header], rows[header + 1 :]
+    if _have_a_name(rows, header):
+        return True
+    if not _has_names(row) or _filled(row) < max(2, *map(_filled, below), 2):
+        return False
+    for place, name in enumerate(row):
+        values = [cells[place].strip() for cells in below if place < len(cells) and cells[place].strip()]
+        if (
+            values
+            and not _stands_for_one(name)
+            and all(map(VALUE.search, values))
+            and not any(map(is_postcode, values))
+        ):
+            return True
+    return False
 
 
 def _stands_for_one(cell: str) -> bool:
-    """Return whether a cell stands in the place of a postcode: that one is not known, or half of it."""
-    return bool(NO_POSTCODE.fullmatch(cell.strip()) or OUTWARD.fullmatch(cell.strip()))
+    """Return whether a cell stands in the place of a postcode: not known, half of one, another country's."""
+    text = cell.strip()
+    return bool(NO_POSTCODE.fullmatch(text) or NEARLY.fullmatch(text)) or is_postcode(re.sub(r"[\W_]", "", text))
+
+
+def _filled(row: Sequence[str]) -> int:
+    return sum(1 for cell in row if cell.strip())
 
 
 def _has_names(row: Sequence[str]) -> bool:

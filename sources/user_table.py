@@ -117,20 +117,27 @@ def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Names
     encoding = options.encoding or _encoding(head, source if seekable else None, name)
     if encoding == "utf-8" and head.startswith(codecs.BOM_UTF8):
         encoding = "utf-8-sig"
+    if encoding in ("utf-16-le", "utf-16-be") and head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
     if seekable:
         source.seek(0)
         size = os.fstat(source.fileno()).st_size
     else:
         source, size = io.BufferedReader(_Again(head, source)), None
     csv.field_size_limit(MOST_IN_A_LINE)
-    first, of_excel = postcode_column.cut(head.decode(encoding, "replace").removeprefix("\ufeff"))
+    begin = head.decode(encoding, "replace")
+    marked = begin.lstrip("\ufeff")  # a mark of its own is the encoding's; more of them are no part of a name
+    first, of_excel = postcode_column.cut(marked)
     asked = (options.postcode, *options.postcode.split(",")) if options.postcode else ("postcode",)
     delimiter = options.delimiter or of_excel or postcode_column.delimiter_of(first, *asked)
     end = postcode_column.first_line_end(first)
     # Lines end as the first does: what else breaks one is a cell's own, and kept in quotes, refused without.
     text = io.TextIOWrapper(source, encoding, newline="\r" if end == "\r" else "\n")
-    first_line = text.readline() if of_excel else ""
-    above = 1 if first_line else 0
+    try:
+        first_line = text.read(len(begin) - len(first))
+    except UnicodeError:
+        raise RefusedError(f"{name} is not {encoding} in line 1: name --encoding.") from None
+    above = 1 if of_excel else 0
 
     def lines() -> Iterator[str]:
         while line := text.readline(MOST_IN_A_LINE + 1):
@@ -185,16 +192,19 @@ def _encoding(head: bytes, rest: BinaryIO | None, name: str) -> str:
             return encoding
     if b"\0" in head:
         if 4 * head.count(b"\0") > len(head):
-            raise RefusedError(f"{name} is no text, or in UTF-16 without a mark: then name --encoding utf-16-le.")
-        raise RefusedError(_has_nul(name, head[: head.index(b"\0")].count(b"\n") + 1))
+            utf_16 = "utf-16-be" if head[0::2].count(b"\0") > head[1::2].count(b"\0") else "utf-16-le"
+            raise RefusedError(f"{name} is no text, or in UTF-16 without a mark: then name --encoding {utf_16}.")
+        end = b"\n" if b"\n" in head else b"\r"
+        raise RefusedError(_has_nul(name, head[: head.index(b"\0")].count(end) + 1))
     if _is_utf8(head, rest):
         return "utf-8"
     count = _Count()
     if rest is None:
-        count.look(head[: head.rfind(b"\n") + 1 or len(head)].splitlines(keepends=True))
+        count.look((head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head).splitlines(keepends=True))
     else:
         rest.seek(0)
-        count.look(iter(lambda: rest.readline(_HEAD), b""))
+        pieces = iter(lambda: rest.readline(_HEAD), b"")
+        count.look(line for piece in pieces for line in ([piece] if b"\n" in head else piece.splitlines(True)))
     if count.right * 10 >= count.wrong:
         raise RefusedError(
             f"{name} is UTF-8, but not in line {count.line_wrong:,}: correct that line, or name --encoding."

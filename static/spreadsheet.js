@@ -22,7 +22,8 @@ const form = document.querySelector("form.sheet");
 const RULES = JSON.parse(form.dataset.rules); // of sources/postcode_column.py and sources/other_formats.py
 const whole = (pattern) => new RegExp(`^(?:${pattern})$`, "i");
 const [TITLE, VALUE] = [RULES.title, RULES.value].map((pattern) => new RegExp(pattern, "i"));
-const [NO_POSTCODE, CERTAIN, OUTWARD, INWARD] = [RULES.noPostcode, RULES.certain, RULES.outward, RULES.inward].map(whole);
+const [NO_POSTCODE, CERTAIN, EXACT, PLACE] = [RULES.noPostcode, RULES.certain, RULES.exact, RULES.place].map(whole);
+const [OUTWARD, INWARD, NEARLY] = [RULES.outward, RULES.inward, RULES.nearly].map(whole);
 const NO_NAMES = "The first row must be the names of the columns; it looks like a row of the table.";
 
 /** The number of the line in which the text at a place is. */
@@ -55,10 +56,10 @@ const otherFormat = (bytes) => {
 
 /** How many bytes above ASCII are UTF-8's, how many are none, and the first lines of those and of what no Windows has. */
 const counted = (bytes) => {
-  const told = { right: 0, wrong: 0, lineWrong: 0, lineOfNone: 0 };
+  const told = { right: 0, wrong: 0, lineWrong: 0, lineOfNone: 0 }, end = bytes.includes(10) ? 10 : 13;
   for (let at = 0, line = 1; at < bytes.length; at += 1) {
     const byte = bytes[at];
-    if (byte === 10) line += 1;
+    if (byte === end) line += 1;
     if (byte < 128) continue;
     const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
     try {
@@ -149,7 +150,8 @@ const delimiterOf = (text, end) => {
     const rows = parse(text, delimiter, end, { most: RULES.lookedAt, strict: false }), upper = rows.slice(0, RULES.mostAbove + 1);
     const asked = upper.find((row) => row.some((name) => plain(name) === "postcode"));
     const titled = upper.find((row) => row.length > 1 && row.some(isTitle));
-    return [Boolean(asked), Math.max(0, ...postcodesOf(rows)), Boolean(titled), (asked ?? titled ?? rows[0] ?? []).length].map(Number);
+    const tabs = delimiter === "\t" && rows.length > 1 && rows[0].length > 1 && rows.every((row) => row.length === rows[0].length);
+    return [Boolean(asked), tabs, Math.max(0, ...postcodesOf(rows)), Boolean(titled), (asked ?? titled ?? rows[0] ?? []).length].map(Number);
   };
   const more = (one, other) => { const n = one.findIndex((value, i) => value !== other[i]); return n >= 0 && one[n] > other[n]; };
   const scored = [",", ";", "\t", "|"].map((delimiter) => [score(delimiter), delimiter]);
@@ -175,51 +177,85 @@ const hasNames = (row) => {
   return names.length > 0 && names.every((name) => name && name.length <= RULES.mostInAName && !VALUE.test(name));
 };
 
+const areHalves = ([outward, inward]) => OUTWARD.test((outward ?? "").trim()) && INWARD.test((inward ?? "").trim());
+
 /** The place of the first column of outward codes with one of inward codes beside it, -1 where there is none. */
 const halvesOf = (rows, width) => [...Array(Math.max(0, width - 1)).keys()].findIndex((place) => {
-  const pairs = rows.map((row) => [row[place].trim(), row[place + 1].trim()]).filter((pair) => pair.some(Boolean));
-  const both = pairs.filter(([out, inward]) => OUTWARD.test(out) && INWARD.test(inward)).length;
+  const pairs = rows.map((row) => row.slice(place, place + 2)).filter((pair) => filled(pair));
+  const both = pairs.filter(areHalves).length;
   return both > 0 && 2 * both >= pairs.length;
 });
 
-/** The row of the names, from 0. Throws a sentence where the first may be a row of the table. */
+/** Whether a cell stands in the place of a postcode: not known, half of one, another country's. */
+const standsForOne = (cell) => NO_POSTCODE.test(cell.trim()) || NEARLY.test(cell.trim()) || isPostcode(cell.replace(/[\W_]/g, ""));
+
+/** The columns of which at least half the cells, below the first that is one, are postcodes. */
+const columnsOf = (rows) => [...postcodesOf(rows).entries()].filter(([place, count]) => {
+  const cells = rows.map((row) => row[place] ?? "").filter((cell) => !NO_POSTCODE.test(cell.trim()));
+  return count > 0 && 2 * count >= cells.length - cells.findIndex(isPostcode);
+}).map(([place]) => place);
+
+/** Whether a row certainly has the names of the columns, as `_are_names` in sources/postcode_column.py tells it. */
+const areNames = (rows, n) => {
+  const row = rows[n], below = rows.slice(n + 1);
+  if (!hasNames(row)) return false;
+  if (row.some((name) => CERTAIN.test(words(name)))) return true;
+  if (postcodesOf(below).some((count, place) => count > 0 && PLACE.test(words(row[place] ?? "")))) return true;
+  if (filled(row) < Math.max(2, ...below.map(filled))) return false;
+  return row.some((name, place) => {
+    const values = below.map((cells) => (cells[place] ?? "").trim()).filter(Boolean);
+    return values.length && /^\w+$/.test(name.trim()) && !standsForOne(name) && values.every((value) => VALUE.test(value) && !isPostcode(value));
+  });
+};
+
+const isShortTitle = (name) => name.length <= RULES.mostInAName && isTitle(name);
+const twoRows = (rows) => new Error(`The rows ${rows[0] + 1} and ${rows[1] + 1} may both be the names of the columns: delete what stands above the table.`);
+
+/** The row of the names, from 0, and whether that is sure, as `find` in sources/postcode_column.py tells it. Throws a sentence where it is in doubt. */
 const headerOf = (rows) => {
-  const may = mayBeHeader(rows), counts = postcodesOf(rows), place = counts.indexOf(Math.max(...counts));
-  const titled = may.find((n) => rows[n].some((name) => name.length <= RULES.mostInAName && isTitle(name)));
-  if (titled !== undefined) return titled;
-  if (place < 0) {
-    const first = rows.findIndex((row) => filled(row));
-    if (rows[first].some((cell) => cell.replace(/\D/g, "").length > 5)) throw new Error(NO_NAMES);
-    return first;
+  const first = rows.findIndex((row) => row.some(isPostcode));
+  const exact = rows.findIndex((row) => row.some((name) => EXACT.test(words(name))));
+  if (exact > RULES.mostAbove && (first < 0 || exact < first)) throw new Error(`The names of the columns seem to be in row ${exact + 1}: delete the rows above it.`);
+  if (exact >= 0 && (first < 0 || exact <= first)) return [exact, true];
+  const titled = mayBeHeader(rows).filter((n) => rows[n].some(isShortTitle));
+  if (titled.length > 1) throw twoRows(titled);
+  if (titled.length) return [titled[0], true];
+  const columns = columnsOf(rows);
+  if (columns.length !== 1) {
+    const start = rows.findIndex((row) => filled(row)), row = rows[start], halves = halvesOf(rows.slice(start + 1), row.length);
+    if (row.some((cell) => isPostcode(cell) || cell.replace(/\D/g, "").length > 5) || (halves >= 0 && areHalves(row.slice(halves, halves + 2)))) throw new Error(NO_NAMES);
+    return [start, areNames(rows, start)];
   }
-  const named = may.findLast((n) => rows[n][place]?.trim());
-  const name = rows[named]?.[place].trim();
-  if (named === undefined || !hasNames(rows[named]) || NO_POSTCODE.test(name) || OUTWARD.test(name)) throw new Error(NO_NAMES);
-  return named;
+  const [place] = columns, end = rows.findIndex((row) => isPostcode(row[place] ?? ""));
+  const over = [...rows.slice(0, Math.min(end, RULES.mostAbove + 1)).keys()].filter((n) => !standsForOne(rows[n][place] ?? ""));
+  const named = over.filter((n) => areNames(rows, n));
+  if (named.length > 1 || (over.length > 1 && !named.length)) throw twoRows(named.length ? named : over);
+  if (!named.length && !(over.length === 1 && hasNames(rows[over[0]]))) throw new Error(`${NO_NAMES} Put a line of names above it.`);
+  return [named[0] ?? over[0], named.length > 0];
 };
 
 /** A file's text as a table: rows above its names, header, rows of as many cells, delimiter, line end. Throws a sentence. */
 const tableOf = (text) => {
   const nul = text.indexOf("\0");
-  if (nul >= 0) throw new Error(text.split("\0").length * 4 > text.length ? "The file is not a text file in an encoding that this page knows: save it as CSV UTF-8." : `The file has a NUL, which no text has, in line ${lineAt(text, nul)}: it is damaged. Save it again.`);
-  const excel = /^sep=(.)(?:\r\n|\r|\n)/i.exec(text), firstLine = excel?.[0] ?? "", body = text.slice(firstLine.length);
+  if (nul >= 0) throw new Error(text.split("\0").length * 4 > text.length ? "The file is not a text file in an encoding that this page knows: save it as CSV UTF-8." : `The file has a NUL, which no text has, in line ${lineAt(text, nul, text.includes("\n") ? "\n" : "\r")}: it is damaged. Save it again.`);
+  const excel = /^\ufeff*sep=(.)(?:\r\n|\r|\n)/i.exec(text) ?? /^\ufeff+/.exec(text), firstLine = excel?.[0] ?? "", body = text.slice(firstLine.length);
   const end = lineEnd(body), delimiter = excel?.[1] ?? delimiterOf(body, end);
   const every = parse(text, delimiter, end, { from: firstLine.length });
   if (!every.some(filled)) throw new Error("The file is empty.");
-  const n = headerOf(every.slice(0, RULES.lookedAt));
+  const [n, sure] = headerOf(every.slice(0, RULES.lookedAt));
   const header = every[n], rows = every.slice(n + 1);
   rows.forEach((row, i) => {
     while (row.length < header.length) row.push("");
     while (row.length > header.length && row.at(-1) === "") row.pop();
     if (row.length > header.length) throw new Error(`Row ${n + i + 2} has ${row.length} cells, the ${n ? `row ${n + 1}` : "first row"} ${header.length}.`);
   });
-  return { firstLine, above: every.slice(0, n), header, rows, delimiter, end };
+  return { firstLine, above: every.slice(0, n), header, sure, rows, delimiter, end };
 };
 
 /** Rows as CSV. */
 const written = (rows, delimiter, end) => {
-  const strange = new RegExp(`["\\r\\n${delimiter === "|" ? "\\|" : delimiter}]`);
-  const cell = (value) => (strange.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const strange = /["\r\n]/;
+  const cell = (value) => (strange.test(value) || value.includes(delimiter) ? `"${value.replaceAll('"', '""')}"` : value);
   return rows.map((row) => (row.length === 1 && row[0] === "" ? '""' : row.map(cell).join(delimiter)) + end).join("");
 };
 
@@ -282,7 +318,7 @@ const chosen = async () => {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const what = otherFormat(bytes);
     if (what) throw new Error(`${file.name} ${what}`);
-    if (bytes[0] === 0x50 && bytes[1] === 0x4b || bytes[0] === 0xd0 && bytes[1] === 0xcf) throw new Error(`${file.name} is a workbook or a ZIP archive: save its table as CSV first, or use append.py, which reads workbooks.`);
+    if ([[0x50, 0x4b, 3, 4], [0x50, 0x4b, 5, 6], [0xd0, 0xcf, 0x11, 0xe0]].some((mark) => mark.every((byte, i) => bytes[i] === byte))) throw new Error(`${file.name} is a workbook or a ZIP archive: save its table as CSV first, or use append.py, which reads workbooks.`);
     let text;
     [encoding, text] = decode(bytes);
     table = tableOf(text);
@@ -297,7 +333,7 @@ const chosen = async () => {
   const chosenOne = halves >= 0 ? columns.length - 1 : Math.max(best, 0);
   part("column").replaceChildren(...columns.map(([title, places], n) => new Option(title, places.join(","), n === chosenOne, n === chosenOne)));
   const between = { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars" }[table.delimiter] ?? `“${table.delimiter}”`;
-  part("form-told").textContent = `${name}: ${table.rows.length.toLocaleString("en-GB")} rows, ${table.header.length} columns, ${encoding}, ${between} between cells${table.above.length ? `; ${table.above.length} rows above the names stay as they are` : ""}.`;
+  part("form-told").textContent = `${name}: ${table.rows.length.toLocaleString("en-GB")} rows, ${table.header.length} columns, ${encoding}, ${between} between cells${table.above.length ? `; ${table.above.length} rows above the names stay as they are` : ""}.${table.sure ? "" : ` Row ${table.above.length + 1} is taken for the names of the columns: has it names?`}`;
   part("asked").disabled = false;
 };
 

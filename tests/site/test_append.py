@@ -241,7 +241,9 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 def test_whatever_stands_in_the_cells_stays(run, rows, delimiter):
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerows([["a", "postcode", "b"], *rows])
-    status, written, _ = run(text.getvalue(), "--force", "--encoding", "utf-8", "--delimiter", delimiter)
+    status, written, _ = run(
+        text.getvalue(), "--force", "--encoding", "utf-8", "--delimiter", delimiter, "--postcode", "postcode"
+    )
     assert status == 0
     found = list(csv.reader(io.StringIO(written.decode(), newline=""), delimiter=delimiter))
     assert [row[:3] for row in found[1:]] == rows

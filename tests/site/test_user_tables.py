@@ -47,8 +47,9 @@ def rows_of(written: bytes, content: bytes) -> list[list[str]]:
     """The rows of a text, cut as `content` is."""
     encoding = "cp1252" if b"\xe2n" in content else "utf-8-sig"
     text, delimiter = postcode_column.cut(written.decode(encoding))
+    text = text.lstrip("\ufeff")
     if delimiter is None:
-        delimiter = postcode_column.delimiter_of(content.decode(encoding), "postcode")
+        delimiter = postcode_column.delimiter_of(content.decode(encoding).lstrip("\ufeff"), "postcode")
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
