@@ -216,7 +216,7 @@ def _may_be_header(rows: Rows, names: Sequence[str] = ()) -> Iterator[int]:
     """Yield the rows that may have the names: the first, and those that have more cells than each above them."""
     most, wanted = -1, set(map(plain, names))
     for n, row in enumerate(rows[: MOST_ABOVE + 1]):
-        if any(map(is_postcode, row)) and not wanted <= set(map(plain, row)) - {""}:
+        if any(map(is_postcode, row)) and not (wanted and wanted <= set(map(plain, row))):
             return
         filled = _filled(row)
         if filled > most or (filled == most == 1 and any(CERTAIN.fullmatch(_words(cell)) for cell in row)):
@@ -275,7 +275,7 @@ def _checked(rows: Rows, header: int, place: int) -> Found:
     below = rows[header + 1 :]
     columns = _columns_of_postcodes(below)
     certain = CERTAIN.fullmatch(_words(rows[header][place])) is not None
-    if place in columns or not below or (not columns and certain):
+    if place in _postcodes(below) or not below or (not columns and certain):
         return Found(header, (place,))
     if len(rows[header]) == 1 and not columns:
         raise NotFoundError("Everything is in one column, which holds no postcodes: name --delimiter.")

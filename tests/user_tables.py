@@ -177,6 +177,12 @@ CASES = {
     ),
     "two rows of names": text("Patient,Patient,Visit\nName,Postcode,Site\nx,SW1A 1AA,A\n", statuses="found", above=1),
     "one column below a title": text("List of postcodes\nPostcode\nSW1A 1AA\n", statuses="found", above=1),
+    "a note of a postcode in a longer row below": text(
+        f"id,code\n1,SW1A 1AA\n2,CF14 3LX,home postcode {A_NAME}\n", "Row 3", "3 cells", columns=(2,)
+    ),
+    "few of a column called so are postcodes": text(
+        "postcode,other\nx,SW1A 1AA\ny,SW1A 1AA\nSW1A 1AA,CF14 3LX\n", statuses="invalid invalid found", page=False
+    ),
     "names in row 25": text("a,b\n" * 24 + f"name,postcode\n{ROW}", "row 25", page=("row 25",)),
     "no names, and a sector": text(f"{A_NAME},CF14 3\n{ROW}", *FIRST_ROW),
     "no names, and a hyphen": text(f"{A_NAME},SW1A-1AA\n{ROW}", *FIRST_ROW),
