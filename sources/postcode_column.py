@@ -261,7 +261,7 @@ def _is_short_title(name: str) -> bool:
 
 
 def _several(places: Sequence[int]) -> str:
-    which = _listed([str(place + 1) for place in places])
+    which = listed([str(place + 1) for place in places])
     return f"The columns {which} are all called postcode: say with --postcode which it is, by its name or number."
 
 
@@ -291,7 +291,7 @@ def _by_cells(rows: Rows) -> Found:
     """Return the only column that holds postcodes, below a row that is certainly of names."""
     columns = _columns_of_postcodes(rows)
     if len(columns) > 1:
-        which = _listed([str(place + 1) for place in columns])
+        which = listed([str(place + 1) for place in columns])
         raise NotFoundError(
             f"The columns {which} hold postcodes: say with --postcode which it is, by its name or number."
             + _names(rows)
@@ -396,7 +396,7 @@ def _without(rows: Rows, problem: str) -> str:
 
 def _names(rows: Rows, header: int = 0) -> str:
     """Return the names of the columns in a sentence, an empty text where that row may be one of the table."""
-    return f" There are {_listed(rows[header])}." if _have_a_name(rows, header) else ""
+    return f" There are {listed(rows[header])}." if _have_a_name(rows, header) else ""
 
 
 def _have_a_name(rows: Rows, header: int) -> bool:
@@ -448,7 +448,8 @@ def _words(name: str) -> str:
     return re.sub(r"[\s_.-]+", " ", plain(name)).strip()
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Return names for a message, not without end."""
+def listed(names: Sequence[str]) -> str:
+    """Return the names of columns or sheets for a message, not without end."""
     more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
+    cut = [name if len(name) <= MOST_IN_A_NAME else f"{name[:MOST_IN_A_NAME]}…" for name in names[:MOST_NAMES]]
+    return ", ".join(cut) + more

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MOST_IN_A_LINE = 16 << 20  # characters, and in a cell: more would be no table, and has to be held in memory
-MOST_NAMES = 20  # of sheets, in a message
-MOST_IN_A_NAME = 40  # characters
 _HEAD = 1 << 20  # bytes by which a table is recognised
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _WORKBOOKS = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0")  # xlsx, xlsb and ods; xls
@@ -266,24 +264,19 @@ def _workbook(source: BinaryIO, name: str, options: argparse.Namespace, opened: 
     try:
         sheet = next(opened.enter_context(sheets(source, options.sheet, as_text=True)))
     except SheetMissingError as error:
-        raise RefusedError(f"{name} has no sheet '{options.sheet}', but {_listed(error.sheets)}.") from None
+        raise RefusedError(
+            f"{name} has no sheet '{options.sheet}', but {postcode_column.listed(error.sheets)}."
+        ) from None
     others = [other for other in sheet.names if other != sheet.name]
-    advice = f" This is its sheet '{sheet.name}'; --sheet names another: {_listed(others)}." if others else ""
+    advice = (
+        f" This is its sheet '{sheet.name}'; --sheet names another: {postcode_column.listed(others)}." if others else ""
+    )
     return Table(
         **_located(cast(Iterator[list[str]], sheet.rows), name, options.postcode, advice),  # type: ignore[arg-type]
         form=f"a workbook, sheet '{sheet.name}' of {len(sheet.names)}",
         encoding="utf-8-sig",  # by which Excel knows a CSV for UTF-8
         delimiter=options.delimiter or ("\t" if options.output.lower().endswith(".tsv") else ","),
         end="\r\n",
-    )
-
-
-def _listed(names: list[str]) -> str:
-    """Return names of sheets for a message, not without end."""
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return (
-        ", ".join(name if len(name) <= MOST_IN_A_NAME else f"{name[:MOST_IN_A_NAME]}…" for name in names[:MOST_NAMES])
-        + more
     )
 
 

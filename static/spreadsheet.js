@@ -56,14 +56,14 @@ const otherFormat = (bytes) => {
 
 /** How many bytes above ASCII are UTF-8's, how many are none, and the first lines of those and of what no Windows has. */
 const counted = (bytes) => {
-  const told = { right: 0, wrong: 0, lineWrong: 0, lineOfNone: 0 }, end = bytes.includes(10) ? 10 : 13;
+  const told = { right: 0, wrong: 0, lineWrong: 0, lineOfNone: 0 }, decoder = new TextDecoder("utf-8", { fatal: true }), end = bytes.includes(10) ? 10 : 13;
   for (let at = 0, line = 1; at < bytes.length; at += 1) {
     const byte = bytes[at];
     if (byte === end) line += 1;
     if (byte < 128) continue;
     const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
     try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(at, at + size));
+      decoder.decode(bytes.subarray(at, at + size));
       told.right += 1;
       at += size - 1;
     } catch {
