@@ -27,11 +27,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, AskedError, Counts, KnownByArea, Lookup, as_quantile, canned_sql
-from census.verify import Damaged, verify
-from sources.private_file import private_file, sweep
-from sources.terminal import as_utf8, write_any_character
-from sources.user_table import RefusedError, Table, table_of
+from census.lookup.lookup import (
+    FIELDS,
+    OWN,
+    QUANTILE_FIELDS,
+    AskedError,
+    Counts,
+    KnownByArea,
+    Lookup,
+    as_quantile,
+    canned_sql,
+)
+from census.schema.verify import Damaged, verify
+from census.tables.private_file import private_file, sweep
+from census.tables.user_table import RefusedError, Table, table_of
+from census.terminal import as_utf8, write_any_character
 from sources.workbook_reader import WorkbookError
 
 ROOT = Path(__file__).resolve().parent

@@ -23,17 +23,19 @@ import rich.console
 import rich.progress
 import yaml
 
-import sources
-from sources import boundaries, checks, extracts, hosting, parquet
-from sources.check import Check
-from sources.database import Build, all_tables
-from sources.fetch import CHECKED, Library
+from census.build import boundaries, extracts, parquet
+from census.build.checks import run as checks
+from census.build.checks.check import Check
+from census.build.database import Build, all_tables
+from census.build.fetch import CHECKED, Library
+from census.domain.types import Advance
+from census.schema import hosting
+from census.terminal import write_any_character
+from sources import registry
 from sources.publication import SourceError
-from sources.rows import Advance
-from sources.terminal import write_any_character
 
 ROOT = Path(__file__).resolve().parent
-FILES = frozenset(file.id for publication in sources.publications() for file in publication.files) | frozenset(
+FILES = frozenset(file.id for publication in registry.publications() for file in publication.files) | frozenset(
     published.file.id for published in boundaries.PUBLISHED
 )
 console = rich.console.Console(highlight=False, soft_wrap=True)
@@ -72,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 def build(options: argparse.Namespace) -> int:
     """Build, checks and publishes a database."""
     started = time.monotonic()
-    publications = sources.publications() + hosting.data_sets()
+    publications = registry.publications() + hosting.data_sets()
     library = _library(options) if options.full else None
     with contextlib.closing(Build(options.output, publications, library, progress, console.print)) as building:
         if options.full:
@@ -96,7 +98,7 @@ def build(options: argparse.Namespace) -> int:
 def check(path: Path) -> int:
     """Verify the database `path` and prints what it holds."""
     with _opened(path) as connection:
-        found = checks.run(connection, sources.publications() + hosting.data_sets())
+        found = checks.run(connection, registry.publications() + hosting.data_sets())
     report(found)
     if not all(c.passed for c in found):
         raise SourceError(f"{path}: {failures(found)}")
@@ -107,7 +109,7 @@ def check(path: Path) -> int:
 def cut(path: Path, codes: list[str]) -> int:
     """Cut the extract of `codes` from the full database `path`."""
     with _opened(path):
-        manifest = extracts.cut(path, codes, extracts.FOLDER, sources.publications(), boundaries.map_of(path))
+        manifest = extracts.cut(path, codes, extracts.FOLDER, registry.publications(), boundaries.map_of(path))
     size = sum(file.stat().st_size for file in extracts.FOLDER.iterdir())
     rows = sum(table["rows"] for table in manifest["tables"].values())
     console.print(f"{extracts.FOLDER}: {rows:,} rows, {size / 1e6:.1f} MB")
@@ -116,7 +118,7 @@ def cut(path: Path, codes: list[str]) -> int:
 
 def as_parquet(path: Path, folder: Path) -> int:
     """Write every table of the database `path` to `folder` as Parquet."""
-    publications = sources.publications() + hosting.data_sets()
+    publications = registry.publications() + hosting.data_sets()
     metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
     with _opened(path) as connection:
         tables = all_tables(publications)
@@ -231,7 +233,7 @@ def _files(text: str) -> frozenset[str]:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [p.id for p in sources.publications()]
+    names = [p.id for p in registry.publications()]
     parser.add_argument("--full", action="store_true", help="every publication instead of the extract")
     parser.add_argument(
         "--mirror", metavar="DIR-or-URL", help="with --full or --maps: where the files are; nothing else is asked"

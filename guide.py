@@ -21,12 +21,13 @@ from datasette.app import SETTINGS
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.pages import Page
 
-from api.lookup import Lookup
-from api.openapi import document
-from api.v1 import V1
-from sources import hosting, publications
-from sources.boundaries import PUBLISHED
-from sources.rows import Record
+from census.build.boundaries import PUBLISHED
+from census.domain.types import Record
+from census.lookup.lookup import Lookup
+from census.schema import hosting
+from census.web.api.openapi import document
+from census.web.api.v1 import V1
+from sources.registry import publications
 from tests import LAYERS
 from tests.__main__ import PROGRAMS
 

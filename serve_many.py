@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
-from sources.terminal import write_any_character
+from census.terminal import write_any_character
 
 ROOT = Path(__file__).resolve().parent
 SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")

@@ -28,7 +28,7 @@ from datasette.app import Datasette
 
 import build_db
 from benchmarks import api, append, pages, tiles
-from sources import boundaries, extracts
+from census.build import boundaries, extracts
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "30"))

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import uvicorn
 
-from api import web
-from api.asgi import Receive, Scope, Send
-from api.lookup import FIELDS, Lookup, canned_sql, one_sql
-from api.v1 import V1
+from census.lookup.lookup import FIELDS, Lookup, canned_sql, one_sql
+from census.web import responses as web
+from census.web.api.v1 import V1
+from census.web.asgi import Receive, Scope, Send
 
 
 def main() -> None:

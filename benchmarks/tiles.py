@@ -11,9 +11,9 @@ from statistics import median
 from urllib.parse import quote
 
 from benchmarks.api import ROOT, Load, load, ratio, served
+from census.build import boundaries
+from census.domain.types import Row
 from serve_many import free_port
-from sources import boundaries
-from sources.rows import Row
 
 CONNECTIONS = 16
 

@@ -23,7 +23,7 @@ python3 -m venv "$target/venv"
 
 mkdir -p "$target/app"
 cd "$source"
-cp -R api census pages sources plugins templates static metadata.yml settings.json build_db.py pyproject.toml README.md LICENSE \
+cp -R census sources plugins templates static metadata.yml settings.json build_db.py pyproject.toml README.md LICENSE \
   "$target/app"
 mkdir "$target/app/deploy"
 cp deploy/ready.py "$target/app/deploy"

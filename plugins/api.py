@@ -6,8 +6,8 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from api.asgi import Routes
-from census.web.api_routes import NO_DATABASE, Api, rcpch_bases
+from census.web.api.routes import NO_DATABASE, Api, rcpch_bases
+from census.web.asgi import Routes
 from census.web.parameters import takes
 
 

@@ -10,10 +10,10 @@ import sqlite3
 
 from datasette import hookimpl
 
-import sources
-from sources.deprivation import quantile
+from census.domain.deprivation import quantile
+from sources import registry
 
-INDICES = {p.index.id: p.index for p in sources.publications() if p.index}
+INDICES = {p.index.id: p.index for p in registry.publications() if p.index}
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """Serve whole tables as compressed files: `/download` lists them.
 
-They are made in the build (`sources.downloads`), in a folder named after the database's digest: files of another build
-are never given. /download.json has the list with size, SHA-256 and licence.
+They are made in the build (`census.build.downloads`), in a folder named after the database's digest: files of another
+build are never given. /download.json has the list with size, SHA-256 and licence.
 """
 
 from pathlib import Path
@@ -10,12 +10,12 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import NotFound, Request, Response, asgi_send_file
 
-from api.asgi import Routes, Send
+from census.build import downloads
+from census.build.database import ATTRIBUTIONS
+from census.domain.types import Record
+from census.web.asgi import Routes, Send
 from census.web.parameters import takes
 from census.web.sql_process import own_rows
-from sources import downloads
-from sources.database import ATTRIBUTIONS
-from sources.rows import Record
 
 NONE = (
     "There are no downloads beside this database: build_db.py makes them with a census.db."
@@ -33,7 +33,7 @@ def register_routes() -> Routes:
 
 
 async def manifest(datasette: Datasette) -> tuple[Path | None, downloads.Manifest]:
-    """Return the folder of this database's files, and its manifest, as `sources.downloads.listed` gives it."""
+    """Return the folder of this database's files, and its manifest, as `census.build.downloads.listed` gives it."""
     census = datasette.databases.get("census")
     if census is None or census.path is None:
         return None, {}

@@ -12,7 +12,7 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from api.asgi import Routes
+from census.web.asgi import Routes
 
 HOUSE = Path(__file__).resolve().parent.parent
 MISSING = "The guide has no such page."

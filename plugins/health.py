@@ -10,7 +10,7 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from api.asgi import Routes
+from census.web.asgi import Routes
 from census.web.readiness import state
 
 NOT_KEPT = {"cache-control": "no-store"}

@@ -7,7 +7,7 @@ lines. Without the package `/map` has a picture and a list.
 from datasette import hookimpl
 from datasette.utils.asgi import NotFound, Request, Response
 
-from api.asgi import Routes
+from census.web.asgi import Routes
 from census.web.map_program import FILES, library
 
 

@@ -11,11 +11,11 @@ from datasette.app import Datasette
 from datasette.database import Database
 from datasette.utils.asgi import Request
 
+from census.build import downloads
+from census.build.database import ATTRIBUTIONS
+from census.domain.types import Record
 from census.web import whole_csv
 from census.web.sql_process import own_rows
-from sources import downloads
-from sources.database import ATTRIBUTIONS
-from sources.rows import Record
 
 RANKED = ("rank", "decile", "quintile", "quantile")
 

@@ -1,6 +1,6 @@
 """Serve the pages for people, and the box that finds a place.
 
-`pages/` reads and draws, `templates/` words it. All of it is done in the thread of the pages
+`census/pages/` reads and draws, `templates/` words it. All of it is done in the thread of the pages
 (`census/web/side_loop.py`), so that lookups go on beside it; what reads many areas, and what looks through names, has
 one more, so that other pages do. Each has a connection of its own.
 """
@@ -20,17 +20,18 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from api import maps
-from api.asgi import Routes
-from api.lookup import Lookup
-from api.v1 import V1
-from api.web import origin, undeclared
+from census.domain import deprivation
+from census.domain.types import Record
+from census.lookup import maps
+from census.lookup.lookup import Lookup
+from census.pages import search
+from census.pages.places import COLUMNS, Page, Places, Unknown
+from census.tables import postcode_column
 from census.web import map_program
+from census.web.api.v1 import V1
+from census.web.asgi import Routes
 from census.web.parameters import takes
-from pages import search
-from pages.places import COLUMNS, Page, Places, Unknown
-from sources import deprivation, postcode_column
-from sources.rows import Record
+from census.web.responses import origin, undeclared
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 MAPPED = ("uk_latest", "uk_2011")

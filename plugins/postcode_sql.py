@@ -12,7 +12,7 @@ import sqlite3
 
 from datasette import hookimpl
 
-from sources import postcode
+from census.domain import postcode
 
 
 @hookimpl

@@ -5,8 +5,8 @@ import threading
 
 from datasette import hookimpl
 
-from api.priority import give_way
 from census.web import sandbox
+from census.web.thread_priority import give_way
 
 
 @hookimpl

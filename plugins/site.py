@@ -8,7 +8,7 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from jinja2 import Environment
 
-from api.asgi import Links, WhenStarted, Wrapper
+from census.pages import charts
 from census.web import (
     accessible,
     connections,
@@ -31,9 +31,9 @@ from census.web import (
     version_guard,
     whole_csv,
 )
-from census.web.api_routes import Api
+from census.web.api.routes import Api
+from census.web.asgi import Links, WhenStarted, Wrapper
 from census.web.sql_process import SqlProcesses
-from pages import charts
 
 private_paths.apply()  # here, as Datasette makes its routes before it starts
 

@@ -7,13 +7,13 @@ https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025
 
 from typing import TYPE_CHECKING
 
-from sources import england
-from sources.deprivation import index_table
+from census.domain.deprivation import index_table
+from sources import england_2019 as england
 from sources.publication import Index, KnownFile, Publication, SourceFile
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from sources.database import Build
+    from census.build.database import Build
 
 
 FILE_7 = SourceFile(

@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sources.deprivation import PARENTS
+from census.domain.deprivation import PARENTS
 from sources.publication import KnownFile, Publication, SourceError, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-    from sources.database import Build
+    from census.build.database import Build
 
 
 SERVICES = "https://services1.arcgis.com/ESMARspQHYMw9BZ9/arcgis/rest/services/"

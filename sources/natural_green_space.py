@@ -11,7 +11,7 @@ from sources.publication import Licence, Publication, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from sources.database import Build
+    from census.build.database import Build
 
 
 LAYER = SourceFile(

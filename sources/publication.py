@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sources.database import Build
+    from census.build.database import Build
 
 
 class SourceError(Exception):
@@ -115,20 +115,20 @@ class Index:
     """An index of multiple deprivation and how to read its table in the words common to all of them.
 
     areas: how many areas it ranks. geography: the kind of area, as a column of `postcodes`: lsoa_2011 or lsoa_2021.
-    band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `sources.deprivation`).
+    band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `census.domain.deprivation`).
     bands: published band columns of the overall rank, name to number of bands.
     bounds: for published bands that follow no rule, name to the highest rank of each band.
     domains: common domain name to the table's own column prefix; `_rank`, and `_decile` where published.
     may_be_blank: columns that a file of the publication may have blank, each as a whole.
     tied_pairs: how many pairs of areas share an overall rank.
     weights: column prefix of each domain to its weight in the overall score, in per cent of the scores that the
-    domain's ranks give (`sources.cross_checks.transformed`). domain_scores: how the columns of those scores end, after
-    the prefix; empty where none are published. decimals: how many a published score has.
-    ties: the rank that tied areas get, the "first" of their places or the "mean" of them. scored_at_mean: whether tied
-    areas are scored at the mean of their places all the same. other_ties: column to a rank that follows neither.
-    slack: how far the weighted scores may rise against the published overall rank, for indices whose publisher
-    weighted finer scores than those of the ranks.
-    published_ranks: rank column to how many different ranks it has as published, and an area of the first rank.
+    domain's ranks give (`census.build.checks.cross.transformed`). domain_scores: how the columns of those scores end,
+    after the prefix; empty where none are published. decimals: how many a published score has. ties: the rank that tied
+    areas get, the "first" of their places or the "mean" of them. scored_at_mean: whether tied areas are scored at the
+    mean of their places all the same. other_ties: column to a rank that follows neither. slack: how far the weighted
+    scores may rise against the published overall rank, for indices whose publisher weighted finer scores than those of
+    the ranks. published_ranks: rank column to how many different ranks it has as published, and an area of the first
+    rank.
     """
 
     id: str
@@ -162,11 +162,11 @@ class Index:
 class Publication:
     """A publication: who publishes what under which terms, and how it gets into the database.
 
-    load: called with the build (`sources.database.Build`); reads its files and fills its tables.
+    load: called with the build (`census.build.database.Build`); reads its files and fills its tables.
     goes_with: the publication whose rows it adds to, and without which it is left out too.
     fills: the tables it writes to. tables: those of them that exist because of it.
     rows: file id to the exact number of rows that the publication has; a file with another number is refused.
-    hosted: the CSV of a hosted data set (see `sources.hosting`); None for an official publication.
+    hosted: the CSV of a hosted data set (see `census.schema.hosting`); None for an official publication.
     """
 
     id: str

@@ -14,7 +14,7 @@ from sources.publication import CC_BY, KnownFile, Publication, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from sources.database import Build
+    from census.build.database import Build
 
 
 INDEX_FILE = SourceFile(

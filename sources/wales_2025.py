@@ -9,13 +9,13 @@ ranks that the workbook's guidance gives (`DECILES`); the build compares them wi
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from sources import wales
-from sources.deprivation import index_table
+from census.domain.deprivation import index_table
+from sources import wales_2019 as wales
 from sources.publication import Index, KnownFile, Publication, SourceFile
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from sources.database import Build
+    from census.build.database import Build
 
 
 RANKS = SourceFile(

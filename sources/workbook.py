@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from numbers import Number
 from pathlib import Path
 
+from census.domain.types import Row
 from sources.publication import SourceError
-from sources.rows import Row
 from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
 
 HEADER_SEARCH_ROWS = 30

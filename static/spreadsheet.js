@@ -7,7 +7,7 @@ const AT_ONCE = 500; // postcodes in a request
 const TRIES = 4;
 const MOST_BYTES = 100e6;
 
-// The form of a postcode, and the characters that are white space within one: as in sources/postcode.py.
+// The form of a postcode, and the characters that are white space within one: as in census/domain/postcode.py.
 const SPACES = /[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]+/gu;
 const FORM = /^((?:[A-Z]{1,2}[0-9]{1,2}|[A-Z]{1,2}[0-9][A-Z]|GIR|NPT))([0-9][A-Z]{2})$/;
 
@@ -19,7 +19,7 @@ const normalise = (text) => {
 };
 
 const form = document.querySelector("form.sheet");
-const RULES = JSON.parse(form.dataset.rules); // of sources/postcode_column.py and sources/other_formats.py
+const RULES = JSON.parse(form.dataset.rules); // of census/tables/postcode_column.py and census/tables/other_formats.py
 const whole = (pattern) => new RegExp(`^(?:${pattern})$`, "i");
 const [TITLE, VALUE] = [RULES.title, RULES.value].map((pattern) => new RegExp(pattern, "i"));
 const [NO_POSTCODE, CERTAIN, EXACT, PLACE] = [RULES.noPostcode, RULES.certain, RULES.exact, RULES.place].map(whole);
@@ -144,7 +144,7 @@ const postcodesOf = (rows) => {
   return Array.from(counts, (count) => count ?? 0);
 };
 
-/** The delimiter of a CSV by its first rows, as `delimiter_of` in sources/postcode_column.py tells it. */
+/** The delimiter of a CSV by its first rows, as `delimiter_of` in census/tables/postcode_column.py tells it. */
 const delimiterOf = (text, end) => {
   const score = (delimiter) => {
     const rows = parse(text, delimiter, end, { most: RULES.lookedAt, strict: false }), upper = rows.slice(0, RULES.mostAbove + 1);
@@ -195,7 +195,7 @@ const columnsOf = (rows) => [...postcodesOf(rows).entries()].filter(([place, cou
   return count > 0 && 2 * count >= cells.length - cells.findIndex(isPostcode);
 }).map(([place]) => place);
 
-/** Whether a row certainly has the names of the columns, as `_are_names` in sources/postcode_column.py tells it. */
+/** Whether a row certainly has the names of the columns, as `_are_names` in census/tables/postcode_column.py tells it. */
 const areNames = (rows, n) => {
   const row = rows[n], below = rows.slice(n + 1);
   if (!hasNames(row)) return false;
@@ -211,7 +211,7 @@ const areNames = (rows, n) => {
 const isShortTitle = (name) => name.length <= RULES.mostInAName && isTitle(name);
 const twoRows = (rows) => new Error(`The rows ${rows[0] + 1} and ${rows[1] + 1} may both be the names of the columns: delete what stands above the table.`);
 
-/** The row of the names, from 0, and whether that is sure, as `find` in sources/postcode_column.py tells it. Throws a sentence where it is in doubt. */
+/** The row of the names, from 0, and whether that is sure, as `find` in census/tables/postcode_column.py tells it. Throws a sentence where it is in doubt. */
 const headerOf = (rows) => {
   const first = rows.findIndex((row) => row.some(isPostcode));
   const exact = rows.findIndex((row) => row.some((name) => EXACT.test(words(name))));

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sources.terminal import write_any_character
+from census.terminal import write_any_character
 from tests import LAYERS
 
 PROGRAMS = {

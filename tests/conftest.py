@@ -25,9 +25,10 @@ import pytest
 import yaml
 
 import build_db
-import sources
-from sources import boundaries, extracts, hosting
-from sources.database import all_tables, digest
+from census.build import boundaries, extracts
+from census.build.database import all_tables, digest
+from census.schema import hosting
+from sources import registry
 from tests import below, made_up, whole_uk
 from tests.kept import kept
 
@@ -161,7 +162,7 @@ def made_up_db(mirror, tmp_path_factory) -> Path:
 def small_extract(made_up_db, tmp_path_factory) -> Path:
     """An extract of the made-up publications: an authority of each nation, and an island."""
     folder = tmp_path_factory.mktemp("small") / "extract"
-    extracts.cut(made_up_db, made_up.SMALL, folder, sources.publications())
+    extracts.cut(made_up_db, made_up.SMALL, folder, registry.publications())
     return folder
 
 
@@ -203,7 +204,7 @@ def stamp(database: Path) -> None:
     """Lets a census.db that a test has altered pass for one that was built so: it gets the digest of its rows."""
     database.with_name("inspect-data.json").unlink(missing_ok=True)
     with closing(sqlite3.connect(database)) as connection:
-        found = digest(connection, all_tables(sources.publications() + hosting.data_sets()))
+        found = digest(connection, all_tables(registry.publications() + hosting.data_sets()))
         connection.execute("update edition set digest = ?", (found,))
         connection.commit()
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from datasette.app import Datasette
 from datasette.utils import StartupError
 
-from api.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
-from api.web import HOST, USES_HOST, header, problem, send_answer, uses_host
+from census.web.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
+from census.web.responses import HOST, USES_HOST, header, problem, send_answer, uses_host
 
 SCHEMES = {"ws": "http", "wss": "https"}  # what a proxy may say of a request that is no WebSocket
 

@@ -21,8 +21,8 @@ import uvicorn.config
 from datasette.app import Datasette
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from api.asgi import Scope
-from api.web import ALWAYS
+from census.web.asgi import Scope
+from census.web.responses import ALWAYS
 
 try:
     import resource

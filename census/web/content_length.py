@@ -8,7 +8,7 @@ without a length is gathered here, beyond `HELD` bytes in a temporary file, and 
 import contextlib
 import tempfile
 
-from api.asgi import App, Message, Receive, Scope, Send
+from census.web.asgi import App, Message, Receive, Scope, Send
 from census.web.refusal import refuse
 
 HELD = 1 << 20  # bytes of an answer that stay in memory

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from datasette.app import Datasette
 
-from census.verify import Damaged, is_as_described, verify_rows
+from census.schema.verify import Damaged, is_as_described, verify_rows
 
 
 def ignore_other_counts(datasette: Datasette) -> None:

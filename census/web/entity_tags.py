@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl
 from datasette import __version__
 from datasette.app import Datasette
 
-from api import maps
-from api.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
-from api.web import CODE, MAX_AGE, header
+from census.lookup import maps
+from census.web.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
+from census.web.responses import CODE, MAX_AGE, header
 from census.web.sql_process import own_rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SHOWN = [path for folder in ("pages", "plugins", "templates", "static") for path in sorted((ROOT / folder).glob("*.*"))]
+SHOWN = [path for folder in ("plugins", "templates", "static") for path in sorted((ROOT / folder).glob("*.*"))]
 PAGES = hashlib.sha256(b"".join(path.read_bytes() for path in SHOWN) + f"{CODE!r}{__version__}".encode()).hexdigest()[
     :8
 ]

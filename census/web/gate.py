@@ -17,8 +17,8 @@ from urllib.parse import parse_qs
 
 from datasette.app import Datasette
 
-from api.asgi import App, Receive, Scope, Send
 from census.web import graphql_limits, kinds
+from census.web.asgi import App, Receive, Scope, Send
 from census.web.connections import reader_of
 from census.web.graphql_limits import body_of, path_of
 from census.web.places import Busy, Places

@@ -30,10 +30,10 @@ from graphql.language import (
     VariableNode,
 )
 
-from api.asgi import App, Message, Receive, Scope, Send, Wrapper
+from census.domain.types import Record
 from census.web import graphql_execution
+from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
 from census.web.graphql_execution import MOST_ANSWER, TOO_LARGE, WORK, Stopped, Work
-from sources.rows import Record
 
 LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
 MOST_ROWS = 1000  # what Datasette gives at once

@@ -17,7 +17,7 @@ from datasette.app import Datasette
 from datasette.utils import tilde_encode
 from graphql import GraphQLError
 
-from sources.rows import Record
+from census.domain.types import Record
 
 OPPOSITE = {"isnull": "notnull", "notnull": "isnull", "isblank": "notblank", "notblank": "isblank"}
 LISTED = 10  # rows, where a query does not say how many

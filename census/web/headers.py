@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from datasette.app import Datasette
 
-from api.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
-from api.web import CORS, NO_PAGE, SECURITY, internal_error, send_answer
+from census.web.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
+from census.web.responses import CORS, NO_PAGE, SECURITY, internal_error, send_answer
 
 MAP = "/map"
 OWN = ("/", "/api/v1", "/download", "/search", "/spreadsheet", MAP)

@@ -6,7 +6,7 @@ table with an error of its own (500).
 
 import json
 
-from api.asgi import App, Receive, Scope, Send, Wrapper
+from census.web.asgi import App, Receive, Scope, Send, Wrapper
 
 READING = ("GET", "HEAD", "OPTIONS")
 

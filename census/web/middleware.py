@@ -8,7 +8,6 @@ from functools import reduce
 
 from datasette.app import Datasette
 
-from api.asgi import App, Wrapper
 from census.web import (
     addresses,
     content_length,
@@ -22,7 +21,8 @@ from census.web import (
     same_file,
     side_loop,
 )
-from census.web.api_routes import Api
+from census.web.api.routes import Api
+from census.web.asgi import App, Wrapper
 from census.web.gate import Gate
 from census.web.tiles import Tiles
 

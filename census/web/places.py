@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
-from api.asgi import Message, Send
-from api.priority import give_way
+from census.web.asgi import Message, Send
+from census.web.thread_priority import give_way
 
 Result = TypeVar("Result")
 

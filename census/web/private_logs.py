@@ -18,7 +18,7 @@ import datasette.views.base
 from datasette.app import Datasette
 from datasette.database import Database
 
-from api.asgi import App, Receive, Scope, Send
+from census.web.asgi import App, Receive, Scope, Send
 
 NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, for as long as the server runs
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from datasette.app import Datasette
 
-from api.asgi import App, Receive, Scope, Send
-from api.web import problem, send_answer
+from census.web.asgi import App, Receive, Scope, Send
+from census.web.responses import problem, send_answer
 
 HIDDEN = ("threads", "messages", "allow-debug", "permissions", "patterns", "auth-token")
 """Datasette's own pages below /-/ that show its inside or take what is typed into them."""

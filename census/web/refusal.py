@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from datasette.views.base import DatasetteError
 
-from api.asgi import Send
+from census.web.asgi import Send
 
 
 async def refuse(send: Send, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:

@@ -11,7 +11,7 @@ import re
 
 from datasette.app import Datasette
 
-from api.asgi import App, Message, Receive, Scope, Send, Wrapper
+from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
 
 WITHOUT_FIGURES = re.compile(r"/-/(?:health|ready)|/(?:-/)?static(?:-plugins)?/.*|/robots\.txt|/guide(?:/.*)?")
 REPLACED = "census.db was replaced or changed since this server began, and was not verified: restart the server."

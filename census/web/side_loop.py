@@ -10,8 +10,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from api.asgi import App, Message, Receive, Scope, Send, Wrapper
-from api.priority import give_way
+from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
+from census.web.thread_priority import give_way
 
 Result = TypeVar("Result")
 SWITCH_S = 0.0002  # Python's own is 0.005: a lookup asks for its turn at each step of its statements

@@ -8,7 +8,7 @@ from typing import Any
 from datasette.app import Datasette
 from datasette.plugins import pm
 
-from sources import hosting
+from census.schema import hosting
 from sources.publication import SourceError
 
 

@@ -17,7 +17,7 @@ from datasette.utils.asgi import Request
 from datasette.views import table as datasette_table
 from datasette.views.table import TableView
 
-from sources.views import KEYS
+from census.schema.views import KEYS
 
 Data = Callable[..., Awaitable[Any]]
 

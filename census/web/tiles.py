@@ -18,13 +18,15 @@ from dataclasses import dataclass
 import orjson
 from datasette.app import Datasette
 
-from api import maps, rcpch, rcpch_tiles, web
-from api.asgi import App, Receive, Scope, Send
+from census.build.boundaries import ZOOMS
+from census.build.rcpch_tiles import ZOOMS as RCPCH_ZOOMS
+from census.lookup import maps
+from census.web import responses as web
+from census.web.api import rcpch, rcpch_tiles
+from census.web.asgi import App, Receive, Scope, Send
 from census.web.connections import reader_of
 from census.web.places import Busy, OneThread
 from census.web.until_gone import until_gone
-from sources.boundaries import ZOOMS
-from sources.rcpch_tiles import ZOOMS as RCPCH_ZOOMS
 
 BASE = "/tiles"
 TILE = re.compile(r"([a-z0-9_]+)/([0-9]{1,2})/([0-9]{1,7})/([0-9]{1,7})\.(?:pbf|mvt)", re.ASCII)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Coroutine
 from typing import Any
 
-from api.asgi import Message, Receive
+from census.web.asgi import Message, Receive
 
 DROPPED = r"coroutine '(Database\.table_exists|TableView\.|\w*Facet\.)"
 

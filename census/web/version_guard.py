@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from datasette.app import Datasette
 
-from census.verify import unreadable
-from sources import publications
-from sources.database import all_tables
-from sources.views import VIEWS, view_sql
+from census.build.database import all_tables
+from census.schema.verify import unreadable
+from census.schema.views import VIEWS, view_sql
+from sources.registry import publications
 
 
 async def check(datasette: Datasette) -> None:

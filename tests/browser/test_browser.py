@@ -485,7 +485,7 @@ def test_a_spreadsheet_of_5000_rows_comes_back_as_append_py_would_make_it(browse
     assert downloaded(page) == appended(path, extract_db, "--columns", columns)
 
     # What left the machine: the different postcodes, nothing else.
-    from sources import postcode
+    from census.domain import postcode
 
     asked = [request for request in page.asked[before:] if request.url.startswith("http")]
     assert {(request.method, urlsplit(request.url).path) for request in asked} == {("POST", "/api/v1/postcodes")}

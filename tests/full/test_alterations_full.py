@@ -11,13 +11,14 @@ from collections.abc import Iterator
 import pytest
 
 import build_db
-import sources
-from sources import cross_checks, position_checks
-from sources.check import Check
-from sources.fetch import ChangedFile, Library
+from census.build.checks import cross as cross_checks
+from census.build.checks import positions as position_checks
+from census.build.checks.check import Check
+from census.build.fetch import ChangedFile, Library
+from sources import registry
 from tests.alterations import ALTERATIONS, CHECKS, Alteration
 
-INDICES = [publication.index for publication in sources.publications() if publication.index]
+INDICES = [publication.index for publication in registry.publications() if publication.index]
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_postcode_far_from_all_others_is_refused(full, change, said):
 
 
 def test_one_digit_of_a_mirrors_file_refuses_it(real_mirror, tmp_path):
-    files = {file.id: file for publication in sources.publications() for file in publication.files}
+    files = {file.id: file for publication in registry.publications() for file in publication.files}
     [path] = real_mirror.rglob("SIMD+2020v2.csv.gz")
     data = bytearray(gzip.decompress(path.read_bytes()))
     (tmp_path / "SIMD+2020v2.csv").write_bytes(data)

@@ -16,7 +16,11 @@ from fractions import Fraction
 import pytest
 import python_calamine
 
-from sources import england, england_2025, green_space, natural_green_space, northern_ireland, uk_composite, wales
+from sources import england_2019 as england
+from sources import england_2025, natural_green_space, uk_composite
+from sources import green_space_2020 as green_space
+from sources import northern_ireland_2017 as northern_ireland
+from sources import wales_2019 as wales
 from sources.geography import LISTS
 from tests.site.test_site import imd
 

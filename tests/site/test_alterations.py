@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 import build_db
-import sources
-from sources import checks, hosting
-from sources.fetch import ChangedFile, Library
+from census.build.checks import run as checks
+from census.build.fetch import ChangedFile, Library
+from census.schema import hosting
+from sources import registry
 from tests.alterations import ALTERATIONS, CHECKS, Alteration, table
 from tests.conftest import ROOT
 
-PUBLICATIONS = sources.publications()
+PUBLICATIONS = registry.publications()
 FILES = {file.id: file for publication in PUBLICATIONS for file in publication.files}
 
 

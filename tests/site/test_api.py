@@ -18,9 +18,9 @@ import orjson
 import pytest
 import requests
 
-from api.lookup import FIELDS, QUANTILE_FIELDS, Lookup, canned_sql
-from api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
-from sources import publications
+from census.lookup.lookup import FIELDS, QUANTILE_FIELDS, Lookup, canned_sql
+from census.web.api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
+from sources.registry import publications
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 
 BASE = "/api/v1"
@@ -460,7 +460,7 @@ def test_a_list_of_any_length_is_one_json_object(extract_site, postcodes, n):
 
 
 def test_lists_on_their_way_have_a_bound_together(v1, monkeypatch):
-    monkeypatch.setattr("api.v1.MOST_READING", 2500)
+    monkeypatch.setattr("census.web.api.v1.MOST_READING", 2500)
     scope = {"type": "http", "query_string": b"", "headers": [(b"content-type", b"application/json")]}
     ends = asyncio.Event()
 

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import append
-from api.lookup import FIELDS, OWN, QUANTILE_FIELDS, Lookup, canned_sql
-from sources import publications
-from sources.postcode_column import DELIMITERS
+from census.lookup.lookup import FIELDS, OWN, QUANTILE_FIELDS, Lookup, canned_sql
+from census.tables.postcode_column import DELIMITERS
+from sources.registry import publications
 from tests.conftest import ROOT, THOROUGH
 
 ASKED = [

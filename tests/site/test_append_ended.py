@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sources import private_file
+from census.tables import private_file
 from tests.conftest import ROOT
 
 TABLE = "id,postcode\n" + "1,SW1A 1AA\n" * 3000
@@ -25,7 +25,7 @@ os.link = no_link
 WAYS = pytest.mark.parametrize("way", [UNNAMED, NAMED, NO_LINKS], ids=["unnamed", "named", "no links"])
 PROGRAM = """
 import errno, os, signal, sys
-from sources import private_file
+from census.tables import private_file
 {way}
 import append
 {more}

@@ -21,13 +21,15 @@ import openpyxl
 import pytest
 
 import build_db
-import sources
-from sources import database, extracts, green_space, hosting
-from sources.publication import Publication
+from census.build import database, extracts
+from census.schema import hosting
+from sources import green_space_2020 as green_space
+from sources import registry
+from sources.publication import Publication, SourceError
 from tests import made_up
 from tests.conftest import OLD, ROOT, THOROUGH, command
 
-PUBLICATIONS = {p.id: p for p in sources.publications()}
+PUBLICATIONS = {p.id: p for p in registry.publications()}
 
 
 def query(path: Path, sql: str, *parameters) -> list[tuple]:
@@ -407,12 +409,12 @@ def test_an_extract_cut_twice_is_the_same_and_builds(made_up_db, small_extract, 
 
 
 def test_a_code_that_selects_nothing_is_refused(made_up_db, tmp_path):
-    with pytest.raises(sources.publication.SourceError, match="'E06999999'"):
+    with pytest.raises(SourceError, match="'E06999999'"):
         extracts.cut(made_up_db, ["E06999999"], tmp_path, list(PUBLICATIONS.values()))
 
 
 def test_an_extract_is_cut_from_a_complete_database_only(extract_db, tmp_path):
-    with pytest.raises(sources.publication.SourceError, match=str(extract_db)):
+    with pytest.raises(SourceError, match=str(extract_db)):
         extracts.cut(extract_db, ["W06000015"], tmp_path, list(PUBLICATIONS.values()))
 
 
@@ -619,7 +621,7 @@ def test_a_zip_with_changed_bytes_inside_stops_the_build(tmp_path, old, capsys):
 
 
 def test_a_directory_with_too_few_postcodes_stops_the_build(tmp_path, old, capsys, monkeypatch):
-    monkeypatch.setattr("sources.checks.FEWEST_POSTCODES", 2_600_000)
+    monkeypatch.setattr("census.build.checks.run.FEWEST_POSTCODES", 2_600_000)
     broken_directory(tmp_path)
     said = refused(capsys, old, *only("postcode_directory"), "--mirror", tmp_path / "broken")
     assert_named(("postcodes", "2,600,000", "26,000,000", "3,000"), said)
@@ -635,10 +637,10 @@ def test_a_directory_with_too_few_postcodes_stops_the_build(tmp_path, old, capsy
     ids=["2023", "2024", "capitals"],
 )
 def test_header_spellings_of_other_editions_are_read(tmp_path, monkeypatch, spelling):
-    monkeypatch.setattr("sources.checks.FEWEST_POSTCODES", 500)
+    monkeypatch.setattr("census.build.checks.run.FEWEST_POSTCODES", 500)
     header = [spelling.get(name, name) for name in made_up.HEADER]
     broken_directory(tmp_path, header)
-    monkeypatch.setattr("sources.checks._joins", lambda *_: [])  # this directory has few areas, on purpose
+    monkeypatch.setattr("census.build.checks.run._joins", lambda *_: [])  # this directory has few areas, on purpose
     output = built(tmp_path, tmp_path / "broken", "postcode_directory")
     assert query(output, "select count(*), count(lsoa_2011), count(local_authority) from postcodes")[0][0] == 3000
     assert query(output, "select distinct edition from publications where id = 'postcode_directory'") == [

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from api.web import CORS, SECURITY
+from census.web.responses import CORS, SECURITY
 from census.web.until_gone import read_already
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 from tests.golden.site import Request, requests

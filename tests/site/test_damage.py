@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from census.verify import Damaged, verify
+from census.schema.verify import Damaged, verify
 from census.web import same_file
 from tests.conftest import ROOT, datasette_of, site_of
 

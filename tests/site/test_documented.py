@@ -11,8 +11,9 @@ import yaml
 from cogapp import Cog
 
 import guide
+from census.domain import postcode
+from census.schema import hosting
 from census.web import sandbox
-from sources import hosting, postcode
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -171,7 +172,7 @@ def test_every_variable_of_the_caddyfile_is_described():
 def test_every_public_function_of_the_sources_has_its_docstring():
     for path in [
         *(ROOT / "sources").glob("*.py"),
-        *(ROOT / "pages").glob("*.py"),
+        *(ROOT / "census").rglob("*.py"),
         ROOT / "build_db.py",
         ROOT / "serve_many.py",
     ]:

@@ -16,7 +16,8 @@ import openpyxl
 import pytest
 
 import build_db
-from sources import england_2025, geography, green_space, wales_2025
+from sources import england_2025, geography, wales_2025
+from sources import green_space_2020 as green_space
 from tests import made_up
 from tests.conftest import ROOT, datasette_of, site_of
 from tests.site.test_build import PUBLICATIONS, assert_named, built, changed, edited, next_decile, only, query, refused
@@ -62,7 +63,7 @@ def test_a_lookup_with_two_answers_for_a_merged_area_gives_none():
         insert into lsoa_changes values ('E1', 'E5', 'M'), ('E1', 'E6', 'M'), ('E2', 'E7', 'M'), ('E3', 'E8', 'X');
         """
     )
-    from sources.postcodes import AREAS_OF_2021
+    from sources.postcode_directory import AREAS_OF_2021
 
     connection.execute(AREAS_OF_2021)
     found = dict(connection.execute("select postcode, lsoa_2021 from postcodes"))
@@ -393,7 +394,7 @@ def test_a_changed_composite_stops_the_build(mirror, tmp_path, old, capsys, edit
 # A new edition
 
 SIMD_2099 = """
-from sources.deprivation import index_table
+from census.domain.deprivation import index_table
 from sources.publication import Index, Publication, SourceFile
 from sources.workbook import column
 

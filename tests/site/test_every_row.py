@@ -13,7 +13,7 @@ import pytest
 import yaml
 from datasette.utils import tilde_decode
 
-from sources import hosting, views
+from census.schema import hosting, views
 from tests.conftest import ROOT, datasette_of, site_of, stamp
 from tests.golden.site import forget_schemas
 

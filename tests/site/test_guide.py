@@ -22,8 +22,8 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 import pytest
 import yaml
 
-from api import rcpch
-from sources import hosting
+from census.schema import hosting
+from census.web.api import rcpch
 from tests.conftest import ROOT, copy_of_the_repository, unavailable
 
 DOCS = ROOT / "docs"

@@ -14,9 +14,11 @@ import pytest
 import yaml
 
 import build_db
-from sources import extracts, hosting, publications
-from sources.database import Build
+from census.build import extracts
+from census.build.database import Build
+from census.schema import hosting
 from sources.publication import SourceError
+from sources.registry import publications
 from tests.conftest import ROOT, datasette_of, site_of
 
 TOLD = {

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sources.terminal import as_utf8
+from census.terminal import as_utf8
 from tests.conftest import ROOT
 from tests.workbooks import row, xlsx
 

@@ -31,10 +31,10 @@ import shapely
 from datasette.app import Datasette
 
 import build_db
-from api.maps import Maps
+from census.build import boundaries, extracts, rcpch_tiles
+from census.build.fetch import Library
+from census.lookup.maps import Maps
 from census.web import map_program
-from sources import boundaries, extracts, rcpch_tiles
-from sources.fetch import Library
 from sources.publication import SourceError
 from tests.conftest import ROOT, command, datasette_of, site_of, stamp
 

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sources import hosting
+from census.schema import hosting
 from tests.conftest import ROOT, THOROUGH
 
 CENSUS = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]

@@ -19,7 +19,7 @@ import pytest
 from datasette.utils import StartupError
 
 import build_db
-from pages import charts
+from census.pages import charts
 from tests.conftest import ROOT, datasette_of, site_of, unavailable
 
 POSTCODES = {"England": "SW1A1AA", "Wales": "CF143LX", "Scotland": "ML11AA", "Northern Ireland": "BT27DX"}

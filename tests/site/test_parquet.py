@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 import build_db
-import sources
-from sources import hosting
-from sources.database import all_tables
+from census.build.database import all_tables
+from census.schema import hosting
+from sources import registry
 from tests.conftest import ROOT, command
 
-TABLES = all_tables(sources.publications() + hosting.data_sets())
+TABLES = all_tables(registry.publications() + hosting.data_sets())
 TOLD = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]["tables"]
 
 

@@ -18,9 +18,9 @@ import datasette_graphql.utils
 import pytest
 import yaml
 
-from sources import downloads
-from sources.database import all_tables
-from sources.views import VIEWS
+from census.build import downloads
+from census.build.database import all_tables
+from census.schema.views import VIEWS
 from tests.conftest import ROOT, datasette_of, site_of
 
 METADATA = yaml.safe_load((ROOT / "metadata.yml").read_text())
@@ -517,7 +517,8 @@ def test_a_database_of_another_version_is_refused_in_one_sentence(extract_db, tm
 
 
 def test_every_table_of_the_build_is_tested_here():
-    from sources import hosting, publications
+    from census.schema import hosting
+    from sources.registry import publications
 
     assert set(tables_of()) == set(all_tables(publications() + hosting.data_sets()))
 

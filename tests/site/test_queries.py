@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import build_db
-from sources import publications
+from sources.registry import publications
 from tests.conftest import ROOT, datasette_of, site_of
 
 QUERIES = yaml.safe_load((ROOT / "metadata.yml").read_text())["databases"]["census"]["queries"]

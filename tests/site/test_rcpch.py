@@ -20,10 +20,10 @@ from datasette.utils import StartupError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api import rcpch
-from api.lookup import Lookup, canned_sql
-from api.openapi import rcpch_paths
-from api.rcpch_rows import Field
+from census.lookup.lookup import Lookup, canned_sql
+from census.web.api import rcpch
+from census.web.api.openapi import rcpch_paths
+from census.web.api.rcpch_rows import Field
 from tests.conftest import datasette_of, site_of
 
 ADDRESS = "http://127.0.0.1:8001/rcpch-census-platform/api/v1"

@@ -22,10 +22,10 @@ from datasette.utils import StartupError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api import rcpch
-from api.lookup import Lookup, canned_sql
-from api.openapi import rcpch_paths
-from api.web import pairs
+from census.lookup.lookup import Lookup, canned_sql
+from census.web.api import rcpch
+from census.web.api.openapi import rcpch_paths
+from census.web.responses import pairs
 from tests.conftest import ROOT, datasette_of, site_of
 from tests.full.test_full import sheet_of, text_of
 from tests.site.test_queries import QUERIES

@@ -28,8 +28,9 @@ from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.web import CODE
-from sources import boundaries, mvt, rcpch_tiles
+from census.build import boundaries, rcpch_tiles
+from census.domain import mvt
+from census.web.responses import CODE
 from tests.browser.test_browser import chromium, picture  # noqa: F401
 from tests.conftest import ROOT, datasette_of, site_of, stamp
 from tests.site.test_maps import few_zooms, tile_of

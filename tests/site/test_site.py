@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import build_db
-from api.lookup import canned_sql
-from sources import postcode as form
-from sources import postcodes, publications
+from census.domain import postcode as form
+from census.lookup.lookup import canned_sql
+from sources import postcode_directory as postcodes
+from sources.registry import publications
 from tests.conftest import ROOT, datasette_of, site_of
 
 CONTRACT = """

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import append
-from sources import postcode_column
+from census.tables import postcode_column
 from tests.conftest import THOROUGH
 from tests.user_tables import CASES, CELLS
 

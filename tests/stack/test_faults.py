@@ -15,10 +15,11 @@ from types import SimpleNamespace
 
 import pytest
 
-import sources
 from benchmarks.stack import Stack
-from sources import boundaries, hosting
-from sources.database import all_tables, digest
+from census.build import boundaries
+from census.build.database import all_tables, digest
+from census.schema import hosting
+from sources import registry
 from tests.conftest import ROOT, unavailable
 
 pytestmark = pytest.mark.alone  # it loads a stack, and breaks some
@@ -150,7 +151,7 @@ def other_edition(extract_db, tmp_path_factory):
     shutil.copyfile(extract_db, output)
     with contextlib.closing(sqlite3.connect(output)) as connection, connection:
         connection.execute("update postcodes set introduced = introduced - 100 where introduced >= 199001")
-        tables = all_tables([*sources.publications(), *hosting.data_sets()])
+        tables = all_tables([*registry.publications(), *hosting.data_sets()])
         connection.execute("update edition set digest = ?", (digest(connection, tables),))
     return output
 

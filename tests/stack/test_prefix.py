@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from api.web import SECURITY
+from census.web.responses import SECURITY
 from serve_many import buffering, free_port
 from tests.conftest import ROOT, site_of
 from tests.golden.site import requests

@@ -8,9 +8,14 @@ from itertools import permutations
 
 import pytest
 
-import sources
-from sources import checks, cross_checks, hosting, position_checks, scotland, wales
-from sources.position_checks import Cluster
+from census.build.checks import cross as cross_checks
+from census.build.checks import positions as position_checks
+from census.build.checks import run as checks
+from census.build.checks.positions import Cluster
+from census.schema import hosting
+from sources import registry
+from sources import scotland_2020 as scotland
+from sources import wales_2019 as wales
 
 COMPOSITE = [  # area, score, rank, decile, quintile; two tied areas on either side of a decile's boundary
     ("E01000001", 8.927, 33669.0, 8, 4),
@@ -53,7 +58,7 @@ def test_weights_are_those_that_the_hosted_data_set_has():
     [path] = hosting.FOLDER.glob("domain_weights.csv")
     with path.open() as file:
         told = {(row["index_id"], row["domain"]): float(row["weight_percent"]) for row in csv.DictReader(file)}
-    indices = {publication.index.id: publication.index for publication in sources.publications() if publication.index}
+    indices = {publication.index.id: publication.index for publication in registry.publications() if publication.index}
     for (index_id, domain), weight in told.items():
         index = indices[index_id]
         assert index.weights[index.domains[domain]] == weight

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sources
-from sources.deprivation import QUANTILES, band, band_sql, quantile, quantile_sql
+from census.domain.deprivation import QUANTILES, band, band_sql, quantile, quantile_sql
+from sources import registry
 from tests.conftest import THOROUGH
 
-INDICES = [p.index for p in sources.publications() if p.index]
+INDICES = [p.index for p in registry.publications() if p.index]
 ranked = st.integers(1, 40_000).flatmap(lambda n: st.tuples(st.integers(2, 2 * n).map(lambda r: r / 2), st.just(n)))
 
 

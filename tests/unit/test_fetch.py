@@ -11,9 +11,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from build_db import progress
-from sources import boundaries, fetch, publications
-from sources.fetch import ChangedFile, Library, NotInMirror
+from census.build import boundaries, fetch
+from census.build.fetch import ChangedFile, Library, NotInMirror
 from sources.publication import KnownFile, SourceError, SourceFile
+from sources.registry import publications
 
 CONTENT = bytes(range(256)) * 20_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -54,9 +54,9 @@ def test_actions_are_github_s_own_with_a_version_and_keep_no_credentials(workflo
 
 
 def test_the_files_and_publications_that_workflows_name_exist():
-    import sources
+    from sources import registry
 
-    known = {publication.id for publication in sources.publications()}
+    known = {publication.id for publication in registry.publications()}
     checked = 0
     for command in (command for workflow in WORKFLOWS for command in commands(workflow)):
         for name in re.findall(r"(?<![\w./])(?:[\w-]+/)*[\w-]+\.(?:py|lock)\b", command):

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import yaml
 
-import sources
-from sources import extracts
+from census.build import extracts
+from sources import registry
 from tests.conftest import ROOT, command
 
 README = (ROOT / "README.md").read_text()
@@ -53,7 +53,7 @@ def build_help() -> str:
 
 def test_the_help_names_every_publication_that_can_be_left_out(build_help):
     said = " ".join(build_help.split())
-    for publication in sources.publications():
+    for publication in registry.publications():
         assert publication.id in said, publication.id
 
 
@@ -72,7 +72,7 @@ def test_the_readme_s_extract_command_is_how_the_extract_was_cut():
 def test_licences_of_tables_are_those_of_their_publications():
     metadata = yaml.safe_load((ROOT / "metadata.yml").read_text())
     tables = metadata["databases"]["census"]["tables"]
-    for publication in sources.publications():
+    for publication in registry.publications():
         for table in publication.fills:
             assert tables[table]["license"] == publication.licence.name
             assert tables[table]["license_url"] == publication.licence.url

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources import postcode
+from census.domain import postcode
 
 letters = st.sampled_from(string.ascii_uppercase)
 digits = st.sampled_from(string.digits)

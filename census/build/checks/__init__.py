@@ -1,0 +1,1 @@
+"""Check a built census.db against its publications and against itself."""

@@ -1,0 +1,1 @@
+"""Postcodes, codes, geographies and bands: pure functions and data, without files, databases or HTTP."""

@@ -1,0 +1,1 @@
+"""The tables and views of census.db, and whether a file has them."""
