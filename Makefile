@@ -63,10 +63,11 @@ map: $(VENV)/maps census.db ## maps/uk.mbtiles for census.db, and the program th
 parquet: $(VENV)/dev census.db ## every table of census.db as a Parquet file, in parquet/
 	$(BIN)/python build_db.py --parquet parquet
 
-lint: $(VENV)/dev ## style and formatting
+lint: $(VENV)/dev ## style, formatting, types, and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/dev ## what a build and an answer cost, as ratios
 	$(BIN)/python -m benchmarks
@@ -81,7 +82,7 @@ docs: $(VENV)/docs census.db ## the guide in site/, which the site has at /guide
 	$(MAKE_GUIDE)
 
 image: $(VENV)/serve census.db ## the container image uk-census, with census.db in it (needs Docker)
-	digest=$$($(BIN)/python -c "import pathlib, serve_many; print(serve_many.digest_of(pathlib.Path('census.db')))") && \
+	digest=$$($(BIN)/python -c "import pathlib; from census.serve.stack import digest_of; print(digest_of(pathlib.Path('census.db')))") && \
 	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) \
 		--build-arg REVISION=$$(git rev-parse HEAD) -t uk-census .
 

@@ -21,12 +21,12 @@ from datasette.app import SETTINGS
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.pages import Page
 
-from census.build.boundaries import PUBLISHED
 from census.domain.types import Record
 from census.lookup.lookup import Lookup
-from census.schema import hosting
+from census.schema import hosted
 from census.web.api.openapi import document
 from census.web.api.v1 import V1
+from sources.boundaries import PUBLISHED
 from sources.registry import publications
 from tests import LAYERS
 from tests.__main__ import PROGRAMS
@@ -43,7 +43,7 @@ class House:
         if not database.is_file():
             raise PluginError(f"{database}: there is none, and the guide describes it; make extract builds one.")
         self.database = database
-        self.metadata = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
+        self.metadata = hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
         self.census = self.metadata["databases"]["census"]
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:

@@ -26,9 +26,10 @@ import sqlite_utils
 import yaml
 from datasette.app import Datasette
 
-import build_db
 from benchmarks import api, append, pages, tiles
-from census.build import boundaries, extracts
+from census.build import extracts
+from census.cli import build as build_db
+from census.lookup import maps
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "30"))
@@ -147,7 +148,7 @@ def make_map(database: Path) -> None:
     """Make the map of an extract where there is none. That of another database would ask the publishers' servers."""
     with closing(sqlite3.connect(database)) as connection:
         [scope] = connection.execute("select scope from edition").fetchone()
-    if scope == "extract" and not boundaries.map_of(database).exists():
+    if scope == "extract" and not maps.map_of(database).exists():
         assert build_db.main(["--maps"]) == 0
 
 

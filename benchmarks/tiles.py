@@ -11,16 +11,17 @@ from statistics import median
 from urllib.parse import quote
 
 from benchmarks.api import ROOT, Load, load, ratio, served
-from census.build import boundaries
+from census.domain import map_layers
 from census.domain.types import Row
-from serve_many import free_port
+from census.lookup.maps import map_of
+from census.serve.stack import free_port
 
 CONNECTIONS = 16
 
 
 def main(folder: Path, seconds: float) -> None:
     """Print requests a second, p50 and p99 of tiles of every zoom and of those of zoom 12, and ratios to the route."""
-    path = boundaries.map_of(ROOT / "census.db")
+    path = map_of(ROOT / "census.db")
     missing = [told for told, there in (("wrk", shutil.which("wrk")), ("the map", path.is_file())) if not there]
     if missing:
         assert os.environ.get("CENSUS_NO_SKIP") != "1", f"CENSUS_NO_SKIP is set, but {missing[0]} is missing"
@@ -30,7 +31,7 @@ def main(folder: Path, seconds: float) -> None:
     with closing(sqlite3.connect(path)) as maps:
         rows = [
             (layer, *row)
-            for layer in boundaries.LAYERS
+            for layer in map_layers.LAYERS
             for row in maps.execute(
                 f"select zoom_level, tile_column, tile_row, length(tile_data) from tiles_{layer} where zoom_level >= 4"
             )

@@ -10,7 +10,7 @@ import sqlite3
 
 from datasette import hookimpl
 
-from census.domain.deprivation import quantile
+from census.domain.bands import quantile
 from sources import registry
 
 INDICES = {p.index.id: p.index for p in registry.publications() if p.index}

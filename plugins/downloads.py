@@ -10,9 +10,9 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import NotFound, Request, Response, asgi_send_file
 
-from census.build import downloads
-from census.build.database import ATTRIBUTIONS
 from census.domain.types import Record
+from census.schema import manifest
+from census.schema.tables import ATTRIBUTIONS
 from census.web.asgi import Routes, Send
 from census.web.parameters import takes
 from census.web.sql_process import own_rows
@@ -32,20 +32,20 @@ def register_routes() -> Routes:
     ]
 
 
-async def manifest(datasette: Datasette) -> tuple[Path | None, downloads.Manifest]:
-    """Return the folder of this database's files, and its manifest, as `census.build.downloads.listed` gives it."""
+async def read_manifest(datasette: Datasette) -> tuple[Path | None, manifest.Manifest]:
+    """Return the folder of this database's files, and its manifest, as `census.schema.manifest.listed` gives it."""
     census = datasette.databases.get("census")
     if census is None or census.path is None:
         return None, {}
     [[digest]] = await own_rows(census, "select digest from edition")
     path = Path(census.path)
-    return downloads.folder_of(path, digest), downloads.listed(path, digest)
+    return manifest.folder_of(path, digest), manifest.listed(path, digest)
 
 
 async def described(datasette: Datasette) -> list[Record]:
     """Return for each table: name, title, rows, licence, attributions, files."""
     tables = []
-    _, listed = await manifest(datasette)
+    _, listed = await read_manifest(datasette)
     for name, table in listed.items():
         told = datasette.table_metadata("census", name)
         attributions = await own_rows(datasette.get_database("census"), ATTRIBUTIONS, {"table": name})
@@ -84,7 +84,7 @@ async def listing(datasette: Datasette, request: Request) -> Response:
 
 async def download(datasette: Datasette, request: Request, send: Send) -> None:
     """Send a file."""
-    folder, listed = await manifest(datasette)
+    folder, listed = await read_manifest(datasette)
     name = request.url_vars["file"]
     table = name.split(".")[0]
     file = listed[table]["files"].get(name) if table in listed else None

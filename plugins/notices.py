@@ -11,9 +11,9 @@ from datasette.app import Datasette
 from datasette.database import Database
 from datasette.utils.asgi import Request
 
-from census.build import downloads
-from census.build.database import ATTRIBUTIONS
 from census.domain.types import Record
+from census.schema import manifest
+from census.schema.tables import ATTRIBUTIONS
 from census.web import whole_csv
 from census.web.sql_process import own_rows
 
@@ -57,7 +57,7 @@ async def told_of(census: Database, table: str | None) -> Record:
         "notices": await notices_of(census, table),
         "edition": edition,
         "attributions": await attributions_of(census, table),
-        "downloadable": table is not None and table in downloads.listed(Path(census.path), digest),
+        "downloadable": table is not None and table in manifest.listed(Path(census.path), digest),
     }
 
 

@@ -20,7 +20,7 @@ from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from census.domain import deprivation
+from census.domain import geographies
 from census.domain.types import Record
 from census.lookup import maps
 from census.lookup.lookup import Lookup
@@ -35,7 +35,7 @@ from census.web.responses import origin, undeclared
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 MAPPED = ("uk_latest", "uk_2011")
-MEASURES = ("idaci", *deprivation.DOMAINS)
+MEASURES = ("idaci", *geographies.DOMAINS)
 ROOMS = {"area": Places.area, "local-authority": Places.local_authority, "health-geography": Places.health_geography}
 
 KEPT = ("local-authority", "health-geography")  # 12 ms each to make; all 366 are 9 MB

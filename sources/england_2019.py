@@ -5,12 +5,11 @@ https://www.gov.uk/government/statistics/english-indices-of-deprivation-2019
 
 from typing import TYPE_CHECKING
 
-from census.domain.deprivation import index_table
-from sources.publication import Index, KnownFile, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile, index_table
 from sources.workbook import Column, column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 FILE_7 = SourceFile(

@@ -7,13 +7,12 @@ https://www.gov.uk/government/statistics/english-indices-of-deprivation-2025
 
 from typing import TYPE_CHECKING
 
-from census.domain.deprivation import index_table
 from sources import england_2019 as england
-from sources.publication import Index, KnownFile, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile, index_table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 FILE_7 = SourceFile(

@@ -10,7 +10,7 @@ from sources.publication import KnownFile, Publication, SourceFile, Table
 from sources.workbook import Column, column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 GARDENS = SourceFile(

@@ -10,7 +10,7 @@ from sources.publication import KnownFile, Publication, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 REGIONS_FILE = SourceFile(

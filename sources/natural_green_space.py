@@ -11,7 +11,7 @@ from sources.publication import Licence, Publication, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 LAYER = SourceFile(

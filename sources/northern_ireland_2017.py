@@ -5,12 +5,11 @@ https://www.nisra.gov.uk/statistics/deprivation/northern-ireland-multiple-depriv
 
 from typing import TYPE_CHECKING
 
-from census.domain.deprivation import index_table
-from sources.publication import Index, KnownFile, Publication, SourceError, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceError, SourceFile, index_table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 WORKBOOK = SourceFile(

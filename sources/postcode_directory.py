@@ -9,23 +9,22 @@ import csv
 import io
 import lzma
 import re
-import sqlite3
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Generic, TypeVar
 
+from census.domain.codes import AREA_CODE, KIND_OF_CODE, NATION_OF_CODE
 from census.domain.postcode import FORM
 from census.domain.types import Advance, Row
-from sources.geography import AREA_CODE, KIND_OF_CODE, NATION_OF_CODE
 from sources.publication import KnownFile, Publication, SourceError, SourceFile, Table
 from sources.workbook import decode, label
 
 if TYPE_CHECKING:
     import _csv
 
-    from census.build.database import Build
+    from sources.build import Build
 
 
 MONTHS = {name[:3].upper(): name for name in calendar.month_name if name}
@@ -164,8 +163,8 @@ def load(build: "Build") -> None:
     build.areas({"code": c, "kind": KIND_OF_CODE[c[0]], "nation": NATION_OF_CODE[c[0]]} for c in rows.areas if c)
     build.merge("lsoas_2021", ["code", "nation"], ((c, NATION_OF_CODE[c[0]]) for c in sorted(filter(None, rows.newer))))
     build.merge("lsoas_2011", ["code", "msoa_2011"], sorted(rows.middle.items()))
-    build.db.conn.execute(AREAS_OF_2021)
-    build.db.conn.execute(f"insert into {POSTCODE_AREAS.name} {DATES_OF_AREAS}")
+    build.execute(AREAS_OF_2021)
+    build.execute(f"insert into {POSTCODE_AREAS.name} {DATES_OF_AREAS}")
 
 
 DATES_OF_AREAS = """
@@ -179,26 +178,6 @@ DATES_OF_AREAS = """
 
 GIR 0AA is in none. A directory may be of several dates: one for the whole would be false.
 """
-
-
-def dates_of_areas(connection: sqlite3.Connection) -> str | None:
-    """Return up to when the postcodes have small areas, in words; None where none has one."""
-    found = connection.execute(
-        f"select small_areas_of, count(*) from {POSTCODE_AREAS.name} where small_areas_of is not null"
-        " group by small_areas_of order by count(*) desc, small_areas_of desc"
-    ).fetchall()
-    if not found:
-        return None
-    (most, areas), others = found[0], sorted(month for month, _ in found[1:])
-    text = f"small areas as of {_month(most)}"
-    if not others:
-        return text
-    between = " to ".join(dict.fromkeys((_month(others[0]), _month(others[-1]))))
-    return f"{text} in {areas} of {sum(n for _, n in found)} postcode areas, {between} in the others"
-
-
-def _month(month: int) -> str:
-    return f"{month // 100}-{month % 100:02}"
 
 
 AREAS_OF_2021 = """

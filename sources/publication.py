@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from census.domain.geographies import PARENTS
+
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 class SourceError(Exception):
@@ -115,7 +117,7 @@ class Index:
     """An index of multiple deprivation and how to read its table in the words common to all of them.
 
     areas: how many areas it ranks. geography: the kind of area, as a column of `postcodes`: lsoa_2011 or lsoa_2021.
-    band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `census.domain.deprivation`).
+    band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `census.schema.deprivation`).
     bands: published band columns of the overall rank, name to number of bands.
     bounds: for published bands that follow no rule, name to the highest rank of each band.
     domains: common domain name to the table's own column prefix; `_rank`, and `_decile` where published.
@@ -162,11 +164,11 @@ class Index:
 class Publication:
     """A publication: who publishes what under which terms, and how it gets into the database.
 
-    load: called with the build (`census.build.database.Build`); reads its files and fills its tables.
+    load: called with the build; reads its files and fills its tables. None for a hosted data set.
     goes_with: the publication whose rows it adds to, and without which it is left out too.
     fills: the tables it writes to. tables: those of them that exist because of it.
     rows: file id to the exact number of rows that the publication has; a file with another number is refused.
-    hosted: the CSV of a hosted data set (see `census.schema.hosting`); None for an official publication.
+    hosted: the CSV of a hosted data set (see `census.schema.hosted`); None for an official publication.
     """
 
     id: str
@@ -175,7 +177,7 @@ class Publication:
     edition: str
     page: str
     files: tuple[SourceFile, ...]
-    load: Callable[["Build"], None]
+    load: Callable[["Build"], None] | None
     fills: tuple[str, ...]
     attribution: str
     licence: Licence = OGL
@@ -185,3 +187,15 @@ class Publication:
     goes_with: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
     hosted: Path | None = None
+
+
+def index_table(name: str, columns: dict[str, type], geography: str = "lsoa_2011") -> Table:
+    """Return the table of an index: one row an area, keyed by the area's code."""
+    return Table(
+        name,
+        {"area_code": str, **columns},
+        primary_key="area_code",
+        references={"area_code": (PARENTS[geography], "code")},
+        not_null=frozenset({"imd_rank"}),
+        area={"area_code": geography},
+    )

@@ -6,12 +6,11 @@ https://www.gov.scot/collections/scottish-index-of-multiple-deprivation-2020/
 from numbers import Number
 from typing import TYPE_CHECKING
 
-from census.domain.deprivation import index_table
-from sources.publication import Index, KnownFile, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile, index_table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 LOOKUP = SourceFile(

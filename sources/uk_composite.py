@@ -9,12 +9,12 @@ scale by their income and employment scores. Not an official statistic, and unde
 from numbers import Number
 from typing import TYPE_CHECKING
 
-from sources.geography import KIND_OF_CODE, NATION_OF_CODE
+from census.domain.codes import KIND_OF_CODE, NATION_OF_CODE
 from sources.publication import CC_BY, KnownFile, Publication, SourceFile, Table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 INDEX_FILE = SourceFile(

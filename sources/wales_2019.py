@@ -5,13 +5,12 @@ https://www.gov.wales/welsh-index-multiple-deprivation-full-index-update-ranks-2
 
 from typing import TYPE_CHECKING
 
-from census.domain.deprivation import index_table
 from census.domain.types import Row
-from sources.publication import Index, KnownFile, Publication, SourceError, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceError, SourceFile, index_table
 from sources.workbook import Column, column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 FILES = "https://gov.wales/sites/default/files/statistics-and-research/2019-12/"

@@ -9,13 +9,12 @@ ranks that the workbook's guidance gives (`DECILES`); the build compares them wi
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from census.domain.deprivation import index_table
 from sources import wales_2019 as wales
-from sources.publication import Index, KnownFile, Publication, SourceFile
+from sources.publication import Index, KnownFile, Publication, SourceFile, index_table
 from sources.workbook import column
 
 if TYPE_CHECKING:
-    from census.build.database import Build
+    from sources.build import Build
 
 
 RANKS = SourceFile(

@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-import build_db
-from census.build import boundaries, extracts
-from census.build.database import all_tables, digest
-from census.schema import hosting
+from census.build import extracts
+from census.cli import build as build_db
+from census.lookup import maps
+from census.schema import hosted
+from census.schema.tables import all_tables, digest
 from sources import registry
 from tests import below, made_up, whole_uk
 from tests.kept import kept
@@ -186,7 +187,7 @@ def full_maps(full_build, real_mirror, tmp_path_factory) -> SimpleNamespace:
     """The one map of the whole UK of the run, beside the full build: path, and the same of its making."""
     folder = whole_uk.maps(real_mirror, tmp_path_factory.mktemp("full_maps"))
     shutil.move(folder / "maps", full_build.path.with_name("maps"))
-    return SimpleNamespace(path=boundaries.map_of(full_build.path), **whole_uk.measured(folder))
+    return SimpleNamespace(path=maps.map_of(full_build.path), **whole_uk.measured(folder))
 
 
 def copy_of_the_repository(folder: Path) -> None:
@@ -204,7 +205,7 @@ def stamp(database: Path) -> None:
     """Lets a census.db that a test has altered pass for one that was built so: it gets the digest of its rows."""
     database.with_name("inspect-data.json").unlink(missing_ok=True)
     with closing(sqlite3.connect(database)) as connection:
-        found = digest(connection, all_tables(registry.publications() + hosting.data_sets()))
+        found = digest(connection, all_tables(registry.publications() + hosted.data_sets()))
         connection.execute("update edition set digest = ?", (found,))
         connection.commit()
 

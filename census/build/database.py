@@ -17,113 +17,22 @@ from collections.abc import Iterable, Iterator
 from numbers import Number
 from pathlib import Path
 
-import orjson
-
-from census.build import downloads
+from census.build import derive, downloads, hosting
 from census.build.atomic_file import strays, unnamed
 from census.build.fetch import Library, NoAddress, NotInMirror, Obtained
-from census.domain.deprivation import DEPRIVATION, common_words_sql
+from census.domain.codes import AREA_CODE
 from census.domain.types import Progress, Record, Row, Say
+from census.schema import manifest
+from census.schema.deprivation import DEPRIVATION, common_words_sql
+from census.schema.tables import EDITION, INDICES, NOT_LOADED, PROVENANCE, all_tables, digest
 from census.schema.views import VIEWS, view_sql
 from sources import geography
-from sources import postcode_directory as postcodes
 from sources.publication import Publication, SourceError, SourceFile, Table
 from sources.welsh_names import WELSH_NAMES
 from sources.workbook import Column
 from sources.workbook import rows as read_rows
 
 APPLICATION_ID = 0x43454E53  # "CENS"
-NOT_LOADED = "not loaded"  # the status of a publication that a mirror may be without
-
-PROVENANCE = Table(
-    "publications",
-    {
-        "id": str,
-        "publication": str,
-        "title": str,
-        "publisher": str,
-        "edition": str,
-        "status": str,
-        "page": str,
-        "address": str,
-        "file": str,
-        "bytes": int,
-        "sha256": str,
-        "rows": int,
-        "retrieved": str,
-        "licence": str,
-        "licence_url": str,
-        "attribution": str,
-        "conditions": str,
-        "tables": str,
-        "checked": str,
-        "checked_note": str,
-    },
-    primary_key="id",
-)
-ATTRIBUTIONS = """
-    select distinct attribution || coalesce(' ' || conditions, '') from publications
-    where ', ' || tables || ', ' like '%, ' || :table || ', %' and status not in ('left out', 'not loaded') order by 1
-"""
-"""What the publishers of a table's figures ask to be said of them, as SQL with the parameter `table`."""
-
-INDICES = Table(
-    "indices",
-    {
-        "id": str,
-        "nation": str,
-        "year": int,
-        "title": str,
-        "publisher": str,
-        "areas": int,
-        "area_kind": str,
-        "geography": str,
-        "band_rule": str,
-        "published_bands": str,
-        "table_name": str,
-        "loaded": int,
-        "publication": str,
-    },
-    primary_key="id",
-    references={"publication": ("publications", "id")},
-)
-EDITION = Table(
-    "edition",
-    {"digest": str, "directory": str, "scope": str, "authorities": str, "left_out": str, "small_areas": str},
-    primary_key="digest",
-    derived=True,
-)
-OWN_TABLES = (PROVENANCE, INDICES, DEPRIVATION, EDITION)
-
-
-def all_tables(publications: list[Publication]) -> dict[str, Table]:
-    """Return every table of the database by its name, parents before their children.
-
-    Raises SourceError where two publications have a table of one name.
-    """
-    tables, ids = {t.name: t for t in OWN_TABLES}, set()
-    for publication in publications:
-        for file in publication.files:
-            if file.id in ids:
-                raise SourceError(f"{publication.hosted or publication.id}: there is a publication {file.id} already.")
-            ids.add(file.id)
-        for table in publication.tables:
-            if table.name in tables or table.name in VIEWS:
-                raise SourceError(f"{publication.hosted or publication.id}: there is a table {table.name} already.")
-            tables[table.name] = table
-    ordered: dict[str, Table] = {}
-
-    def place(table: Table) -> None:
-        if table.name in ordered:
-            return
-        for other, _ in table.references.values():
-            if other != table.name:
-                place(tables[other])
-        ordered[table.name] = table
-
-    for table in tables.values():
-        place(table)
-    return ordered
 
 
 def attributed(publication: Publication, edition: str | None) -> str:
@@ -279,7 +188,7 @@ class Build:
         """
         areas = list(areas)
         for area in areas:
-            if not geography.AREA_CODE.fullmatch(area["code"] or ""):
+            if not AREA_CODE.fullmatch(area["code"] or ""):
                 raise SourceError(f"{area['code']!r} does not look like the code of an LSOA, data zone or SOA.")
         columns = list(geography.SMALL_AREAS.columns)[:6]
         self.merge("small_areas", columns, (tuple(area.get(c) for c in columns) for area in areas))
@@ -306,6 +215,10 @@ class Build:
             [(before,)] = self.db.conn.execute(f"select vintages from {table} where code = ?", (code,))
             vintages = sorted({*(before.split(", ") if before else ()), vintage})
             self.db.conn.execute(f"update {table} set vintages = ? where code = ?", (", ".join(vintages), code))
+
+    def execute(self, sql: str) -> None:
+        """Run an SQL statement over the tables loaded so far."""
+        self.db.conn.execute(sql)
 
     def name_authorities(self, names: dict[str, str]) -> None:
         """Give a name to the authorities that no publication has named; `names` is code to name."""
@@ -345,10 +258,10 @@ class Build:
             raise SourceError("\n".join(missing))
         absent = {p.id for p in wanted if any(file.id in self._absent for file in p.files)}
         for publication in wanted:
-            if publication.id not in absent:
+            if publication.load and publication.id not in absent:
                 self.say(f"loading {publication.id}")
                 publication.load(self)
-        geography.derive(self.db)
+        derive.derive(self.db)
         for publication in official:
             status = "left out" if publication.id in skip else NOT_LOADED if publication.id in absent else "complete"
             self.note(publication, status)
@@ -360,7 +273,7 @@ class Build:
     def insert_edition(self, directory: str | None, scope: str, authorities: str | None, left_out: set[str]) -> None:
         """Add the row of the edition, all but the digest."""
         told = ", ".join(sorted(left_out)) or None
-        row = ("", directory, scope, authorities, told, postcodes.dates_of_areas(self.db.conn))
+        row = ("", directory, scope, authorities, told, derive.dates_of_areas(self.db.conn))
         self.insert(EDITION.name, list(EDITION.columns), [row])
 
     def load_hosted(self) -> None:
@@ -372,7 +285,7 @@ class Build:
                 self._files[file.id] = Obtained(
                     publication.hosted, file.names[0], len(data), hashlib.sha256(data).hexdigest(), None
                 )
-                publication.load(self)
+                self.counted(file, hosting.load(self, publication))
                 self.note(publication, "hosted")
 
     def note(self, publication: Publication, status: str) -> None:
@@ -449,7 +362,7 @@ class Build:
         counts = {name: self.db[name].count for name in self.db.table_names()}
         [digested] = self.db.conn.execute("select digest from edition").fetchone()
         whole = self.output.name == "census.db"
-        folder = downloads.folder_of(self.output, digested)
+        folder = manifest.folder_of(self.output, digested)
         with contextlib.ExitStack() as stack:
             if whole:
                 place = stack.enter_context(downloads.written(self.db.conn, self.tables, folder, self.output.parent))
@@ -496,19 +409,3 @@ class Build:
             yield
         except sqlite3.IntegrityError as error:
             raise SourceError(f"{table}: {error}") from error
-
-
-def digest(connection: sqlite3.Connection, tables: dict[str, Table]) -> str:
-    """Return the SHA-256 of every row of every table (of `edition`, all but the digest), which identifies a build.
-
-    It depends on the figures alone, not on the version of SQLite or the layout of the file.
-    """
-    hashed = hashlib.sha256()
-    for table in sorted(tables.values(), key=lambda t: t.name):
-        columns = [column for column in table.columns if (table.name, column) != (EDITION.name, "digest")]
-        hashed.update(orjson.dumps([table.name, columns]))
-        names = ", ".join(f'"{column}"' for column in columns)
-        cursor = connection.execute(f"select {names} from {table.name} order by {table.key}")
-        while rows := cursor.fetchmany(5000):
-            hashed.update(orjson.dumps(rows))
-    return hashed.hexdigest()

@@ -18,42 +18,19 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import BinaryIO, TypedDict
+from typing import BinaryIO
 
 import orjson
 
 from census.build.atomic_file import unnamed
 from census.domain.types import Row
+from census.schema.manifest import MANIFEST, DownloadFile, Manifest
 from sources.publication import Table
 
-FOLDER = "downloads"
 FORMATS = ("csv", "json")
-MANIFEST = "manifest.json"
 OURS = re.compile(r"manifest\.json|[a-z0-9_]+\.(csv|json)\.gz")
 BATCH = 20_000
 LEVEL = 6  # of gzip: 9 takes three times as long for one part in a hundred
-
-
-class DownloadFile(TypedDict):
-    """Size and SHA-256 of a file of a table."""
-
-    bytes: int
-    sha256: str
-
-
-class DownloadTable(TypedDict):
-    """A table in manifest.json: how many rows it has, and its files by name."""
-
-    rows: int
-    files: dict[str, DownloadFile]
-
-
-Manifest = dict[str, DownloadTable]
-
-
-def folder_of(database: Path, digest: str) -> Path:
-    """Return where the files of the build with this digest lie."""
-    return database.parent / FOLDER / digest[:16]
 
 
 @contextlib.contextmanager
@@ -94,18 +71,6 @@ def remove_others(folder: Path) -> None:
         named = re.fullmatch("[0-9a-f]{16}", other.name) and other.is_dir() and not other.is_symlink()
         if other != folder and named and all(OURS.fullmatch(file.name) for file in other.iterdir()):
             shutil.rmtree(other, ignore_errors=True)
-
-
-def listed(database: Path, digest: str) -> Manifest:
-    """Return the manifest of the files made with the build of that digest; empty where there is none.
-
-    files: name to bytes and sha256.
-    """
-    try:
-        manifest: Manifest = json.loads((folder_of(database, digest) / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return manifest
 
 
 def _table(connection: sqlite3.Connection, table: Table, as_csv: "_Gzip", as_json: "_Gzip") -> int:

@@ -16,9 +16,10 @@ from numbers import Number
 from pathlib import Path
 from typing import TypedDict
 
-from census.build import boundaries
-from census.build.database import PROVENANCE, Build, all_tables
+from census.build import map_file
+from census.build.database import Build
 from census.domain.types import Row
+from census.schema.tables import PROVENANCE, all_tables
 from sources.postcode_directory import AUTHORITY
 from sources.publication import Publication, SourceError, Table
 
@@ -62,7 +63,7 @@ def cut(
     if scope != "complete" or left_out:
         raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
     _select(connection, codes)
-    shapes = boundaries.cut(maps, connection) if maps else None
+    shapes = map_file.cut(maps, connection) if maps else None
     files: dict[str, ExtractTable] = {}
     fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
     for left in (fresh, old):
@@ -76,9 +77,9 @@ def cut(
         files[table.name] = {"file": name, "rows": rows, "sha256": hashlib.sha256(data).hexdigest()}
     if shapes:
         data, rows = shapes
-        (fresh / boundaries.EXTRACT.name).write_bytes(data)
+        (fresh / map_file.EXTRACT.name).write_bytes(data)
         files["boundaries"] = {
-            "file": boundaries.EXTRACT.name,
+            "file": map_file.EXTRACT.name,
             "rows": rows,
             "sha256": hashlib.sha256(data).hexdigest(),
         }

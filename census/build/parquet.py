@@ -9,8 +9,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from census.build.database import ATTRIBUTIONS
 from census.domain.types import Record
+from census.schema.tables import ATTRIBUTIONS
 from sources.publication import SourceError, Table
 
 BATCH = 100_000

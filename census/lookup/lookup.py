@@ -21,7 +21,7 @@ from typing import TypedDict, cast
 import orjson
 import yaml
 
-from census.domain import deprivation, postcode
+from census.domain import bands, geographies, postcode
 from census.domain.types import Record, Row
 from sources import registry
 
@@ -29,7 +29,7 @@ METADATA = Path(__file__).resolve().parents[2] / "metadata.yml"
 QUANTILES = {10: "decile", 5: "quintile", 4: "quartile", 20: "vigintile"}  # those that a publisher may give
 NATIONS = ("England", "Northern Ireland", "Scotland", "Wales")
 QUANTILE_FIELDS = ("requested_quantile", "data_quantile", "data_quantile_basis")
-DOMAINS = tuple(f"{domain}_{figure}" for domain in deprivation.DOMAINS for figure in ("rank", "decile"))
+DOMAINS = tuple(f"{domain}_{figure}" for domain in geographies.DOMAINS for figure in ("rank", "decile"))
 FIELDS = (
     *("status", "message", "postcode", "terminated", "nation"),
     *("area_code", "area_name", "area_publisher_name", "local_authority_code", "local_authority_name"),
@@ -400,7 +400,7 @@ class Lookup:
             if name := QUANTILES.get(q):
                 band, basis = figures.get(name), figures.get(f"{name}_basis", "published")
             if band is None:
-                band, basis = deprivation.quantile(self._bands[figures["index_id"]], rank, q), "computed"
+                band, basis = bands.quantile(self._bands[figures["index_id"]], rank, q), "computed"
         return dict(zip(QUANTILE_FIELDS, (q, band, basis), strict=True))
 
     def sources(self, indices: Iterable[str | None], northern_ireland: bool, more: Iterable[str]) -> list[Source]:

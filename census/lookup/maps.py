@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from census.build import boundaries, rcpch_tiles
-from census.build.boundaries import ShownIndex
+from census.domain import map_layers, shapes
 from census.domain.types import Record
+from census.lookup import map_figures, tile_tables
 from census.lookup.lookup import Source
+from census.lookup.map_figures import ShownIndex
+from sources import boundaries
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-
 ABSENT = "There is no map here: python build_db.py --maps makes it from the boundaries."
 OTHER = "The map is of other figures than the database: build it anew, python build_db.py --maps."
-
 
 _AROUND = """
     from boundaries_around cross join boundaries on boundaries.id = boundaries_around.id
@@ -33,7 +33,7 @@ _AROUND = """
 
 @dataclass(frozen=True)
 class Shape:
-    """An area's boundary: its code, and polygons as `census.build.boundaries.polygons` gives them."""
+    """An area's boundary: its code, and polygons as `census.domain.shapes.polygons` gives them."""
 
     code: str
     polygons: list[list[list[tuple[int, int]]]]
@@ -41,7 +41,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class TableOfTiles:
-    """A table of `census.build.rcpch_tiles` in this map: `indices` as in `Maps.indices`, and `bounds` in degrees.
+    """A table of `census.lookup.tile_tables` in this map: `indices` as in `Maps.indices`, and `bounds` in degrees.
 
     lacks: what of it could not be made, and why. Without tiles it has no bounds.
     """
@@ -78,7 +78,7 @@ class Maps:
     authorities: str | None
 
     def __init__(self, database: Path, like: "Maps | None" = None) -> None:
-        path = boundaries.map_of(database)
+        path = map_of(database)
         if not path.is_file():
             raise NoMap(ABSENT)
         # Like census.db it is replaced, never written to.
@@ -109,12 +109,12 @@ class Maps:
         self.credited = {publication["id"]: publication for publication in credited}
         self.layers = tuple(
             layer
-            for layer in boundaries.LAYERS
+            for layer in map_layers.LAYERS
             if self.connection.execute(f"select exists (select 1 from tiles_{layer})").fetchone()[0]
         )
         self._tile = {
             layer: f"select tile_data from tiles_{layer} where zoom_level = ? and tile_column = ? and tile_row = ?"
-            for layer in (*self.layers, *rcpch_tiles.TABLES)
+            for layer in (*self.layers, *tile_tables.TABLES)
         }
 
     def _fits(self, database: Path) -> bool:
@@ -124,12 +124,12 @@ class Maps:
         """
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as census:
             try:
-                self.indices = {layer: boundaries.editions(census, layer) for layer in boundaries.LAYERS}
+                self.indices = {layer: map_figures.editions(census, layer) for layer in map_layers.LAYERS}
                 digest, self.authorities = census.execute("select digest, authorities from edition").fetchone()
                 self.tables = self._tables(census)
                 if digest == self.metadata["digest"]:
                     return True
-                return boundaries.figures_digest(census) == self.metadata["figures"]
+                return map_figures.figures_digest(census) == self.metadata["figures"]
             except (sqlite3.Error, TypeError):  # a database of another kind, which others complain of
                 return False
 
@@ -137,12 +137,12 @@ class Maps:
         known = {index["id"]: index for indices in self.indices.values() for index in indices}
         return {
             name: TableOfTiles(
-                [known[id_] for id_ in rcpch_tiles.index_ids(census, name) if id_ in known],
+                [known[id_] for id_ in tile_tables.index_ids(census, name) if id_ in known],
                 None if edges[0] is None else list(edges),
                 lacks,
             )
             for name, *edges, lacks in self.connection.execute("select * from tile_tables")
-            if name in rcpch_tiles.TABLES
+            if name in tile_tables.TABLES
         }
 
     def tile(self, layer: str, zoom: int, column: int, row: int) -> bytes | None:
@@ -157,7 +157,7 @@ class Maps:
             self.credited[published.file.id]
             for published in boundaries.PUBLISHED
             if published.geography == geography
-            and boundaries.letter(geography, nation) in published.nations
+            and map_layers.letter(geography, nation) in published.nations
             and published.file.id in self.credited
         ]
 
@@ -169,21 +169,21 @@ class Maps:
         return {
             "tilejson": "3.0.0",
             "name": layer,
-            "description": boundaries.LAYERS[layer],
+            "description": map_layers.LAYERS[layer],
             "version": "1.0.0",
             "attribution": f"{attribution} {self.attribution}".strip(),
             "scheme": "xyz",
             "tiles": [f"{base}/{layer}/{{z}}/{{x}}/{{y}}.pbf?v={self.version}"],
-            "minzoom": boundaries.ZOOMS[0],
-            "maxzoom": boundaries.ZOOMS[-1],
+            "minzoom": map_layers.ZOOMS[0],
+            "maxzoom": map_layers.ZOOMS[-1],
             "bounds": self.bounds,
             "vector_layers": [
                 {
                     "id": layer,
-                    "description": boundaries.LAYERS[layer],
-                    "minzoom": boundaries.ZOOMS[0],
-                    "maxzoom": boundaries.ZOOMS[-1],
-                    "fields": boundaries.fields(layer),
+                    "description": map_layers.LAYERS[layer],
+                    "minzoom": map_layers.ZOOMS[0],
+                    "maxzoom": map_layers.ZOOMS[-1],
+                    "fields": map_layers.fields(layer),
                 }
             ],
             "indices": self.indices[layer],
@@ -193,19 +193,19 @@ class Maps:
         """Return the boundaries of the areas `codes` of a geography (as in `Index.geography`, or OUTLINES)."""
         found = self.connection.execute(
             "select code, shape from json_each(?) cross join boundaries on vintage = ? and code = json_each.value",
-            (orjson.dumps(list(codes)).decode(), boundaries.VINTAGES[geography]),
+            (orjson.dumps(list(codes)).decode(), map_layers.VINTAGES[geography]),
         )
-        return [Shape(code, list(boundaries.polygons(shape))) for code, shape in found]
+        return [Shape(code, list(shapes.polygons(shape))) for code, shape in found]
 
     def around(self, geography: str, west: int, east: int, south: int, north: int) -> list[Shape]:
         """Return the boundaries that may lie in a box, whose edges are in steps of 0.0001 degree."""
-        asked = west, east, south, north, boundaries.VINTAGES[geography]
+        asked = west, east, south, north, map_layers.VINTAGES[geography]
         found = self.connection.execute(f"select code, shape {_AROUND} order by code", asked)
-        return [Shape(code, list(boundaries.polygons(shape))) for code, shape in found]
+        return [Shape(code, list(shapes.polygons(shape))) for code, shape in found]
 
     def count_around(self, geography: str, west: int, east: int, south: int, north: int) -> int:
         """Return how many `around` gives."""
-        asked = west, east, south, north, boundaries.VINTAGES[geography]
+        asked = west, east, south, north, map_layers.VINTAGES[geography]
         count: int = self.connection.execute(f"select count(*) {_AROUND}", asked).fetchone()[0]
         return count
 
@@ -235,3 +235,8 @@ def _open(datasette: "Datasette", like: Maps | None = None) -> tuple[Maps | None
         return Maps(Path(census.path), like), ""
     except NoMap as error:
         return None, str(error)
+
+
+def map_of(database: Path) -> Path:
+    """Return where the map of a database is."""
+    return database.parent / "maps" / "uk.mbtiles"

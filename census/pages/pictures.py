@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from markupsafe import Markup, escape
 
-from census.build.boundaries import OUTLINES, STEPS
+from census.domain.map_layers import OUTLINES
+from census.domain.shapes import STEPS
 from census.domain.types import Record
 from census.lookup.lookup import IndexRow
 from census.lookup.maps import Maps, Shape
@@ -24,7 +25,6 @@ LEAST = 70  # steps of 0.0001 degree: an area's surroundings are shown this far 
 WIDTHS = (2.2, 1.6, 1.15)  # a picture of surroundings is this many times as wide as the area,
 MOST = 60  # the first of them in which there are no more areas than this
 MANY = 1500  # points of surroundings: where there are more, they are drawn on a coarser grid
-
 
 SHARES = {"d1": 0.3, "d3": 0.2, "d5": 0.1, "d8": 0.0001}
 """The colour of a share of areas in the most deprived tenth: from this share on; d10 for none."""

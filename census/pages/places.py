@@ -18,11 +18,11 @@ from urllib.parse import quote, quote_plus
 import orjson
 from markupsafe import Markup
 
-from census.build import boundaries
-from census.build.boundaries import ShownIndex
-from census.domain import deprivation, postcode
+from census.domain import geographies, map_layers, postcode
 from census.domain.types import Record
+from census.lookup import map_figures
 from census.lookup.lookup import IndexRow, Source
+from census.lookup.map_figures import ShownIndex
 from census.lookup.maps import Maps
 from census.pages import charts, pictures
 from census.web.api.v1 import HTTP, V1
@@ -86,7 +86,7 @@ _RANKED = f"""
     cross join deprivation on deprivation.area_code = area.code and deprivation.index_id = :index
     order by deprivation.rank, area.code
 """
-_COUNTED = ("", *deprivation.SUPPLEMENTARY, *deprivation.DOMAINS)
+_COUNTED = ("", *geographies.SUPPLEMENTARY, *geographies.DOMAINS)
 _SPREAD = (
     "select count(*) as areas, "
     + ", ".join(
@@ -298,7 +298,7 @@ class Places:
         """
         of, weights = index["areas"], self.weights[index["id"]]
         domains = []
-        for name in deprivation.DOMAINS:
+        for name in geographies.DOMAINS:
             if row[f"{name}_rank"] is None:
                 continue
             weight = weights[name]["weight_percent"] if name in weights else None
@@ -451,7 +451,7 @@ class Places:
         return self._overviews[layer]
 
     def _overview(self, layer: str) -> Page:
-        indices = boundaries.editions(self.lookup.connection, layer)
+        indices = map_figures.editions(self.lookup.connection, layer)
         rows: list[Record] = []
         for index in indices:
             sql = _MOST_DEPRIVED.format(parent=_PARENTS[index["geography"]][0])
@@ -467,7 +467,7 @@ class Places:
         for index in indices:
             self.credit(sources, index["nation"], index["id"])
             if self.maps:
-                for geography in (index["geography"], boundaries.OUTLINES):
+                for geography in (index["geography"], map_layers.OUTLINES):
                     sources |= {source["id"]: source for source in self.maps.publications(geography, index["nation"])}
         return Page(
             "map.html",
@@ -475,8 +475,8 @@ class Places:
                 "layer": layer,
                 "scale": charts.scale(),
                 "indices": [self.indices[index["id"]] for index in indices],
-                "tiled": self.maps is not None and {*boundaries.LAYERS} <= {*self.maps.layers},
-                "measures": {name: name.replace("_", " ").capitalize() for name in deprivation.DOMAINS},
+                "tiled": self.maps is not None and {*map_layers.LAYERS} <= {*self.maps.layers},
+                "measures": {name: name.replace("_", " ").capitalize() for name in geographies.DOMAINS},
                 "rows": rows,
                 "extract": self.lookup.extract,
                 "picture": pictures.of_authorities(self.maps, rows, outlines) if self.maps else None,

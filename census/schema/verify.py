@@ -11,9 +11,9 @@ import json
 import sqlite3
 from pathlib import Path
 
-from census.build.database import all_tables, digest
 from census.domain.types import Record
-from census.schema import hosting
+from census.schema import hosted
+from census.schema.tables import all_tables, digest
 from sources import registry
 
 
@@ -50,7 +50,7 @@ def verify_rows(database: Path) -> None:
         uri = f"{database.resolve().as_uri()}?mode=ro&immutable=1"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             [recorded] = connection.execute("select digest from edition").fetchone()
-            found = digest(connection, all_tables(registry.publications() + hosting.data_sets()))
+            found = digest(connection, all_tables(registry.publications() + hosted.data_sets()))
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise Damaged(unreadable(database, error)) from None
     if found != recorded:

@@ -5,7 +5,7 @@ Each is read by key (`where postcode = …`), never from end to end.
 
 import inspect
 
-from census.domain.deprivation import DEPRIVATION
+from census.schema.deprivation import DEPRIVATION
 
 # What to say of a postcode that is no longer in use, as SQL.
 RETIRED = """postcode || ' was retired in ' || substr(terminated, 1, 4) || '-' || substr(terminated, 5)

@@ -8,7 +8,7 @@ from typing import Any
 from datasette.app import Datasette
 from datasette.plugins import pm
 
-from census.schema import hosting
+from census.schema import hosted
 from sources.publication import SourceError
 
 
@@ -37,7 +37,7 @@ async def describe(datasette: Datasette) -> None:
         datasette._metadata_local = with_prefix(datasette._metadata_local, prefix)
     there = await database.table_names()
     try:
-        whole = hosting.describe(copy.deepcopy(datasette._metadata_local))
+        whole = hosted.describe(copy.deepcopy(datasette._metadata_local))
     except SourceError as error:
         print(f"{error} Hosted data sets are not described.", file=sys.stderr)
         return

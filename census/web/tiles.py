@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import orjson
 from datasette.app import Datasette
 
-from census.build.boundaries import ZOOMS
-from census.build.rcpch_tiles import ZOOMS as RCPCH_ZOOMS
+from census.domain.map_layers import ZOOMS
 from census.lookup import maps
+from census.lookup.tile_tables import ZOOMS as RCPCH_ZOOMS
 from census.web import responses as web
 from census.web.api import rcpch, rcpch_tiles
 from census.web.asgi import App, Receive, Scope, Send

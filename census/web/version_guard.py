@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from datasette.app import Datasette
 
-from census.build.database import all_tables
+from census.schema.tables import all_tables
 from census.schema.verify import unreadable
 from census.schema.views import VIEWS, view_sql
 from sources.registry import publications

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-import build_db
 from census.build.checks import cross as cross_checks
 from census.build.checks import positions as position_checks
 from census.build.checks.check import Check
 from census.build.fetch import ChangedFile, Library
+from census.cli import build as build_db
 from sources import registry
 from tests.alterations import ALTERATIONS, CHECKS, Alteration
 

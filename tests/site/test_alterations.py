@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-import build_db
 from census.build.checks import run as checks
 from census.build.fetch import ChangedFile, Library
-from census.schema import hosting
+from census.cli import build as build_db
+from census.schema import hosted
 from sources import registry
 from tests.alterations import ALTERATIONS, CHECKS, Alteration, table
 from tests.conftest import ROOT
@@ -36,7 +36,7 @@ def refusals(connection: sqlite3.Connection, alteration: Alteration) -> list[str
         for statement in alteration.sql.split(";"):
             connection.execute(statement)
         assert connection.total_changes > before or alteration.whole_uk, "it alters nothing"
-        found = checks.figures(connection, [*PUBLICATIONS, *hosting.data_sets()])
+        found = checks.figures(connection, [*PUBLICATIONS, *hosted.data_sets()])
     finally:
         connection.execute("rollback")
     return [check.name for check in found if not check.passed]
@@ -49,7 +49,7 @@ def test_there_are_39_and_each_says_what_refuses_it():
 
 
 def test_unaltered_figures_pass_every_check(extract):
-    found = checks.figures(extract, [*PUBLICATIONS, *hosting.data_sets()])
+    found = checks.figures(extract, [*PUBLICATIONS, *hosted.data_sets()])
     assert [check for check in found if not check.passed] == []
     assert len(found) > 70
 

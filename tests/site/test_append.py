@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import append
+from census.cli import append
 from census.lookup.lookup import FIELDS, OWN, QUANTILE_FIELDS, Lookup, canned_sql
 from census.tables.postcode_column import DELIMITERS
 from sources.registry import publications
@@ -623,7 +623,7 @@ def hook(event, args):
         seen.extend([str(args[0])] * isinstance(args[0], str))
     if event == "os.rename":
         seen.append(f"rename {os.path.basename(args[1])}")
-import append
+from census.cli import append
 sys.addaudithook(hook)
 status = append.main(sys.argv[1:])
 print(json.dumps([status, seen]))

@@ -27,7 +27,7 @@ PROGRAM = """
 import errno, os, signal, sys
 from census.tables import private_file
 {way}
-import append
+from census.cli import append
 {more}
 sys.exit(append.main(sys.argv[1:]))
 """

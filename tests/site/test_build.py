@@ -20,9 +20,9 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-import build_db
 from census.build import database, extracts
-from census.schema import hosting
+from census.cli import build as build_db
+from census.schema import hosted, tables
 from sources import green_space_2020 as green_space
 from sources import registry
 from sources.publication import Publication, SourceError
@@ -75,7 +75,7 @@ def built(folder: Path, mirror: Path, *ids: str) -> Path:
 def small_db(small_extract, tmp_path_factory) -> Path:
     """The database of that extract, which passes every check."""
     output = tmp_path_factory.mktemp("small_db") / "small.db"
-    building = database.Build(output, [*PUBLICATIONS.values(), *hosting.data_sets()], None, build_db.progress)
+    building = database.Build(output, [*PUBLICATIONS.values(), *hosted.data_sets()], None, build_db.progress)
     with contextlib.closing(building):
         extracts.load(building, small_extract)
         building.load_hosted()
@@ -401,7 +401,7 @@ def test_an_extract_cut_twice_is_the_same_and_builds(made_up_db, small_extract, 
     one, two = ({p.name: p.read_bytes() for p in folder.iterdir()} for folder in (small_extract, tmp_path / "two"))
     assert one == two
     for table in ("imd_england_2019", "small_areas", "postcodes"):
-        key = database.all_tables(list(PUBLICATIONS.values()))[table].primary_key
+        key = tables.all_tables(list(PUBLICATIONS.values()))[table].primary_key
         rows = query(small_db, f"select * from {table} order by {key}")
         assert rows
         assert set(rows) <= set(query(made_up_db, f"select * from {table}"))
@@ -692,7 +692,7 @@ def test_every_publication_has_what_provenance_needs():
         assert publication.page.startswith("https://")
         assert all(file.address is None or file.address.startswith("https://") for file in publication.files)
         assert all(file.served_as in (None, *file.names) for file in publication.files)
-        assert set(publication.fills) <= set(database.all_tables(list(PUBLICATIONS.values())))
+        assert set(publication.fills) <= set(tables.all_tables(list(PUBLICATIONS.values())))
 
 
 def as_workbook(mirror: Path, name: str, path: Path, sheet: str) -> None:

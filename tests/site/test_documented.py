@@ -12,12 +12,12 @@ from cogapp import Cog
 
 import guide
 from census.domain import postcode
-from census.schema import hosting
+from census.schema import hosted
 from census.web import sandbox
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
-METADATA = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
+METADATA = hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))
 CENSUS = METADATA["databases"]["census"]
 ENTRIES = ("title", "description", "source", "source_url", "license", "license_url", "about", "about_url")
 

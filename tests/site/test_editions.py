@@ -15,7 +15,7 @@ from bisect import bisect_left
 import openpyxl
 import pytest
 
-import build_db
+from census.cli import build as build_db
 from sources import england_2025, geography, wales_2025
 from sources import green_space_2020 as green_space
 from tests import made_up
@@ -394,7 +394,7 @@ def test_a_changed_composite_stops_the_build(mirror, tmp_path, old, capsys, edit
 # A new edition
 
 SIMD_2099 = """
-from census.domain.deprivation import index_table
+from sources.publication import index_table
 from sources.publication import Index, Publication, SourceFile
 from sources.workbook import column
 

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from datasette.utils import tilde_decode
 
-from census.schema import hosting, views
+from census.schema import hosted, views
 from tests.conftest import ROOT, datasette_of, site_of, stamp
 from tests.golden.site import forget_schemas
 
-TABLES = [*hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]["tables"]]
+TABLES = [*hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]["tables"]]
 SEARCHED = "data_zones_2011 health_geographies local_authorities lsoas_2011 lsoas_2021 small_areas soas_2001".split()
 INSIDE = [*(f"{table}_fts" for table in SEARCHED), "sqlite_stat1"]
 

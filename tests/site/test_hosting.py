@@ -13,10 +13,10 @@ import datasette_graphql.utils
 import pytest
 import yaml
 
-import build_db
-from census.build import extracts
+from census.build import extracts, hosting
 from census.build.database import Build
-from census.schema import hosting
+from census.cli import build as build_db
+from census.schema import hosted as hosted_data
 from sources.publication import SourceError
 from sources.registry import publications
 from tests.conftest import ROOT, datasette_of, site_of
@@ -68,7 +68,7 @@ def offer(folder: Path, told=None, text: str | bytes | None = None, name: str = 
 
 def host(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Makes `folder` the only one of hosted data sets."""
-    for function in (hosting.data_sets, hosting.describe):
+    for function in (hosted_data.data_sets, hosted_data.describe):
         patch.setattr(function, "__defaults__", (folder,))
 
 
@@ -245,7 +245,7 @@ def extract(tmp_path_factory) -> Iterator[Build]:
 )
 def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text, named):
     offer(hosted, text=text)
-    extract.publications = hosting.data_sets()
+    extract.publications = hosted_data.data_sets()
     with pytest.raises(SourceError) as refused:
         extract.load_hosted()
     for what in ("asthma_clinics.csv", *named):
@@ -268,7 +268,7 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text
 )
 def test_keys_of_one_value_are_one_however_they_are_written(hosted, extract, key, rows, named):
     offer(hosted, told={"key": key}, text="\n".join([HEADER, *rows, ""]))
-    extract.publications = hosting.data_sets()
+    extract.publications = hosted_data.data_sets()
     with pytest.raises(SourceError) as refused:
         extract.load_hosted()
     assert named in str(refused.value)
@@ -285,7 +285,7 @@ def test_a_build_with_such_a_cell_ends_and_writes_nothing(hosted, tmp_path, caps
 @pytest.mark.parametrize(
     "told, named",
     [
-        *(({entry: None}, [entry]) for entry in hosting.REQUIRED),
+        *(({entry: None}, [entry]) for entry in hosted_data.REQUIRED),
         ({"licence": ["CC BY"]}, ["licence"]),
         ({"licence": "  "}, ["licence"]),
         ({"columns": {"rowid": {"type": "text", "description": "x"}}}, ["column 'rowid'"]),
@@ -293,12 +293,12 @@ def test_a_build_with_such_a_cell_ends_and_writes_nothing(hosted, tmp_path, caps
         ({"owner": "me"}, ["owner"]),
         ({"columns": ["clinic"]}, ["columns"]),
         ({"columns": {"clinic": {"type": "text"}}}, ["column clinic", "description"]),
-        ({"columns": {"clinic": {"description": "Code."}}}, ["column clinic", "type", *hosting.TYPES]),
+        ({"columns": {"clinic": {"description": "Code."}}}, ["column clinic", "type", *hosted_data.TYPES]),
         ({"columns": {"Clinic no": {"type": "text", "description": "x"}}}, ["column 'Clinic no'"]),
         ({"columns": {"group": {"type": "text", "description": "x"}}}, ["column 'group'", "SQL"]),
         (
             {"columns": {"clinic": {"type": "text", "description": "x", "joins": "hospitals"}}},
-            ["column clinic", "joins", *hosting.JOINS, "'hospitals'"],
+            ["column clinic", "joins", *hosted_data.JOINS, "'hospitals'"],
         ),
         (
             {"columns": {"clinic": {"type": "integer", "description": "x", "joins": "postcodes"}}},
@@ -311,7 +311,7 @@ def test_a_build_with_such_a_cell_ends_and_writes_nothing(hosted, tmp_path, caps
         ({"key": ["hospital"]}, ["key", "hospital"]),
         ({"key": "clinic"}, ["key", "[clinic]", "'clinic'"]),
         ({"edition": 2026}, ["edition"]),
-        ({"license": "x"}, ["license", *hosting.REQUIRED]),
+        ({"license": "x"}, ["license", *hosted_data.REQUIRED]),
     ],
 )
 def test_a_data_set_that_says_too_little_is_refused(hosted, tmp_path, capsys, told, named):
@@ -380,5 +380,5 @@ def test_the_example_is_small_and_its_weights_add_up():
 
 def test_the_documentation_offers_what_is_accepted():
     guide = (ROOT / "docs" / "hosting.md").read_text()
-    for word in (*hosting.REQUIRED, *hosting.OPTIONAL, *hosting.TYPES, *hosting.JOINS):
+    for word in (*hosted_data.REQUIRED, *hosted_data.OPTIONAL, *hosted_data.TYPES, *hosted_data.JOINS):
         assert f"`{word}`" in guide, word

@@ -30,11 +30,14 @@ import pytest
 import shapely
 from datasette.app import Datasette
 
-import build_db
-from census.build import boundaries, extracts, rcpch_tiles
+from census.build import extracts, map_file
 from census.build.fetch import Library
-from census.lookup.maps import Maps
+from census.cli import build as build_db
+from census.domain import map_layers, shapes
+from census.lookup import tile_tables
+from census.lookup.maps import Maps, map_of
 from census.web import map_program
+from sources import boundaries
 from sources.publication import SourceError
 from tests.conftest import ROOT, command, datasette_of, site_of, stamp
 
@@ -50,16 +53,16 @@ PATH = re.compile(r'<path d="([^"]+)"><title>([^<]*): decile (\d+)</title></path
 
 @pytest.fixture(scope="module")
 def built(extract_db) -> SimpleNamespace:
-    return SimpleNamespace(census=extract_db, path=boundaries.map_of(extract_db))
+    return SimpleNamespace(census=extract_db, path=map_of(extract_db))
 
 
 @contextmanager
 def few_zooms(tables: tuple[str, ...]) -> Iterator[None]:
     """Lets builds make the tiles of zooms 0 to 3, the last with every area and name, and of RCPCH's only `tables`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boundaries, "ZOOMS", range(4))
-        patch.setattr(boundaries, "NAMED_FROM", 3)
-        patch.setattr(rcpch_tiles, "TABLES", {name: rcpch_tiles.TABLES[name] for name in tables})
+        patch.setattr(map_file, "ZOOMS", range(4))
+        patch.setattr(map_file, "NAMED_FROM", 3)
+        patch.setattr(tile_tables, "TABLES", {name: tile_tables.TABLES[name] for name in tables})
         yield
 
 
@@ -71,7 +74,7 @@ def small(built, tmp_path_factory) -> Path:
     """The map of the extract with few zooms and tables."""
     path = tmp_path_factory.mktemp("small") / "uk.mbtiles"
     with few_zooms(SMALL):
-        boundaries.build(built.census, path, None, lambda _: None)
+        map_file.build(built.census, path, None, lambda _: None)
     return path
 
 
@@ -106,9 +109,7 @@ def box_of(column: int, row: int, zoom: int):
 
 
 def shape_of(text: str):
-    degrees = [
-        [[(x / 10_000, y / 10_000) for x, y in ring] for ring in polygon] for polygon in boundaries.polygons(text)
-    ]
+    degrees = [[[(x / 10_000, y / 10_000) for x, y in ring] for ring in polygon] for polygon in shapes.polygons(text)]
     return shapely.MultiPolygon([(outer, holes) for outer, *holes in degrees])
 
 
@@ -130,7 +131,7 @@ def figures_of(census: sqlite3.Connection, layer: str) -> dict[str, dict]:
 
 def same(told: dict, row: dict, named: bool) -> None:
     """Asserts that a feature of a tile says what census.db says."""
-    expected = {name: row[name] for name in boundaries.DECILES} | {
+    expected = {name: row[name] for name in map_layers.DECILES} | {
         "code": row["area_code"],
         "nation": row["nation"],
         "imd_year": row["imd_year"],
@@ -285,19 +286,17 @@ def test_neighbours_meet_without_slivers(built):
 
 def test_shapes_are_the_published_boundaries_to_ten_metres():
     square = [[-1.00004, 52.0], [-1.0, 52.00006], [-0.9, 52.1], [-0.9, 52.1], [-0.90001, 52.10001], [-1.00004, 52.0]]
-    shape = boundaries.packed({"type": "Polygon", "coordinates": [square]})
+    shape = shapes.packed({"type": "Polygon", "coordinates": [square]})
     assert json.loads(shape) == [[[-10000, 520000, 0, 1, 1000, 999, -1000, -1000]]]
-    assert list(boundaries.polygons(shape)) == [
-        [[(-10000, 520000), (-10000, 520001), (-9000, 521000), (-10000, 520000)]]
-    ]
-    assert boundaries.bounds(shape) == (-10000, -9000, 520000, 521000)
-    assert boundaries.packed({"type": "Point", "coordinates": [0, 0]}) is None
-    assert boundaries.packed({"type": "Polygon", "coordinates": [[[0, 0], [0.00001, 0], [0, 0.00001], [0, 0]]]}) is None
+    assert list(shapes.polygons(shape)) == [[[(-10000, 520000), (-10000, 520001), (-9000, 521000), (-10000, 520000)]]]
+    assert shapes.bounds(shape) == (-10000, -9000, 520000, 521000)
+    assert shapes.packed({"type": "Point", "coordinates": [0, 0]}) is None
+    assert shapes.packed({"type": "Polygon", "coordinates": [[[0, 0], [0.00001, 0], [0, 0.00001], [0, 0]]]}) is None
 
 
 def mirrored(folder: Path, without: tuple[str, ...] = ()) -> Library:
     """A mirror of GeoJSON files with the extract's boundaries, as their publishers give them."""
-    rows = [*csv.reader(io.StringIO(gzip.decompress(boundaries.EXTRACT.read_bytes()).decode(), newline=""))][1:]
+    rows = [*csv.reader(io.StringIO(gzip.decompress(map_file.EXTRACT.read_bytes()).decode(), newline=""))][1:]
     for published in boundaries.PUBLISHED:
         features = [
             {
@@ -306,7 +305,7 @@ def mirrored(folder: Path, without: tuple[str, ...] = ()) -> Library:
                 "geometry": shapely.geometry.mapping(shape_of(shape)),
             }
             for vintage, code, shape in rows
-            if int(vintage) == boundaries.VINTAGES[published.geography] and code[0] in published.nations
+            if int(vintage) == map_layers.VINTAGES[published.geography] and code[0] in published.nations
         ]
         if published.file.id not in without:
             told = json.dumps({"type": "FeatureCollection", "features": features})
@@ -324,12 +323,12 @@ def rows_of(path: Path) -> dict[str, list[tuple]]:
 def test_boundaries_of_the_publishers_give_the_map_that_the_extract_s_give(built, small, tmp_path):
     path = tmp_path / "maps" / "uk.mbtiles"
     with few_zooms(SMALL):
-        boundaries.build(built.census, path, mirrored(tmp_path), lambda _: None)
+        map_file.build(built.census, path, mirrored(tmp_path), lambda _: None)
     ours, theirs = rows_of(small), rows_of(path)
     credited = theirs.pop("publications")
     assert [row[:8] + row[10:] for row in ours.pop("publications")] == [row[:8] + row[10:] for row in credited]
     assert [row[8] for row in credited] == [published.file.names[-1] for published in boundaries.PUBLISHED]
-    assert {f"tiles_{name}" for name in (*boundaries.LAYERS, *SMALL)} < ours.keys()
+    assert {f"tiles_{name}" for name in (*map_layers.LAYERS, *SMALL)} < ours.keys()
     assert ours.keys() == theirs.keys()
     for table, rows in ours.items():
         assert len(rows) > 0, table
@@ -350,7 +349,7 @@ def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
         connection.execute("update lsoas_2021 set local_authority = null")
     library = mirrored(tmp_path, without=("data_zone_2011_boundaries", "local_authority_boundaries"))
     with few_zooms(SMALL):
-        counted = boundaries.build(census, boundaries.map_of(census), library, lambda _: None)
+        counted = map_file.build(census, map_of(census), library, lambda _: None)
     assert counted["local_authorities"] == 0 < counted["uk_latest"]
     maps = Maps(census)
     assert maps.layers == ("uk_2011", "uk_latest")
@@ -361,7 +360,7 @@ def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
 def test_the_same_boundaries_give_the_same_bytes(built, small, tmp_path):
     """Those of every zoom and table are the recorded ones, see test_golden.py."""
     with few_zooms(SMALL):
-        boundaries.build(built.census, tmp_path / "uk.mbtiles", None, lambda _: None)
+        map_file.build(built.census, tmp_path / "uk.mbtiles", None, lambda _: None)
     assert (tmp_path / "uk.mbtiles").read_bytes() == small.read_bytes()
 
 
@@ -373,8 +372,8 @@ def test_the_extract_s_boundaries_were_cut_from_the_uk_s(full_build, full_maps):
                 codes = [(row["code"],) for row in csv.DictReader(file)]
             census.execute(f"create temp table chosen_{table} (code text primary key)")
             census.executemany(f"insert into chosen_{table} values (?)", codes)
-        data, rows = boundaries.cut(full_maps.path, census)
-    assert gzip.decompress(data) == gzip.decompress(boundaries.EXTRACT.read_bytes())
+        data, rows = map_file.cut(full_maps.path, census)
+    assert gzip.decompress(data) == gzip.decompress(map_file.EXTRACT.read_bytes())
     assert rows == json.loads((extracts.FOLDER / "manifest.json").read_text())["tables"]["boundaries"]["rows"]
 
 
@@ -387,18 +386,18 @@ def test_boundaries_are_not_cut_from_the_map_of_another_database(built, tmp_path
         census.execute("update deprivation set rank = rank + 1 where area_code = 'E01004736'")
         census.commit()
         with pytest.raises(SourceError, match=rf"{re.escape(str(built.path))}.*--maps"):
-            boundaries.cut(built.path, census)
+            map_file.cut(built.path, census)
         with pytest.raises(SourceError, match=rf"{re.escape(str(tmp_path / 'uk.mbtiles'))}.*--maps"):
-            boundaries.cut(tmp_path / "uk.mbtiles", census)
+            map_file.cut(tmp_path / "uk.mbtiles", census)
 
 
 def tampered(folder: Path, change) -> Path:
     """The extract's boundaries with their rows changed, and a manifest that fits."""
-    header, *rows = csv.reader(io.StringIO(gzip.decompress(boundaries.EXTRACT.read_bytes()).decode(), newline=""))
+    header, *rows = csv.reader(io.StringIO(gzip.decompress(map_file.EXTRACT.read_bytes()).decode(), newline=""))
     text = io.StringIO()
     csv.writer(text).writerows([header, *change(rows)])
     data = gzip.compress(text.getvalue().encode())
-    path = folder / boundaries.EXTRACT.name
+    path = folder / map_file.EXTRACT.name
     path.write_bytes(data)
     manifest = {"tables": {"boundaries": {"sha256": hashlib.sha256(data).hexdigest()}}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -409,9 +408,9 @@ def test_an_area_without_a_boundary_and_a_boundary_without_an_area_are_named(bui
     def change(rows):
         return [[v, "E01999999" if code == "E01004736" and v == "2021" else code, s] for v, code, s in rows]
 
-    monkeypatch.setattr(boundaries, "EXTRACT", tampered(tmp_path, change))
+    monkeypatch.setattr(map_file, "EXTRACT", tampered(tmp_path, change))
     shutil.copy(built.census, tmp_path / "census.db")
-    path = boundaries.map_of(tmp_path / "census.db")
+    path = map_of(tmp_path / "census.db")
     path.parent.mkdir()
     path.write_bytes(b"an older map")
     assert build_db.main(["--maps", "--output", str(tmp_path / "census.db")]) == 1
@@ -435,9 +434,9 @@ def test_an_extract_has_no_use_for_a_mirror_and_says_so(built, tmp_path):
 def test_boundaries_that_are_not_those_of_the_manifest_are_refused(built, tmp_path, monkeypatch):
     path = tampered(tmp_path, lambda rows: rows)
     (tmp_path / "manifest.json").write_text(json.dumps({"tables": {"boundaries": {"sha256": "0"}}}))
-    monkeypatch.setattr(boundaries, "EXTRACT", path)
+    monkeypatch.setattr(map_file, "EXTRACT", path)
     with pytest.raises(SourceError, match=rf"{re.escape(str(path))}.*manifest\.json.*sha256"):
-        boundaries.build(built.census, tmp_path / "maps" / "uk.mbtiles", None)
+        map_file.build(built.census, tmp_path / "maps" / "uk.mbtiles", None)
 
 
 @pytest.mark.parametrize(
@@ -455,17 +454,17 @@ def test_a_file_of_boundaries_that_is_none_is_named(tmp_path, content, named):
     path.write_bytes(content)
     obtained = SimpleNamespace(name=path.name, open=lambda: path.open("rb"))
     with pytest.raises(SourceError) as refused:
-        boundaries.read(obtained, "LSOA11CD")
+        map_file.read(obtained, "LSOA11CD")
     assert path.name in str(refused.value)
     assert {name for name in ("LSOA11CD", "E01000001") if name in str(refused.value)} == named
 
 
 def test_without_tippecanoe_there_are_pictures_and_no_tiles(built, tmp_path, monkeypatch):
-    monkeypatch.setattr(boundaries, "tippecanoe", lambda: None)
+    monkeypatch.setattr(map_file, "tippecanoe", lambda: None)
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
     said = []
-    counted = boundaries.build(census, boundaries.map_of(census), None, said.append)
+    counted = map_file.build(census, map_of(census), None, said.append)
     assert set(counted.values()) == {0}
     [line] = said
     assert "tippecanoe" in line
@@ -494,11 +493,11 @@ def test_a_failure_of_tippecanoe_is_told_and_nothing_of_it_goes_on(built, tmp_pa
             *) echo $$ > {second}; exec sleep 60;;
         esac""")
     program.chmod(0o755)
-    monkeypatch.setattr(boundaries, "tippecanoe", lambda: str(program))
-    monkeypatch.setattr(boundaries, "AT_ONCE", 2)
+    monkeypatch.setattr(map_file, "tippecanoe", lambda: str(program))
+    monkeypatch.setattr(map_file, "AT_ONCE", 2)
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
-    path = boundaries.map_of(census)
+    path = map_of(census)
     path.parent.mkdir()
     path.write_bytes(b"an older map")
     assert build_db.main(["--maps", "--output", str(census)]) == 1
@@ -512,7 +511,7 @@ def test_a_failure_of_tippecanoe_is_told_and_nothing_of_it_goes_on(built, tmp_pa
 def test_a_killed_build_leaves_the_old_map_and_the_next_one_clears_up(built, tmp_path, monkeypatch):
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
-    path = boundaries.map_of(census)
+    path = map_of(census)
     path.parent.mkdir()
     path.write_bytes(b"an older map")
     process = subprocess.Popen(
@@ -527,7 +526,7 @@ def test_a_killed_build_leaves_the_old_map_and_the_next_one_clears_up(built, tmp
     process.wait()
     assert path.read_bytes() == b"an older map"
     assert [folder.name for folder in path.parent.glob(".building-*")] == [f".building-{process.pid}"]
-    monkeypatch.setattr(boundaries, "tippecanoe", lambda: None)
+    monkeypatch.setattr(map_file, "tippecanoe", lambda: None)
     assert build_db.main(["--maps", "--output", str(census)]) == 0
     assert [file.name for file in path.parent.iterdir()] == ["uk.mbtiles"]
     assert rows_of(path)["boundaries"] == rows_of(built.path)["boundaries"]

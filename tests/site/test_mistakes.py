@@ -10,10 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from census.schema import hosting
+from census.schema import hosted
 from tests.conftest import ROOT, THOROUGH
 
-CENSUS = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]
+CENSUS = hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]
 
 
 def get(site, address: str):

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-import build_db
+from census.cli import build as build_db
 from sources import natural_green_space
 from tests import made_up
 from tests.site.test_build import assert_named, changed, edited, only, query, refused

@@ -18,7 +18,7 @@ import datasette
 import pytest
 from datasette.utils import StartupError
 
-import build_db
+from census.cli import build as build_db
 from census.pages import charts
 from tests.conftest import ROOT, datasette_of, site_of, unavailable
 

@@ -8,14 +8,14 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-import build_db
-from census.build.database import all_tables
-from census.schema import hosting
+from census.cli import build as build_db
+from census.schema import hosted
+from census.schema.tables import all_tables
 from sources import registry
 from tests.conftest import ROOT, command
 
-TABLES = all_tables(registry.publications() + hosting.data_sets())
-TOLD = hosting.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]["tables"]
+TABLES = all_tables(registry.publications() + hosted.data_sets())
+TOLD = hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text()))["databases"]["census"]["tables"]
 
 
 @pytest.fixture(scope="module", params=["extract_db", "full_build"])

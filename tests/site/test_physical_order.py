@@ -10,15 +10,15 @@ import pytest
 from datasette.inspect import inspect_hash
 
 from census.build.checks import run as checks
-from census.build.database import all_tables, digest
-from census.schema import hosting
+from census.schema import hosted
+from census.schema.tables import all_tables, digest
 from sources import registry
 from sources.publication import Table
 from tests.conftest import THOROUGH, datasette_of, site_of
 from tests.golden.normal import Known
 from tests.golden.site import Request, Site, forget_schemas, requests
 
-TABLES = all_tables(registry.publications() + hosting.data_sets())
+TABLES = all_tables(registry.publications() + hosted.data_sets())
 
 
 def reverse(connection: sqlite3.Connection) -> int:
@@ -57,7 +57,7 @@ def reversed_db(extract_db, tmp_path_factory) -> Path:
 def test_every_check_finds_the_same(reversed_db, extract_db):
     def found(path: Path) -> list:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            return checks.run(connection, registry.publications() + hosting.data_sets())
+            return checks.run(connection, registry.publications() + hosted.data_sets())
 
     now = found(reversed_db)
     assert [check for check in now if not check.passed] == []

@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from census.build import downloads
-from census.build.database import all_tables
+from census.schema import hosted, manifest
+from census.schema.tables import all_tables
 from census.schema.views import VIEWS
 from tests.conftest import ROOT, datasette_of, site_of
 
@@ -188,8 +189,8 @@ def test_every_download_is_its_table_row_for_row(site, db, listing):
 def test_the_download_of_all_postcodes_is_whole(full_site, full_build):
     db = sqlite3.connect(f"file:{full_build.path}?mode=ro", uri=True)
     [digest] = db.execute("select digest from edition").fetchone()
-    folder = downloads.folder_of(full_build.path, digest)
-    table = downloads.listed(full_build.path, digest)["postcodes"]
+    folder = manifest.folder_of(full_build.path, digest)
+    table = manifest.listed(full_build.path, digest)["postcodes"]
     assert table["rows"] == 2_720_556
     stored = db.execute("select * from postcodes order by postcode")
     with (
@@ -517,10 +518,9 @@ def test_a_database_of_another_version_is_refused_in_one_sentence(extract_db, tm
 
 
 def test_every_table_of_the_build_is_tested_here():
-    from census.schema import hosting
     from sources.registry import publications
 
-    assert set(tables_of()) == set(all_tables(publications() + hosting.data_sets()))
+    assert set(tables_of()) == set(all_tables(publications() + hosted.data_sets()))
 
 
 def test_what_a_reader_types_is_never_html(extract_site):

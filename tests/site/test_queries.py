@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import build_db
+from census.cli import build as build_db
 from sources.registry import publications
 from tests.conftest import ROOT, datasette_of, site_of
 

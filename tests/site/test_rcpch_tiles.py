@@ -28,8 +28,9 @@ from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from census.build import boundaries, rcpch_tiles
-from census.domain import mvt
+from census.build import dissolve, map_file
+from census.domain import mvt, shapes
+from census.lookup import map_figures, maps, tile_tables
 from census.web.responses import CODE
 from tests.browser.test_browser import chromium, picture  # noqa: F401
 from tests.conftest import ROOT, datasette_of, site_of, stamp
@@ -69,7 +70,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def built(extract_db) -> SimpleNamespace:
-    return SimpleNamespace(census=extract_db, path=boundaries.map_of(extract_db))
+    return SimpleNamespace(census=extract_db, path=maps.map_of(extract_db))
 
 
 def get(site, path: str, **options):
@@ -239,18 +240,18 @@ def test_overlays_have_the_authorities_and_boards_with_the_true_years(built, zoo
 def test_a_board_is_its_areas_together(built):
     """Against the boundaries of its areas: the same ground, but for holes in which no area lies."""
     with closing(sqlite3.connect(built.census)) as census, closing(sqlite3.connect(built.path)) as maps:
-        for feature in rcpch_tiles.features(census, "icb_tiles_2023"):
-            shapes = [
+        for feature in tile_tables.features(census, "icb_tiles_2023"):
+            outlines = [
                 polygon
                 for (text,) in maps.execute(
                     f"select shape from boundaries where vintage = 2021 and code in {(*feature.codes, '')}"
                 )
-                for polygon in boundaries.polygons(text)
+                for polygon in shapes.polygons(text)
             ]
-            union = rcpch_tiles.dissolve(shapes, lambda *_: ())
+            union = dissolve.dissolve(outlines, lambda *_: ())
             assert all(len(polygon) == 1 for polygon in union)
             one = shapely.union_all([shapely.Polygon(outer) for (outer,) in union])
-            areas = shapely.union_all([shapely.Polygon(outer, inner).buffer(0) for outer, *inner in shapes])
+            areas = shapely.union_all([shapely.Polygon(outer, inner).buffer(0) for outer, *inner in outlines])
             holes = [shapely.Polygon(hole) for part in shapely.get_parts(areas) for hole in part.interiors]
             assert one.symmetric_difference(shapely.union_all([areas, *holes])).area < 0.0001 * areas.area
 
@@ -259,9 +260,9 @@ def test_a_hole_is_filled_unless_another_area_lies_in_it():
     def square(at, side):
         return [(at, at), (at + side, at), (at + side, at + side), (at, at + side)]
 
-    boxes, shapes = [], [[square(0, 1000), square(100, 500)]]
+    boxes, outlines = [], [[square(0, 1000), square(100, 500)]]
     for others, rings in (([], 1), ([[[square(100, 500)]]], 2), ([[[square(2000, 9)]]], 1)):
-        [polygon] = rcpch_tiles.dissolve(shapes, lambda *box, there=others: boxes.append(box) or there)
+        [polygon] = dissolve.dissolve(outlines, lambda *box, there=others: boxes.append(box) or there)
         assert len(polygon) == rings
     assert boxes == [(100, 100, 600, 600)] * 3
 
@@ -480,16 +481,16 @@ def test_without_lookup_or_shapely_the_rest_is_there_and_says_so(built, tmp_path
     with closing(sqlite3.connect(census)) as db, db:
         db.execute("delete from nhs_regions_2021")
     stamp(census)
-    monkeypatch.setattr(boundaries, "find_spec", lambda _: None)
+    monkeypatch.setattr(map_file, "find_spec", lambda _: None)
     said = []
     with few_zooms(("uk_master_2011", "uk_master_2021", *OVERLAYS)):
-        counted = boundaries.build(census, boundaries.map_of(census), None, said.append)
+        counted = map_file.build(census, maps.map_of(census), None, said.append)
     assert counted["uk_master_2021"] > 0 == counted["icb_tiles_2023"] == counted["nhser_tiles_2021"]
     assert any("Shapely" in line for line in said)
-    found = stored(boundaries.map_of(census), "uk_master_2011", 3, "code")
+    found = stored(maps.map_of(census), "uk_master_2011", 3, "code")
     assert not [p for p in found.values() if "nhser_code" in p]
     assert [p for p in found.values() if "icb_code" in p]
-    assert {p["year"] for p in stored(boundaries.map_of(census), "la_tiles", 3).values()} == {2024}
+    assert {p["year"] for p in stored(maps.map_of(census), "la_tiles", 3).values()} == {2024}
     (tmp_path / "site").mkdir()
     site = datasette_of(site_of(census, tmp_path / "site"))
     assert "nhs_regions_2021" in get(site, "/public.nhser_tiles_2021.json").json()["detail"]
@@ -502,10 +503,10 @@ def test_without_lookup_or_shapely_the_rest_is_there_and_says_so(built, tmp_path
 
 
 def test_without_tippecanoe_there_are_no_tiles_and_a_reason(built, tmp_path, monkeypatch):
-    monkeypatch.setattr(boundaries, "tippecanoe", lambda: None)
+    monkeypatch.setattr(map_file, "tippecanoe", lambda: None)
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
-    boundaries.build(census, boundaries.map_of(census), None, lambda _: None)
+    map_file.build(census, maps.map_of(census), None, lambda _: None)
     (tmp_path / "site").mkdir()
     answer = get(datasette_of(site_of(census, tmp_path / "site")), "/public.uk_master_2021_z0_4/0/0/0.pbf")
     assert (answer.status_code, answer.json()["reason"]) == (404, "no_layer")
@@ -523,11 +524,11 @@ def test_another_lookup_is_another_map(built, tmp_path, change):
     """The digest of what the map carries has the lookups in it."""
     with closing(sqlite3.connect(built.census)) as census, closing(sqlite3.connect(built.path)) as maps:
         [figures] = maps.execute("select value from metadata where name = 'figures'").fetchone()
-        assert boundaries.figures_digest(census) == figures
+        assert map_figures.figures_digest(census) == figures
     shutil.copy(built.census, tmp_path / "census.db")
     with closing(sqlite3.connect(tmp_path / "census.db")) as census:
         census.execute(change)
-        assert boundaries.figures_digest(census) != figures
+        assert map_figures.figures_digest(census) != figures
 
 
 # Tiles as whole numbers

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import build_db
+from census.build import derive
+from census.cli import build as build_db
 from census.domain import postcode as form
 from census.lookup.lookup import canned_sql
-from sources import postcode_directory as postcodes
 from sources.registry import publications
 from tests.conftest import ROOT, datasette_of, site_of
 
@@ -155,7 +155,7 @@ def test_the_dates_of_a_directory_are_its_postcode_areas(months, told):
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("create table postcode_areas (postcode_area, live_postcodes, small_areas_of)")
         connection.executemany("insert into postcode_areas values (?, 1, ?)", enumerate(months))
-        assert postcodes.dates_of_areas(connection) == told
+        assert derive.dates_of_areas(connection) == told
 
 
 def test_a_retired_postcode_has_its_figures_and_says_when_it_was_retired(extract_site, extract_db):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import serve_many
+from census.serve import stack as serve_many
 from tests.conftest import ROOT
 
 

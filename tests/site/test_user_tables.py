@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import append
+from census.cli import append
 from census.tables import postcode_column
 from tests.conftest import THOROUGH
 from tests.user_tables import CASES, CELLS

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.stack import Stack
-from census.build import boundaries
-from census.build.database import all_tables, digest
-from census.schema import hosting
+from census.lookup.maps import map_of
+from census.schema import hosted
+from census.schema.tables import all_tables, digest
 from sources import registry
 from tests.conftest import ROOT, unavailable
 
@@ -151,7 +151,7 @@ def other_edition(extract_db, tmp_path_factory):
     shutil.copyfile(extract_db, output)
     with contextlib.closing(sqlite3.connect(output)) as connection, connection:
         connection.execute("update postcodes set introduced = introduced - 100 where introduced >= 199001")
-        tables = all_tables([*registry.publications(), *hosting.data_sets()])
+        tables = all_tables([*registry.publications(), *hosted.data_sets()])
         connection.execute("update edition set digest = ?", (digest(connection, tables),))
     return output
 
@@ -159,9 +159,9 @@ def other_edition(extract_db, tmp_path_factory):
 def test_a_new_edition_comes_without_an_error_and_no_answer_mixes_two(own_stack, other_edition, tmp_path):
     old = [*own_stack.lookups(), own_stack.list_of_lookups()]
     shutil.copytree(other_edition.parent, tmp_path / "next")
-    newer_map = boundaries.map_of(tmp_path / "next" / "census.db")
+    newer_map = map_of(tmp_path / "next" / "census.db")
     newer_map.parent.mkdir()
-    shutil.copyfile(boundaries.map_of(own_stack.database), newer_map)
+    shutil.copyfile(map_of(own_stack.database), newer_map)
     with contextlib.closing(sqlite3.connect(newer_map)) as maps, maps:
         maps.execute("update metadata set value = 'newer' where name = 'version'")
     assert "?v=newer" not in own_stack.ask("/tiles/uk_latest.json").body.decode()

@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from benchmarks.stack import Stack
+from census.serve.stack import buffering, free_port, site_address, taken
 from census.web import kinds
 from plugins.pages import ROOMS
-from serve_many import buffering, free_port, site_address, taken
 from tests.conftest import ROOT, unavailable
 
 PAGES = [

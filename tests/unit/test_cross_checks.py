@@ -12,7 +12,7 @@ from census.build.checks import cross as cross_checks
 from census.build.checks import positions as position_checks
 from census.build.checks import run as checks
 from census.build.checks.positions import Cluster
-from census.schema import hosting
+from census.schema import hosted
 from sources import registry
 from sources import scotland_2020 as scotland
 from sources import wales_2019 as wales
@@ -55,7 +55,7 @@ def test_a_transformed_score_is_that_of_the_technical_report():
 
 def test_weights_are_those_that_the_hosted_data_set_has():
     """That one was copied from the publications' technical reports by others."""
-    [path] = hosting.FOLDER.glob("domain_weights.csv")
+    [path] = hosted.FOLDER.glob("domain_weights.csv")
     with path.open() as file:
         told = {(row["index_id"], row["domain"]): float(row["weight_percent"]) for row in csv.DictReader(file)}
     indices = {publication.index.id: publication.index for publication in registry.publications() if publication.index}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from census.domain.deprivation import QUANTILES, band, band_sql, quantile, quantile_sql
+from census.domain.bands import QUANTILES, band, band_sql, quantile, quantile_sql
 from sources import registry
 from tests.conftest import THOROUGH
 

@@ -10,9 +10,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from build_db import progress
-from census.build import boundaries, fetch
+from census.build import fetch
 from census.build.fetch import ChangedFile, Library, NotInMirror
+from census.cli.build import progress
+from sources import boundaries
 from sources.publication import KnownFile, SourceError, SourceFile
 from sources.registry import publications
 

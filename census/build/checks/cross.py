@@ -9,8 +9,9 @@ import math
 import sqlite3
 
 from census.build.checks.check import Check, expect_no_rows
-from census.build.database import INDICES, PROVENANCE, attributed
+from census.build.database import attributed
 from census.domain.types import Record
+from census.schema.tables import INDICES, PROVENANCE
 from sources import green_space_2020 as green_space
 from sources import uk_composite
 from sources.geography import LISTS, LSOA_CHANGES, LSOAS, LSOAS_2021

@@ -11,9 +11,11 @@ from typing import Any
 from census.build.checks import cross as cross_checks
 from census.build.checks import positions as position_checks
 from census.build.checks.check import Check, expect_no_rows
-from census.build.database import EDITION, NOT_LOADED, all_tables, digest
-from census.domain.deprivation import DEPRIVATION, PARENTS, band_sql, quantile_sql
+from census.domain.bands import band_sql, quantile_sql
+from census.domain.geographies import PARENTS
 from census.domain.types import Record
+from census.schema.deprivation import DEPRIVATION
+from census.schema.tables import EDITION, NOT_LOADED, all_tables, digest
 from census.schema.views import VIEWS, view_sql
 from sources import green_space_2020 as green_space
 from sources import natural_green_space, uk_composite

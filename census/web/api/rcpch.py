@@ -136,7 +136,6 @@ _NATION = """
     where postcode = ?
 """
 
-
 _READ = (
     *("status", "message", "postcode", "terminated", "nation", "area_code", "index_id", "year", "rank"),
     *("decile", "decile_basis", "quintile", "quintile_basis", "latitude", "longitude"),

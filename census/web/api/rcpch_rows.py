@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import TypedDict
 from urllib.parse import urlencode
 
-from census.domain.deprivation import BANDS, PARENTS, band_sql, quantile_sql
+from census.domain.bands import BANDS, band_sql, quantile_sql
+from census.domain.geographies import PARENTS
 from census.domain.types import Record
 from census.lookup.lookup import Lookup
 from census.web.responses import answered
@@ -395,7 +396,6 @@ AREAS_V2 = {
     "green_space": _green_space("number", "total_address_count desc, local_authority"),
 }
 """The areas that version 2 lists, by route."""
-
 
 _KINDS = {int: "integer", float: "number", str: "text"}
 

@@ -10,11 +10,10 @@ import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from census.build import boundaries
-from census.build.rcpch_tiles import ABSENT, TABLES, TIERS, ZOOMS, TileTable
-from census.domain import mvt
+from census.domain import map_layers, mvt
 from census.domain.types import Record
 from census.lookup.maps import Maps
+from census.lookup.tile_tables import ABSENT, TABLES, TIERS, ZOOMS, TileTable
 
 SCHEMA = "public"
 INDEX = "index.json"
@@ -51,7 +50,7 @@ def unknown(found: Maps, name: str) -> str | None:
 def tile(found: Maps, name: str, zoom: int, column: int, row: int) -> bytes | Callable[[], bytes] | None:
     """Return a tile of the table `name`, gzipped; None where it is empty; where it is to be changed, what does so."""
     table, tier = NAMES[name]
-    levels = max(0, zoom - boundaries.ZOOMS[-1])
+    levels = max(0, zoom - map_layers.ZOOMS[-1])
     stored = found.tile(table.name, zoom - levels, column >> levels, row >> levels)
     if not stored:
         return None

@@ -6,11 +6,8 @@ handed over behind a mark that keeps it text, and what comes back is compared ce
 """
 
 import contextlib
-import csv
-import io
 import re
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -19,18 +16,16 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import yaml
 
+from census.domain.codes import AREA_CODE
 from census.domain.postcode import normalise
 from census.domain.types import Record
-from sources.geography import AREA_CODE
 from sources.postcode_directory import AUTHORITY
 from sources.publication import Licence, Publication, SourceError, SourceFile, Table
 
 if TYPE_CHECKING:
-    from census.build.database import Build
-
+    pass
 
 FOLDER = Path(__file__).resolve().parents[2] / "sources" / "hosted"
-MARK = "="
 NAME = re.compile(r"[a-z][a-z0-9_]{1,59}")
 SPECIAL = ("rowid", "oid", "current_date", "current_time", "current_timestamp", "true", "false")
 NAMING = "2 to 60 small letters, digits and underscores, a letter first, and no word of SQL"
@@ -50,8 +45,6 @@ FORMS: dict[str, tuple[str, Callable[[str], object]]] = {
     "postcodes": ("a postcode as ONS writes it (SW1A 1AA)", lambda text: normalise(text) == text),
     "indices": ("the id of an index", bool),
 }
-MOST_PROBLEMS = 20  # of a file, that are told at once
-MOST_IN_A_ROW = 10_000  # bytes: the server reads none above 16,384 (plugins/safe_sql.py)
 
 
 class HostedColumn(TypedDict):
@@ -143,7 +136,7 @@ def _data_set(path: Path) -> Publication:
         edition=str(told.get("edition") or ""),
         page=told["source_url"],
         files=(file,),
-        load=lambda build: build.counted(file, load(build, path, told)),
+        load=None,
         hosted=path.with_suffix(".csv"),
         tables=(table,),
         fills=(name,),
@@ -256,146 +249,3 @@ def describe(metadata: Record, folder: Path = FOLDER) -> Record:
             "columns": {column: says["description"] for column, says in told["columns"].items()},
         }
     return metadata
-
-
-def load(build: "Build", path: Path, told: DataSet) -> int:
-    """Fill the table of the data set whose YAML is `path` and says `told`; returns the number of rows read.
-
-    Rows that join an area or a postcode which an extract does not hold are left out, as in every table, and so are rows
-    that join a publication which was left out of the build; `build.say` tells of them.
-    Raises SourceError with file, line and column for all that cannot be read, is not of its type, or joins nothing.
-    """
-    columns = told["columns"]
-    file = path.with_suffix(".csv")
-    lines, cells = read(file, list(columns))
-    _compare(file, list(columns), cells, through_csvs_to_sqlite(file.stem, list(columns), cells))
-    [part] = build.db.conn.execute("select scope = 'extract' from edition").fetchone()
-    seen: dict[tuple[object, ...], int] = {}
-    kept, problems, unheld = [], [], []
-    for line, row in zip(lines, cells, strict=True):
-        values, wrong, missing = _values(build, told, row, bool(part))
-        key = tuple(values[column] for column in told.get("key") or () if column in values)  # 1 and 1.0 are one number
-        if key and (None in key or key in seen):
-            problem = f"{', '.join(map(str, key))} is in line {seen[key]} already" if key in seen else "empty"
-            wrong.append(f", column {', '.join(told['key'])}: {problem}, and this is the key.")
-        if len(key) == len(told.get("key") or ()):
-            seen.setdefault(key, line)
-        problems += [f"{file}, line {line}{problem}" for problem in wrong]
-        if missing:
-            unheld.append(f"line {line}, {missing}")
-        else:
-            kept.append(tuple(values.get(column) for column in columns))
-    if problems:
-        more = [f"And {len(problems) - MOST_PROBLEMS:,} more."] if len(problems) > MOST_PROBLEMS else []
-        raise SourceError("\n".join([*problems[:MOST_PROBLEMS], *more]))
-    if unheld:
-        build.say(
-            f"{file.name}: {len(unheld):,} of {len(cells):,} rows are left out, for this database, a part, does not"
-            f" hold what they join, or it does not exist (only --full can tell): {'; '.join(unheld[:MOST_PROBLEMS])}"
-        )
-    build.insert(path.stem, list(columns), kept)
-    return len(cells)
-
-
-def _values(build: "Build", told: DataSet, row: list[str], part: bool) -> tuple[dict[str, object], list[str], str]:
-    """Return a row's values by column, what is wrong with it, and which cell joins what a `part` lacks."""
-    values: dict[str, object] = {}
-    wrong, missing = [], ""
-    if not any(cell.strip() for cell in row):
-        wrong.append(": all of its cells are empty. Delete the line.")
-    if (size := sum(len(cell.encode()) for cell in row)) > MOST_IN_A_ROW:
-        wrong.append(f": a row of {size:,} bytes; {MOST_IN_A_ROW:,} are allowed.")
-    for (column, says), cell in zip(told["columns"].items(), row, strict=True):
-        try:
-            values[column] = TYPES[says["type"]][1](cell) if cell else None
-        except ValueError:
-            hint = HINTS[says["type"]]
-            wrong.append(f", column {column}: expected {says['type']}, found {cell[:40]!r} ({hint}; empty is null).")
-            continue
-        if cell and says.get("joins"):
-            try:
-                if not _joined(build, says["joins"], cell, part):
-                    missing = missing or f"column {column}, {cell}"
-            except SourceError as error:
-                wrong.append(f", column {column}: {error}")
-    return values, wrong, missing
-
-
-def _joined(build: "Build", table: str, cell: str, part: bool) -> bool:
-    """Return whether what `cell` joins is in the database; False only where the database is a part.
-
-    Raises SourceError.
-    """
-    form, fits = FORMS[table]
-    if not fits(cell):
-        raise SourceError(f"expected {form}, found {cell[:40]!r}")
-    if build.db.conn.execute(f"select 1 from {table} where {JOINS[table]} = ?", (cell,)).fetchone():
-        return True
-    there = build.db.conn.execute(f"select exists (select 1 from {table})").fetchone()[0]
-    if (part and table in ("small_areas", "lsoas_2021", "postcodes")) or not there:
-        return False
-    raise SourceError(f"{cell} is not in {table}, so it joins nothing.")
-
-
-def read(file: Path, columns: list[str]) -> tuple[list[int], list[list[str]]]:
-    """Return the line numbers and cells of the CSV `file`, whose header must be `columns`. Raises SourceError."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        raise SourceError(f"{file}, line {line}: not UTF-8.") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    lines, cells, start = [], [], 1
-    try:
-        for row in reader:
-            if start == 1 and row != columns:
-                hint = " (commas must stand between them)" if len(row) == 1 < len(columns) else ""
-                raise SourceError(f"{file}, line 1: expected {', '.join(columns)}; found {', '.join(row)}{hint}")
-            if len(row) < len(columns):
-                raise SourceError(f"{file}, line {start}, column {columns[len(row)]}: the line ends before it.")
-            if len(row) > len(columns):
-                raise SourceError(f"{file}, line {start}: there are cells after the last column, {columns[-1]}.")
-            for column, cell in zip(columns, row, strict=True):
-                if "\0" in cell:
-                    raise SourceError(f"{file}, line {start}, column {column}: a character that is no text.")
-            if start > 1:
-                lines.append(start)
-                cells.append(row)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise SourceError(f"{file}, line {start}: {error}") from error
-    if not cells:
-        raise SourceError(f"{file}: no rows.")
-    return lines, cells
-
-
-def through_csvs_to_sqlite(name: str, columns: list[str], cells: list[list[str]]) -> list[list[str]]:
-    """Return the cells as csvs-to-sqlite stored them; a mark before each kept it from taking any for a null."""
-    from csvs_to_sqlite.cli import cli  # pandas takes a second to import
-
-    with tempfile.TemporaryDirectory() as folder:
-        marked, stored = Path(folder, f"{name}.csv"), Path(folder, "stored.db")
-        with marked.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
-            writer.writerow(columns)
-            writer.writerows([[MARK + cell for cell in row] for row in cells])
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            cli.main([str(marked), str(stored), "--just-strings", "--table", name], standalone_mode=False)
-        connection = sqlite3.connect(stored)
-        try:
-            rows = connection.execute(f"select {', '.join(columns)} from {name} order by rowid").fetchall()
-        except sqlite3.OperationalError as error:
-            raise SourceError(f"{name}.csv: csvs-to-sqlite made no table of it: {said.getvalue().strip()}") from error
-        finally:
-            connection.close()
-    return [[(cell or "").removeprefix(MARK) for cell in row] for row in rows]
-
-
-def _compare(file: Path, columns: list[str], cells: list[list[str]], stored: list[list[str]]) -> None:
-    if len(cells) != len(stored):
-        raise SourceError(f"{file}: {len(cells)} rows were read and {len(stored)} stored.")
-    for number, (row, other) in enumerate(zip(cells, stored, strict=True), 1):
-        for column, cell, kept in zip(columns, row, other, strict=True):
-            if cell != kept:
-                raise SourceError(f"{file}, row {number}, column {column}: {cell[:40]!r} was stored as {kept[:40]!r}.")

@@ -6,7 +6,7 @@ census.db. It is for pictures: boundaries are generalised, and which area a post
 
 In the file: `tiles_uk_2011`, `tiles_uk_latest` and `tiles_local_authorities`, each with the columns of MBTiles' `tiles`
 (rows counted from the south, tiles gzipped Mapbox Vector Tiles of one layer), made by tippecanoe, and as much for each
-table of `census.build.rcpch_tiles`, whose extents and gaps are in `tile_tables`; `tiles` and `metadata`, by which a
+table of `census.lookup.tile_tables`, whose extents and gaps are in `tile_tables`; `tiles` and `metadata`, by which a
 program that knows MBTiles opens it, and sees `uk_latest`; `boundaries`, the shapes for pictures, and
 `boundaries_around`, an R*Tree of them; `publications`, whose boundaries they are.
 
@@ -25,257 +25,46 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import accumulate
 from pathlib import Path
-from typing import TypedDict
 
 import orjson
 
-from census.build import rcpch_tiles
+from census.build import dissolve
 from census.build.fetch import Library, Obtained
 from census.domain import mvt
-from census.domain.deprivation import DOMAINS
+from census.domain.geographies import PARENTS
+from census.domain.map_layers import ALWAYS, LAYERS, OUTLINES, VINTAGES, ZOOMS, fields
+from census.domain.shapes import STEPS, Box, Geometry, _geojson, bounds, packed, polygons
 from census.domain.types import Record, Row, Say
-from sources.geography import LAD_2024, OPEN_GEOGRAPHY, SERVICES
-from sources.publication import OGL, KnownFile, SourceError, SourceFile
+from census.lookup import tile_tables
+from census.lookup.map_figures import Placed, figures_digest, rows
+from sources.boundaries import PUBLISHED
+from sources.publication import OGL, SourceError
 
 EXTRACT = Path(__file__).resolve().parents[2] / "tests" / "extract" / "boundaries.csv.gz"
-STEPS = 10_000  # of a degree
-ZOOMS = range(13)
 NAMED_FROM = 8  # the first zoom whose tiles carry names and ranks: below it they would be too large
 LARGEST_TILE = 1_000_000  # bytes, gzipped
 BORDER = 1  # 256ths of a tile's side, how far a tile reaches beyond its edges
 BORDER_OF_LINES = 4  # of a layer that is drawn as lines
 DETAIL = 10  # a tile has 2 ** 10 positions a side: 6 m at zoom 12, as fine as the boundaries
-OUTLINES = "local_authority_2024"
 LISTED = 10  # codes in a message
 AT_ONCE = min(2, os.cpu_count() or 1)  # runs of tippecanoe, each of which uses every core for a part of its time
 TOGETHER = 10_000_000  # bytes of features that they may read at once: those of the UK are read alone, to save memory
 OPEN_FILES = 128  # tippecanoe makes temporary files by how many it may have open, up to 2,000 however few its features
 
-VINTAGES = {"lsoa_2011": 2011, "lsoa_2021": 2021, OUTLINES: 2024}  # of `boundaries`, by geography
-AREAS_OF = {"lsoa_2011": "small_areas", "lsoa_2021": "lsoas_2021"}
-DECILES = tuple(f"{name}_decile" for name in (*DOMAINS, "idaci"))
-ALWAYS = ("code", "nation", "year", "imd_year", "imd_decile", *DECILES)
-PROPERTIES = (*ALWAYS, "imd_rank", "of", "area_name", "la_code", "la_name")
-LAYERS = {
-    "uk_2011": "Index of multiple deprivation on the areas of 2011 (2001 in Northern Ireland)",
-    "uk_latest": "The newest index of multiple deprivation of each nation",
-    "local_authorities": "Local authorities, May 2024",
-}
-
-
-@dataclass(frozen=True)
-class Boundaries:
-    """A publication of boundaries: its `file`, the property with the `code`, and of what they are.
-
-    geography: as in `Index.geography`, or OUTLINES. nations: whose areas it has, by the first letter of their codes.
-    """
-
-    file: SourceFile
-    code: str
-    geography: str
-    nations: str
-    title: str
-    publisher: str
-    edition: str
-    page: str
-    attribution: str
-
-
-def _ons(file: SourceFile, code: str, geography: str, nations: str, title: str, edition: str) -> Boundaries:
-    source = "Source: Office for National Statistics licensed under the Open Government Licence v.3.0."
-    owner = f"Contains OS data © Crown copyright and database right {edition[-4:]}."
-    return Boundaries(
-        file, code, geography, nations, title, "Office for National Statistics", edition, OPEN_GEOGRAPHY,
-        f"{source} {owner}",
-    )  # fmt: skip
-
-
-def _copy(name: str, sha256: str, size: int) -> KnownFile:
-    """Return the known copy of a feature layer, which has itself no checksum that stays."""
-    return KnownFile((name,), sha256, size, "rebuilt", "The publisher's codes and names with generalised boundaries.")
-
-
-def _layer(id_: str, service: str, known: KnownFile, page_size: int) -> SourceFile:
-    """Return the feature layer `service`, accepted as a file of its name or with the name of its `known` copy."""
-    names = (f"{service.split('/', maxsplit=1)[0]}.geojson", *known.names)
-    return SourceFile(id_, names, SERVICES + service, page_size=page_size, geometry=True, known=(known,))
-
-
-PUBLISHED = (
-    _ons(
-        _layer(
-            "lsoa_2011_boundaries",
-            "LSOA_Dec_2011_Boundaries_Super_Generalised_Clipped_BSC_EW_V3_2022/FeatureServer/0",
-            _copy(
-                "LSOA_Dec_2011_Boundaries_Super_Generalised_Clipped_BSC_EW_V3.geojson",
-                "9e2de5966dd008b1ffa8777d4d25ea6b612e4e287d5641fdce44b74ea601f56c",
-                13_359_622,
-            ),
-            1000,
-        ),
-        *("LSOA11CD", "lsoa_2011", "EW"),
-        "Lower layer Super Output Areas, super generalised boundaries (BSC) V3",
-        "December 2011",
-    ),
-    _ons(
-        _layer(
-            "lsoa_2021_boundaries",
-            "Lower_layer_Super_Output_Areas_December_2021_Boundaries_EW_BSC_V4/FeatureServer/0",
-            _copy(
-                "LSOA_Dec_2021_Boundaries_Super_Generalised_Clipped_BSC_EW.geojson",
-                "dfedf34410bbc83ff732c93e283e6661dd01b915bb99149226aaae301b6acd9b",
-                12_267_646,
-            ),
-            1000,
-        ),
-        *("LSOA21CD", "lsoa_2021", "EW"),
-        "Lower layer Super Output Areas, super generalised boundaries (BSC) V4",
-        "December 2021",
-    ),
-    Boundaries(
-        SourceFile(
-            "data_zone_2011_boundaries",
-            ("SG_DataZone_Bdry_2011.geojson",),
-            "https://maps.gov.scot/server/rest/services/ScotGov/StatisticalUnits/MapServer/2",
-            page_size=500,
-            geometry=True,
-            known=(
-                _copy(
-                    "SG_DataZone_Bdry_2011.geojson",
-                    "9d8ff088d9999703b1f4c88b2e7b8dcd35b0c76145089ec96c6caefc96643a9f",
-                    5_731_672,
-                ),
-            ),
-        ),
-        *("DataZone", "lsoa_2011", "S", "Data Zone boundaries", "Scottish Government", "2011"),
-        "https://www.data.gov.uk/dataset/ab9f1f20-3b7f-4efa-9bd2-239acf63b540/data-zone-boundaries-2011",
-        "Copyright Scottish Government, contains Ordnance Survey data © Crown copyright and database right 2021,"
-        " licensed under the Open Government Licence v3.0.",
-    ),
-    Boundaries(
-        SourceFile(
-            "soa_boundaries",
-            ("SOA2011_Northern_Ireland.geojson",),
-            "https://services3.arcgis.com/APHjSHuFMGWVZFgQ/arcgis/rest/services/SOA2011/FeatureServer/0",
-            page_size=500,
-            geometry=True,
-            known=(
-                _copy(
-                    "SOA2011_Northern_Ireland.geojson",
-                    "fc04181252870d1b0bcea0b67de4222dabaa32937a5d3d7b27d617e279e1833b",
-                    2_517_383,
-                ),
-            ),
-        ),
-        *("SOA_CODE", "lsoa_2011", "9", "Super Output Areas of Northern Ireland", "NISRA", "2011"),
-        "https://www.nisra.gov.uk/support/geography/super-output-areas-census-2001-and-census-2011",
-        "Contains NISRA data © Crown copyright, licensed under the Open Government Licence v3.0.",
-    ),
-    _ons(
-        _layer(
-            "local_authority_boundaries",
-            "Local_Authority_Districts_May_2024_Boundaries_UK_BUC/FeatureServer/0",
-            LAD_2024,
-            100,
-        ),
-        *("LAD24CD", OUTLINES, "EWSN"),
-        "Local Authority Districts, generalised boundaries",
-        "May 2024",
-    ),
-)
 
 Shapes = dict[str, dict[str, bytes]]
 """Geography to code to shape (JSON, as above)."""
 
-Placed = tuple[str, Record]
-"""The geography of an area, and its properties on the map."""
-
-Box = tuple[int, int, int, int]
-"""West, east, south and north, in steps of 0.0001 degree."""
 
 Boxes = dict[str, dict[str, Box]]
 """Geography to code to the bounds of its shape."""
 
 
-class Geometry(TypedDict):
-    """A MultiPolygon of GeoJSON, in degrees."""
-
-    type: str
-    coordinates: list[list[list[tuple[float, float]]]]
-
-
-class ShownIndex(TypedDict):
-    """An index that a layer shows, in the words of `indices`, and whether its deciles are published or computed."""
-
-    id: str
-    nation: str
-    year: int
-    geography: str
-    areas: int
-    title: str
-    decile_basis: str
-    domain_decile_basis: str
-
-
-def letter(geography: str, nation: str) -> str:
-    """Return that with which the codes of a nation's areas begin, or those of its local authorities."""
-    return "9" if nation == "Northern Ireland" and geography != OUTLINES else nation[0]
-
-
-def map_of(database: Path) -> Path:
-    """Return where the map of a database is."""
-    return database.parent / "maps" / "uk.mbtiles"
-
-
 # Shapes
-
-
-def packed(geometry: Record | None) -> bytes | None:
-    """Return the shape of a GeoJSON Polygon or MultiPolygon in WGS 84; None where this precision leaves nothing."""
-    if geometry is None or geometry["type"] not in ("Polygon", "MultiPolygon"):
-        return None
-    parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
-    shape = []
-    for polygon in parts:
-        rings = [ring for ring in map(_ring, polygon) if ring]
-        if rings and _ring(polygon[0]):
-            shape.append(rings)
-    return orjson.dumps(shape) if shape else None
-
-
-def _ring(points: Iterable[Sequence[float]]) -> list[int]:
-    """Return the ring in steps, each point from the one before it; empty where fewer than three points are left."""
-    flat: list[int] = []
-    before = None
-    for longitude, latitude, *_ in points:
-        at = round(longitude * STEPS), round(latitude * STEPS)
-        if at != before:
-            flat += at if before is None else (at[0] - before[0], at[1] - before[1])
-            before = at
-    return flat if len(flat) >= 8 else []
-
-
-def polygons(shape: str | bytes) -> Iterator[list[list[tuple[int, int]]]]:
-    """Yield the polygons of a shape: lists of rings of (longitude, latitude) in steps of 0.0001 degree, closed."""
-    for polygon in orjson.loads(shape):
-        yield [list(zip(accumulate(ring[::2]), accumulate(ring[1::2]), strict=True)) for ring in polygon]
-
-
-def bounds(shape: str | bytes) -> Box:
-    """Return west, east, south and north of a shape, in steps of 0.0001 degree."""
-    points = [point for polygon in polygons(shape) for point in polygon[0]]
-    across, up = zip(*points, strict=True)
-    return min(across), max(across), min(up), max(up)
-
-
-def _geojson(shape: bytes) -> Geometry:
-    coordinates = [[[(x / STEPS, y / STEPS) for x, y in ring] for ring in polygon] for polygon in polygons(shape)]
-    return {"type": "MultiPolygon", "coordinates": coordinates}
 
 
 def read(obtained: Obtained, code: str) -> dict[str, bytes]:
@@ -315,91 +104,6 @@ def _features(obtained: Obtained) -> Iterator[Record]:
 # What the layers carry
 
 
-def editions(connection: sqlite3.Connection, layer: str) -> list[ShownIndex]:
-    """Return the indices that a layer shows, one a nation; none of local authorities.
-
-    Each has `id`, `nation`, `year`, `geography`, `areas` and `title` as in `indices`, and whether its deciles are
-    published or computed: `decile_basis`, `domain_decile_basis`.
-    """
-    cursor = connection.execute(
-        """
-        select id, nation, year, geography, areas, title, decile_basis, domain_decile_basis
-        from indices join (
-            select index_id, min(decile_basis) as decile_basis, min(domain_decile_basis) as domain_decile_basis
-            from deprivation group by index_id
-        ) on index_id = id
-        where loaded order by year, id
-        """
-    )
-    found: dict[str, ShownIndex] = {}
-    for id_, nation, year, geography, areas, title, decile_basis, domain_decile_basis in cursor:
-        index: ShownIndex = {
-            "id": id_,
-            "nation": nation,
-            "year": year,
-            "geography": geography,
-            "areas": areas,
-            "title": title,
-            "decile_basis": decile_basis,
-            "domain_decile_basis": domain_decile_basis,
-        }
-        if layer == "uk_latest" or (layer == "uk_2011" and index["geography"] == "lsoa_2011"):
-            found[index["nation"]] = index
-    return [found[nation] for nation in ("England", "Wales", "Scotland", "Northern Ireland") if nation in found]
-
-
-def rows(connection: sqlite3.Connection, layer: str) -> Iterator[Placed]:
-    """Yield what the areas of a layer carry: (geography, properties) by index and code.
-
-    Properties that are none are absent.
-
-    `year` is that of the areas, `imd_year` that of the index; ranks are as published, deciles as in `deprivation`.
-    """
-    if layer == "local_authorities":
-        for code, name, nation, successor, now in connection.execute(
-            """
-            select own.code, own.name, own.nation, coalesce(other.code, own.code), coalesce(other.name, own.name)
-            from local_authorities as own left join local_authorities as other on other.code = own.successor
-            where ', ' || own.vintages || ',' like '%, 2024,%' and coalesce(own.successor, own.code) in (
-                select local_authority from small_areas union select local_authority from lsoas_2021
-            )
-            order by own.code
-            """
-        ):
-            own = {"code": code, "area_name": name, "la_code": successor, "la_name": now, "nation": nation}
-            yield OUTLINES, {**own, "year": 2024}
-        return
-    for index in editions(connection, layer):
-        year = 2001 if index["nation"] == "Northern Ireland" else VINTAGES[index["geography"]]
-        told = connection.execute(
-            f"""
-            select area.code, area.nation, {year}, {index["year"]}, decile, {", ".join(DECILES)}, rank, of,
-                coalesce(area.name, area.publisher_name), area.local_authority, local_authorities.name
-            from deprivation join {AREAS_OF[index["geography"]]} as area on area.code = deprivation.area_code
-            left join local_authorities on local_authorities.code = area.local_authority
-            where index_id = ? order by area_code
-            """,
-            (index["id"],),
-        )
-        for row in told:
-            yield (
-                index["geography"],
-                {name: value for name, value in zip(PROPERTIES, row, strict=True) if value is not None},
-            )
-
-
-def figures_digest(connection: sqlite3.Connection) -> str:
-    """Return the SHA-256 of all that the layers carry: the map of a database with another one is not its map."""
-    hashed = hashlib.sha256()
-    for layer in LAYERS:
-        for row in rows(connection, layer):
-            hashed.update(orjson.dumps(row))
-    for table in rcpch_tiles.TABLES:
-        for feature in rcpch_tiles.features(connection, table):
-            hashed.update(orjson.dumps((table, feature)))
-    return hashed.hexdigest()
-
-
 # The build
 
 
@@ -428,7 +132,7 @@ def build(database: Path, target: Path, library: Library | None, say: Say = prin
             with _Runs(program, work, say) as runs:
                 tiles = {layer: _tiles(runs, layer, found[layer], shapes) for layer in LAYERS if program}
                 del found
-                made = {table: _made(runs, table, census, shapes, boxes) for table in rcpch_tiles.TABLES}
+                made = {table: _made(runs, table, census, shapes, boxes) for table in tile_tables.TABLES}
                 runs.end()
             written = work / target.name
             counted = _write(written, census, shapes, boxes, credited, tiles=tiles, made=made)
@@ -462,7 +166,7 @@ def _runs(process: int) -> bool:
 def _of_publishers(found: dict[str, list[Placed]], library: Library, say: Say) -> tuple[Shapes, list[Row]]:
     """Return the shapes of every publication with an area among those `found`, and the rows of `publications`."""
     needed = {(geography, properties["code"][0]) for layer in found.values() for geography, properties in layer}
-    shapes: Shapes = {geography: {} for geography in (*AREAS_OF, OUTLINES)}
+    shapes: Shapes = {geography: {} for geography in (*PARENTS, OUTLINES)}
     credited: list[Row] = []
     for published in PUBLISHED:
         letters = {letter for letter in published.nations if (published.geography, letter) in needed}
@@ -492,7 +196,7 @@ def _of_extract() -> tuple[Shapes, list[Row]]:
         found = [*csv.reader(io.StringIO(gzip.decompress(data).decode(), newline=""))]
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise SourceError(f"{EXTRACT} cannot be read: {error}") from error
-    shapes: Shapes = {geography: {} for geography in (*AREAS_OF, OUTLINES)}
+    shapes: Shapes = {geography: {} for geography in (*PARENTS, OUTLINES)}
     of_vintage = {str(vintage): geography for geography, vintage in VINTAGES.items()}
     for vintage, code, shape in found[1:]:
         shapes[of_vintage[vintage]][code] = shape.encode()
@@ -634,7 +338,7 @@ def _by_tippecanoe(
 
 @dataclass
 class _Made:
-    """A table of `census.build.rcpch_tiles` as far as it could be made.
+    """A table of `census.lookup.tile_tables` as far as it could be made.
 
     files: its tiles, as `_tiles` gives them. west to north: its extent, in degrees. lacks: what is missing, and why.
     """
@@ -646,12 +350,12 @@ class _Made:
 
 def _made(runs: _Runs, name: str, census: sqlite3.Connection, shapes: Shapes, boxes: Boxes) -> _Made:
     """Return the tiles of the table `name`: as published, or dissolved where Shapely is there."""
-    table = rcpch_tiles.TABLES[name]
+    table = tile_tables.TABLES[name]
     if runs.program is None:
         return _Made([], lacks="tippecanoe was not there to make any tiles.")
     shown = [
         feature
-        for feature in rcpch_tiles.features(census, name)
+        for feature in tile_tables.features(census, name)
         if shapes[feature.geography].keys() >= set(feature.codes)  # not of an index that was left out: see _meet
     ]
     lacks = None
@@ -683,12 +387,12 @@ def _dissolved(codes: Iterable[str], shapes: dict[str, bytes], boxes: dict[str, 
     """Return the GeoJSON of areas together. shapes, boxes: of every area of their geography, by code."""
     own = set(codes)
 
-    def within(west: float, south: float, east: float, north: float) -> Iterator[rcpch_tiles.Polygons]:
+    def within(west: float, south: float, east: float, north: float) -> Iterator[dissolve.Polygons]:
         for code, box in boxes.items():
             if box[0] >= west and box[1] <= east and box[2] >= south and box[3] <= north and code not in own:
                 yield list(polygons(shapes[code]))
 
-    union = rcpch_tiles.dissolve([polygon for code in codes for polygon in polygons(shapes[code])], within)
+    union = dissolve.dissolve([polygon for code in codes for polygon in polygons(shapes[code])], within)
     coordinates = [[[(x / STEPS, y / STEPS) for x, y in ring] for ring in polygon] for polygon in union]
     return {"type": "MultiPolygon", "coordinates": coordinates}
 
@@ -792,7 +496,7 @@ def _gather(maps: sqlite3.Connection, layer: str, files: Iterable[Path]) -> int:
 
 def _name_tiers(maps: sqlite3.Connection, table: str) -> None:
     """Call the layer in each tile of a table by schema, table and tier, as who asks for it at that zoom expects."""
-    for tier, (first, last) in rcpch_tiles.TIERS.items():
+    for tier, (first, last) in tile_tables.TIERS.items():
         name = f"public.{table}_{tier}"
         found = maps.execute(
             f"select rowid, tile_data from tiles_{table} where zoom_level between ? and ?", (first, last)
@@ -804,20 +508,11 @@ def _name_tiers(maps: sqlite3.Connection, table: str) -> None:
 def _version(maps: sqlite3.Connection) -> str:
     """Return what tells these tiles and shapes from any others."""
     hashed = hashlib.sha256()
-    tiles = ((f"tiles_{name}", "tile_data") for name in (*LAYERS, *rcpch_tiles.TABLES))
+    tiles = ((f"tiles_{name}", "tile_data") for name in (*LAYERS, *tile_tables.TABLES))
     for table, column in (*tiles, ("boundaries", "shape")):
         for (data,) in maps.execute(f"select {column} from {table} order by rowid"):
             hashed.update(data if isinstance(data, bytes) else data.encode())
     return hashed.hexdigest()[:16]
-
-
-def fields(layer: str) -> dict[str, str]:
-    """Return the properties of a layer's areas and their types, as TileJSON's `vector_layers` has them."""
-    numbers = {"year", "imd_year", "imd_decile", "imd_rank", "of", *DECILES}
-    names = (
-        PROPERTIES if layer != "local_authorities" else ("code", "area_name", "la_code", "la_name", "nation", "year")
-    )
-    return {name: "Number" if name in numbers else "String" for name in names}
 
 
 def cut(maps: Path, census: sqlite3.Connection) -> tuple[bytes, int]:

@@ -1,0 +1,1 @@
+"""The commands build_db.py and append.py."""

@@ -1,0 +1,1 @@
+"""Several workers behind Caddy, and the swap of the database under them."""
