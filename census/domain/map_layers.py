@@ -1,10 +1,33 @@
 """The layers of the map, and what each area carries."""
 
+from dataclasses import dataclass
+
 from census.domain.geographies import DOMAINS
 
 ZOOMS = range(13)
 
 OUTLINES = "local_authority_2024"
+
+
+@dataclass(frozen=True)
+class BoundaryFile:
+    """Of what a published file of boundaries is.
+
+    geography: as in `Index.geography`, or OUTLINES. nations: whose areas it has, by the first letter of their codes.
+    """
+
+    geography: str
+    nations: str
+
+
+BOUNDARY_FILES = {
+    "lsoa_2011_boundaries": BoundaryFile("lsoa_2011", "EW"),
+    "lsoa_2021_boundaries": BoundaryFile("lsoa_2021", "EW"),
+    "data_zone_2011_boundaries": BoundaryFile("lsoa_2011", "S"),
+    "soa_boundaries": BoundaryFile("lsoa_2011", "9"),
+    "local_authority_boundaries": BoundaryFile(OUTLINES, "EWSN"),
+}
+"""The files that the map is made of, by the id of their publication."""
 
 VINTAGES = {"lsoa_2011": 2011, "lsoa_2021": 2021, OUTLINES: 2024}  # of `boundaries`, by geography
 
@@ -19,6 +42,12 @@ LAYERS = {
     "uk_latest": "The newest index of multiple deprivation of each nation",
     "local_authorities": "Local authorities, May 2024",
 }
+
+
+def boundary_files(geography: str, nation: str) -> list[str]:
+    """Return the ids of the files with the boundaries of a nation's areas."""
+    initial = letter(geography, nation)
+    return [id_ for id_, of in BOUNDARY_FILES.items() if of.geography == geography and initial in of.nations]
 
 
 def letter(geography: str, nation: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from datasette import __version__
 from datasette.app import Datasette
 
-from census.lookup import maps
+from census.web import map_file
 from census.web.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
 from census.web.responses import CODE, MAX_AGE, header
 from census.web.sql_process import own_rows
@@ -32,7 +32,7 @@ async def read_tag(datasette: Datasette) -> None:
     census = datasette.databases.get("census")
     if census is not None and await census.table_exists("edition"):
         [[digest]] = await own_rows(census, "select digest from edition")
-        pictured = maps.opened(datasette)[0]
+        pictured = map_file.opened(datasette)[0]
         more = f"-{pictured.version[:8]}" if pictured else ""
         datasette._census_etag = f'W/"{digest[:16]}-{PAGES}{more}"'.encode()
 

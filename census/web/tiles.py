@@ -21,6 +21,7 @@ from datasette.app import Datasette
 from census.domain.map_layers import ZOOMS
 from census.lookup import maps
 from census.lookup.tile_tables import ZOOMS as RCPCH_ZOOMS
+from census.web import map_file
 from census.web import responses as web
 from census.web.api import rcpch, rcpch_tiles
 from census.web.asgi import App, Receive, Scope, Send
@@ -37,7 +38,7 @@ MVT = b"application/vnd.mapbox-vector-tile"
 
 def open_map(datasette: Datasette) -> None:
     """Open the map, if there is one, and say why one that is there is not used."""
-    found, problem = maps.opened(datasette)
+    found, problem = map_file.opened(datasette)
     if found is None and problem != maps.ABSENT:
         print(problem, file=sys.stderr)
 
@@ -92,7 +93,7 @@ class Tiles:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, route: Route, path: str) -> None:
         """Answer a request with `route`. path: what follows /tiles/."""
-        found, problem = maps.opened(self.datasette)
+        found, problem = map_file.opened(self.datasette)
         response: web.Answer | Tile | Changed
         if scope["method"] == "OPTIONS":
             response = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, OPTIONS"),), cached=False)
@@ -141,7 +142,7 @@ class Tiles:
             return web.problem(404, "no_layer", why)
         table, _ = rcpch_tiles.NAMES[name]
         if detail:
-            indices = [index["id"] for index in found.tables[table.name].indices]
+            indices = [index.id for index in found.tables[table.name].indices]
             attribution = self.attribution(indices, table.lookups)
             base = web.origin(scope, self.https) + self.rcpch_base
             return web.Answer(orjson.dumps(rcpch_tiles.detail(found, name, base, attribution)), cached=False)
@@ -164,16 +165,17 @@ class Tiles:
 
     def tilejson(self, scope: Scope, found: maps.Maps, layer: str) -> web.Answer:
         """Return the TileJSON of a layer, with addresses as the request's own."""
-        figures = self.attribution([index["id"] for index in found.indices[layer]])
+        figures = self.attribution([index.id for index in found.indices[layer]])
         base = web.origin(scope, self.https) + self.base
         return web.Answer(orjson.dumps(found.tilejson(layer, base, figures)), cached=False)
 
     def attribution(self, indices: list[str], lookups: tuple[str, ...] = ()) -> str:
         """Return the attributions of the figures of indices, and of the lookups."""
         lookup = self.datasette._census_api.lookup
-        there = [id_ for id_ in lookups if lookup.publications.get(id_, {}).get("status") in ("complete", "extract")]
+        known = lookup.publications
+        there = [id_ for id_ in lookups if id_ in known and known[id_].status in ("complete", "extract")]
         publications = lookup.sources(indices, True, there)
-        kept = (row["attribution"] for row in publications if row["id"] != "postcode_directory")
+        kept = (row.attribution for row in publications if row.id != "postcode_directory")
         return " ".join(dict.fromkeys(kept))
 
 

@@ -353,7 +353,7 @@ def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
     assert counted["local_authorities"] == 0 < counted["uk_latest"]
     maps = Maps(census)
     assert maps.layers == ("uk_2011", "uk_latest")
-    assert [index["id"] for index in maps.indices["uk_2011"]] == ["england_2019", "wales_2019", "northern_ireland_2017"]
+    assert [index.id for index in maps.indices["uk_2011"]] == ["england_2019", "wales_2019", "northern_ireland_2017"]
     assert maps.publications("lsoa_2011", "Scotland") == []
 
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from census.build import derive
 from census.cli import build as build_db
 from census.domain import postcode as form
-from census.lookup.lookup import canned_sql
 from sources.registry import publications
+from tests.canned import canned_sql
 from tests.conftest import ROOT, datasette_of, site_of
 
 CONTRACT = """

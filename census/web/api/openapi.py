@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 from census.domain.types import Record
-from census.lookup.lookup import FIELDS, QUANTILE_FIELDS, STATUSES, PublicationRow
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, STATUSES
+from census.lookup.sources import Publication
 from census.web.api import rcpch, rcpch_rows
-from census.web.api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1, ListAsked, Listed
+from census.web.api.v1 import ANSWER, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1, Listed, ListRequest
 
 _TYPES = {"INTEGER": "integer", "REAL": "number", "NUMERIC": "number"}
 _CACHED = {
@@ -89,7 +90,7 @@ def _problem(description: str, v1: V1 | None = None, path: str = "", query: byte
 
 
 def _paths(v1: V1) -> dict[str, Record]:
-    known = sorted(row["id"] for row in v1.lookup.indices)
+    known = sorted(index.id for index in v1.lookup.indices)
     index = _parameter(
         "index", f"{', '.join(known)}, a year, latest or empty. A named one is never answered by another.", known[0]
     )
@@ -168,7 +169,7 @@ def _paths(v1: V1) -> dict[str, Record]:
 def _bulk(v1: V1, parameters: list[Record]) -> Record:
     listed = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_POSTCODES}
     fields = ["status", "postcode", "index_id", "rank", "of", "decile", "quintile"]
-    example = orjson.loads(b"".join(v1.pieces(Listed(_POSTCODES), ListAsked(b"", b"", None, "", None, fields))))
+    example = orjson.loads(b"".join(v1.pieces(Listed(_POSTCODES), ListRequest(b"", b"", None, "", None, fields))))
     column = _parameter("column", "For CSV: the column that holds the postcodes, if not postcode.")
     return {
         "post": {
@@ -360,7 +361,7 @@ _TERMINATED = _whole(
 )
 
 
-def rcpch_document(version: rcpch.Version, base: str, publications: Mapping[str, PublicationRow]) -> Record:
+def rcpch_document(version: rcpch.Version, base: str, publications: Mapping[str, Publication]) -> Record:
     """Make the OpenAPI document of a version of the RCPCH Census Platform's routes.
 
     base: where they are. publications: those of the database by id; a route whose publication is absent is left out.
@@ -377,7 +378,7 @@ def rcpch_document(version: rcpch.Version, base: str, publications: Mapping[str,
     }
 
 
-def rcpch_paths(version: rcpch.Version, publications: Mapping[str, PublicationRow] | None = None) -> dict[str, Record]:
+def rcpch_paths(version: rcpch.Version, publications: Mapping[str, Publication] | None = None) -> dict[str, Record]:
     """Return the routes of a version as path items, by path; the other spellings (`rcpch.SPELLINGS`) are left out.
 
     publications: as in `rcpch_document`; None describes every route.

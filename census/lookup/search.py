@@ -1,4 +1,4 @@
-"""Tells a postcode, a code and a name apart, finds them, and suggests as one types.
+"""Tell a postcode, a code and a name apart, find them, and suggest as one types.
 
 A postcode is a form (`census.domain.postcode`), a code is known to the database, and so are the beginnings of
 postcodes: an outward code (SW1A) and a sector (SW1A 1). Anything else is looked for in the names of authorities, in
@@ -7,14 +7,14 @@ like a postcode that is here is offered as that one, never taken for it.
 """
 
 import re
-from dataclasses import asdict, dataclass
-from urllib.parse import quote
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from census.domain import postcode
-from census.domain.types import Record
-from census.lookup.lookup import Lookup
+from census.lookup.database import Lookup
+from census.lookup.postcodes import look_alikes
 
-LONGEST = 100  # characters of what is asked
+LONGEST = 100  # characters of a search
 SUGGESTED = 8
 LISTED = 50  # of each kind, on the page of results
 
@@ -34,11 +34,11 @@ _IN_AUTHORITIES = """
 """
 _ANY = "select 1 from postcodes where postcode >= ? and postcode < ? limit 1"
 _CODES = f"""
-    select 'local-authority' as room, 'local authority' as kind, code, name, nation, name_welsh as also
+    select 'local authority' as place, 'local authority' as kind, code, name, nation, name_welsh as also
     from local_authorities
     where code >= :q and code < :end
     union all
-    select 'health-geography', kind, code, name, nation, null from health_geographies
+    select 'health geography', kind, code, name, nation, null from health_geographies
     where code >= :q and code < :end or ods_code = :q
     union all
     select 'area', kind, code, {_PLACE.format("small_areas")}, nation, null from small_areas
@@ -50,7 +50,7 @@ _CODES = f"""
 """
 _NAMES = (
     """
-    select 'local-authority' as room, 'local authority' as kind, code, local_authorities.name, nation,
+    select 'local authority' as place, 'local authority' as kind, code, local_authorities.name, nation,
       local_authorities.name_welsh as also
     from local_authorities_fts join local_authorities on local_authorities.rowid = local_authorities_fts.rowid
     where local_authorities_fts match :words
@@ -62,13 +62,13 @@ _NAMES = (
     limit :limit
     """,
     """
-    select 'health-geography' as room, kind, code, health_geographies.name, nation
+    select 'health geography' as place, kind, code, health_geographies.name, nation, null as also
     from health_geographies_fts join health_geographies on health_geographies.rowid = health_geographies_fts.rowid
     where health_geographies_fts match :words
     order by instr(vintages, '2024') = 0, length(health_geographies.name), code limit :limit
     """,
     f"""
-    select 'area' as room, kind, code, {_PLACE.format("small_areas")}, nation, small_areas.publisher_name as also
+    select 'area' as place, kind, code, {_PLACE.format("small_areas")}, nation, small_areas.publisher_name as also
     from small_areas_fts join small_areas on small_areas.rowid = small_areas_fts.rowid
     where small_areas_fts match :words
     union
@@ -80,46 +80,56 @@ _NAMES = (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Hit:
-    """Something found: the address of its page, its name, and what it is."""
+    """A page that may be meant: of a `place` (postcode, area, local authority, health geography) by its `code`.
 
-    address: str
+    place is "search" for the postcodes that begin with `code`. name, kind: what to show of it.
+    """
+
+    place: str
+    code: str
     name: str
     kind: str
 
 
-@dataclass
+@dataclass(frozen=True)
+class AuthorityCount:
+    """A local authority, None for none, and the number of live postcodes that lie in it."""
+
+    code: str | None
+    name: str | None
+    postcodes: int
+
+
+@dataclass(frozen=True)
 class Beginning:
     """What the postcodes of an outward code or a sector have in common.
 
     text: as they begin ("SW1A", "SW1A 1"). kind: which of the two it is. live: how many are in use; there may be none
-    where `known`. places: the authorities in which they lie, with how many each. first: the first LISTED of them.
-    low, high: what the postcodes are not before, and before what they are.
+    where `known`. places: the authorities in which they lie. first: the first LISTED of them. low, high: the postcodes
+    are from `low` on and before `high`.
     """
 
     text: str
     kind: str
     known: bool
     live: int
-    places: list[Record]
+    places: list[AuthorityCount]
     first: list[str]
     low: str
     high: str
 
 
 def exact(lookup: Lookup, text: str) -> Hit | None:
-    """Return what `text` is for certain.
-
-    That is the form of a postcode (which need not exist), or a code that is known here.
-    """
+    """Return what `text` is for certain: a valid postcode, which need not exist, or a code that is known here."""
     if normal := postcode.normalise(text):
-        return Hit(f"/postcode/{normal.replace(' ', '')}", normal, "postcode")
+        return _postcode(normal)
     code = text.strip(" ").upper()
     if not _CODE.fullmatch(code):
         return None
-    found = lookup.rows(_CODES, {"q": code, "end": code + " ", "limit": 2})
-    return _hit(found[0]) if found else None
+    hits = lookup.read(_hit, _CODES, {"q": code, "end": code + " ", "limit": 2})
+    return hits[0] if hits else None
 
 
 def named(lookup: Lookup, text: str, limit: int = LISTED) -> list[Hit]:
@@ -131,8 +141,8 @@ def named(lookup: Lookup, text: str, limit: int = LISTED) -> list[Hit]:
     if not words:
         return []
     match = " ".join(f'"{word}"' for word in words) + "*"
-    asked = {"words": match, "q": text.strip(" ").lower(), "limit": limit}
-    return [_hit(row) for sql in _NAMES for row in lookup.rows(sql, asked)]
+    parameters = {"words": match, "q": text.strip(" ").lower(), "limit": limit}
+    return [hit for sql in _NAMES for hit in lookup.read(_hit, sql, parameters)]
 
 
 def suggested(lookup: Lookup, text: str) -> list[Hit]:
@@ -140,27 +150,24 @@ def suggested(lookup: Lookup, text: str) -> list[Hit]:
     packed = postcode.pack(text).upper()
     if len(packed) < 2 or len(text) > LONGEST:
         return []
-    found = alike(lookup, text)
+    hits = alike(lookup, text)
     for beginning in beginnings(lookup, text, 0):
         if beginning.live:
-            found.append(Hit(f"/search?q={quote(beginning.text)}", beginning.text, _told(beginning)))
+            hits.append(Hit("search", beginning.text, beginning.text, _described(beginning)))
     if len(packed) >= 3 and _BEGINNING.fullmatch(packed):
-        found += [Hit(f"/postcode/{code.replace(' ', '')}", code, "postcode") for code in _begin(lookup, packed)]
+        hits += map(_postcode, _begin(lookup, packed))
     if len(packed) >= 3 and _CODE.fullmatch(packed) and any(map(str.isdigit, packed)):
-        found += [_hit(row) for row in lookup.rows(_CODES, {"q": packed, "end": packed + "~", "limit": SUGGESTED})]
-    elif (hit := exact(lookup, text)) and hit not in found:
-        found.append(hit)
-    if len(found) < SUGGESTED:
-        found += [hit for hit in named(lookup, text, SUGGESTED) if hit not in found]
-    return found[:SUGGESTED]
+        hits += lookup.read(_hit, _CODES, {"q": packed, "end": packed + "~", "limit": SUGGESTED})
+    elif (hit := exact(lookup, text)) and hit not in hits:
+        hits.append(hit)
+    if len(hits) < SUGGESTED:
+        hits += [hit for hit in named(lookup, text, SUGGESTED) if hit not in hits]
+    return hits[:SUGGESTED]
 
 
 def alike(lookup: Lookup, text: str) -> list[Hit]:
     """Return the postcodes here that `text`, which is none of them, may be meant for: letters and digits look alike."""
-    return [
-        Hit(f"/postcode/{code.replace(' ', '')}", code, "postcode that looks like it")
-        for code in lookup.look_alikes(text)
-    ]
+    return [_postcode(code, "postcode that looks like it") for code in look_alikes(lookup, text)]
 
 
 def beginnings(lookup: Lookup, text: str, listed: int = LISTED) -> list[Beginning]:
@@ -168,46 +175,48 @@ def beginnings(lookup: Lookup, text: str, listed: int = LISTED) -> list[Beginnin
 
     The first is there even if no postcode here begins so. listed: how many postcodes to list at most.
     """
-    found: list[Beginning] = []
+    every: list[Beginning] = []
     for low in postcode.beginnings(text):
         high = low[:-1] + chr(ord(low[-1]) + 1)
-        places = lookup.rows(_IN_AUTHORITIES, (low, high))
-        live = sum(place["postcodes"] for place in places)
-        if found and not live:
+        places = lookup.read(AuthorityCount, _IN_AUTHORITIES, (low, high))
+        live = sum(place.postcodes for place in places)
+        if every and not live:
             continue
         known = live > 0 or bool(lookup.rows(_ANY, (low, high)))
-        first = [row["postcode"] for row in lookup.rows(_LIVE, (low, high, listed))] if live and listed else []
+        first = _live(lookup, low, high, listed) if live and listed else []
         kind = "outward code" if low.endswith(" ") else "postcode sector"
-        found.append(Beginning(low.strip(" "), kind, known, live, places, first, low, high))
-    return found
+        every.append(Beginning(low.strip(" "), kind, known, live, places, first, low, high))
+    return every
 
 
-def as_json(hits: list[Hit]) -> list[Record]:
-    """Return `hits` as they are sent."""
-    return [asdict(hit) for hit in hits]
+def _live(lookup: Lookup, low: str, high: str, limit: int) -> list[str]:
+    return [code for (code,) in lookup.connection.execute(_LIVE, (low, high, limit))]
 
 
 def _begin(lookup: Lookup, packed: str) -> list[str]:
     """Return live postcodes that begin as `packed` does: its outward code may end anywhere in it."""
-    whole = [
+    starts: Sequence[str] = [
         packed,
         *(f"{packed[:-n]} {packed[-n:]}" for n in (1, 2, 3) if re.fullmatch("[0-9][A-Z]{0,2}", packed[-n:])),
     ]
-    rows = [row for start in whole for row in lookup.rows(_LIVE, (start, start + "~", SUGGESTED))]
-    return sorted({row["postcode"] for row in rows})[:SUGGESTED]
+    codes = {code for start in starts for code in _live(lookup, start, start + "~", SUGGESTED)}
+    return sorted(codes)[:SUGGESTED]
 
 
-def _told(beginning: Beginning) -> str:
+def _described(beginning: Beginning) -> str:
     """Return what is suggested of a beginning: how many postcodes, and where most of them lie."""
-    names = [place["name"] for place in beginning.places if place["name"]]
+    names = [place.name for place in beginning.places if place.name]
     where = f", {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
     return f"{beginning.kind}, {beginning.live:,} postcode{'' if beginning.live == 1 else 's'}{where}"
 
 
-def _hit(row: Record) -> Hit:
-    name = row["name"] or row["code"]
-    also = row.get("also")
-    if also and also != name:
-        name += f" ({also})"
-    code = f" {row['code']}" if row["room"] == "area" else ""
-    return Hit(f"/{row['room']}/{row['code']}", name, f"{row['kind']}{code}, {row['nation']}")
+def _postcode(code: str, kind: str = "postcode") -> Hit:
+    return Hit("postcode", code.replace(" ", ""), code, kind)
+
+
+def _hit(place: str, kind: str, code: str, name: str | None, nation: str, also: str | None) -> Hit:
+    """Return a row of `_CODES` or `_NAMES`. also: the publisher's name of an area, or an authority's in Welsh."""
+    shown = name or code
+    if also and also != shown:
+        shown += f" ({also})"
+    return Hit(place, code, shown, f"{kind}{f' {code}' if place == 'area' else ''}, {nation}")

@@ -1,0 +1,463 @@
+"""Look postcodes up: the view `postcode_figures` for what has figures, `postcode_places` and messages for the rest.
+
+A postcode with figures costs one statement of key reads, of which SQLite does those whose columns are read; a list goes
+through it in one statement. Where the newest index has none, a second statement finds the older one and says so.
+Whatever has none at all (unknown, invalid, not covered, no area of that edition) gets its answer from the views of
+places and indices, in the words of `messages`. The canned query `imd_by_postcode` says the same; a test compares them.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
+from typing import NamedTuple, TypeVar, cast
+
+import orjson
+
+from census.domain import postcode
+from census.domain.types import Row
+from census.lookup import messages
+from census.lookup.database import Lookup
+from census.lookup.indices import NATIONS, NEWEST, IndexIds, Quantile
+from census.lookup.messages import explain
+
+STATUSES = ("found", "terminated", "not_covered", "unknown", "invalid")
+
+
+class PostcodeFigures(NamedTuple):
+    """The answer for a postcode, with the names of the canned query `imd_by_postcode`.
+
+    1 is the most deprived in every rank and band. terminated: yyyymm. latitude, longitude: in degrees. quartile,
+    vigintile: those that a publisher gives.
+    """
+
+    status: str
+    message: str | None
+    postcode: str | None
+    terminated: int | None
+    nation: str | None
+    area_code: str | None
+    area_name: str | None
+    area_publisher_name: str | None
+    local_authority_code: str | None
+    local_authority_name: str | None
+    index_id: str | None
+    year: int | None
+    rank: float | None
+    of: int | None
+    decile: int | None
+    decile_basis: str | None
+    quintile: int | None
+    quintile_basis: str | None
+    income_rank: float | None
+    income_decile: int | None
+    employment_rank: float | None
+    employment_decile: int | None
+    education_rank: float | None
+    education_decile: int | None
+    health_rank: float | None
+    health_decile: int | None
+    crime_rank: float | None
+    crime_decile: int | None
+    barriers_to_housing_and_services_rank: float | None
+    barriers_to_housing_and_services_decile: int | None
+    access_to_services_rank: float | None
+    access_to_services_decile: int | None
+    housing_rank: float | None
+    housing_decile: int | None
+    living_environment_rank: float | None
+    living_environment_decile: int | None
+    idaci_rank: float | None
+    idaci_decile: int | None
+    idaopi_rank: float | None
+    idaopi_decile: int | None
+    domain_decile_basis: str | None
+    uk_composite_rank: int | None
+    uk_composite_decile: int | None
+    lsoa_2011: str | None
+    lsoa_2021: str | None
+    latitude: float | None
+    longitude: float | None
+    local_authority_2019_code: str | None
+    quartile: int | None
+    vigintile: int | None
+
+
+_ALL = PostcodeFigures._fields
+FIELDS = _ALL[: _ALL.index("quartile")]
+"""What a request or a table may have of an answer; quartile and vigintile are only given as a quantile."""
+
+QUANTILE_FIELDS = Quantile._fields
+OWN = frozenset(("message", "postcode", "terminated", "latitude", "longitude"))
+"""Those of FIELDS that are of a postcode alone; the others it shares with all live or retired ones of its areas."""
+
+_WORDED = frozenset(("message", "postcode"))  # what differs between two texts that are no postcodes
+
+
+class _Bands(NamedTuple):
+    """The columns from which a quantile is made."""
+
+    index_id: str | None
+    rank: float | None
+    decile: int | None
+    decile_basis: str | None
+    quintile: int | None
+    quintile_basis: str | None
+    quartile: int | None
+    vigintile: int | None
+
+
+Figures = TypeVar("Figures", bound=NamedTuple)
+"""A named tuple of columns of the view `postcode_figures`, by their names."""
+
+Counted = tuple[str, str | None, str | None]
+"""By what answers are counted: status, nation and index; without figures the last is None."""
+
+Counts = Counter[Counted]
+KnownByArea = dict[str | bool, tuple[Counted, Row]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many answers of a list there are of each kind.
+
+    older_edition: how many fell back to an older index. without_figures: how many of those found or terminated have no
+    figure of the index that was requested.
+    """
+
+    postcodes: int
+    statuses: dict[str, int]
+    nations: dict[str, int]
+    older_edition: int
+    without_figures: int
+
+
+# One postcode
+
+
+def one(lookup: Lookup, text: str | None, choice: str = "") -> PostcodeFigures:
+    """Return the answer for one postcode; for any text there is one.
+
+    text: the postcode as it was given. choice: of an index, as `Indices.choice` gives it.
+    """
+    index_ids = lookup.indices.ids[choice]
+    answer = with_figures(lookup, text, index_ids, PostcodeFigures)
+    if answer is None and choice in NEWEST:
+        answer = with_figures(lookup, text, index_ids, PostcodeFigures, older=True)
+    return without_figures(lookup, text, choice) if answer is None else answer
+
+
+def with_figures(
+    lookup: Lookup, text: str | None, index_ids: IndexIds, kind: type[Figures], older: bool = False
+) -> Figures | None:
+    """Return the answer for a postcode that has figures of the index of its nation, otherwise None.
+
+    index_ids: an index for each of NATIONS. kind: its fields are the columns to read. older: the newest index before
+    the one of its nation, where that has no figures.
+    """
+    if not lookup.complete or not (key := postcode.key(text)):
+        return None
+    row = lookup.connection.execute(one_sql(kind._fields, older), (key, *index_ids)).fetchone()
+    return None if row is None else kind._make(row)
+
+
+def without_figures(lookup: Lookup, text: str | None, choice: str) -> PostcodeFigures:
+    """Return the answer for any text, also for one that has no figures; its message says why."""
+    editions = lookup.rows(_EDITIONS, (normal := postcode.normalise(text),))
+    named = [
+        edition
+        for edition in editions
+        if choice in (*NEWEST, edition["index_id"], str(lookup.indices[edition["index_id"]].year))
+    ]
+    chosen = min(named, key=lambda edition: edition["rank"] is None, default=None)  # of several the newest
+    index_id, area = (chosen["index_id"], chosen["area_code"]) if chosen else (None, None)
+    row = lookup.connection.execute(_PLACE, {"postcode": normal, "index_id": index_id, "area": area}).fetchone()
+    if row is None:
+        return _unknown(lookup, text, normal)
+    answer = PostcodeFigures._make(row)
+    reason = None
+    if answer.status == "not_covered":
+        pass
+    elif chosen is None:
+        reason = lookup.indices.not_of(str(answer.nation), choice)
+    elif chosen["rank"] is None:
+        reason = chosen["without"]
+    elif chosen is not editions[0] and choice in NEWEST:
+        reason = f"{editions[0]['without']} {explain('older_index', index_id)}"
+    return answer._replace(message=" ".join(filter(None, (answer.message, reason))) or None)
+
+
+def look_alikes(lookup: Lookup, text: str | None) -> list[str]:
+    """Return the postcodes here that one swap of look-alike letters and digits makes of `text`, which is none."""
+    if _is_known(lookup, postcode.normalise(text)):
+        return []
+    rows = lookup.connection.execute(_LOOK_ALIKES, (json.dumps(postcode.look_alikes(text)),))
+    return [code for (code,) in rows]
+
+
+def sector(lookup: Lookup, normal: str) -> list[str]:
+    """Return at most twelve live postcodes of the sector of a postcode ("SW1A 1AA": those of SW1A 1)."""
+    rows = lookup.connection.execute(_SECTOR, {"sector": normal[:-2]})
+    return [code for (code,) in rows]
+
+
+def months(lookup: Lookup) -> dict[str, int]:
+    """Return the month (yyyymm) up to which the postcodes of each postcode area have small areas."""
+    rows = lookup.rows("select postcode_area, small_areas_of from postcode_areas")
+    return {row["postcode_area"]: row["small_areas_of"] for row in rows}
+
+
+def _unknown(lookup: Lookup, text: str | None, normal: str | None) -> PostcodeFigures:
+    alike = look_alikes(lookup, text)
+    hint = alike[0] if len(alike) == 1 else None
+    message = messages.unknown_postcode(text, hint, lookup.directory, lookup.authorities)
+    values = {"status": "unknown" if normal else "invalid", "message": message, "postcode": normal}
+    return PostcodeFigures._make(values.get(name) for name in _ALL)
+
+
+def _is_known(lookup: Lookup, normal: str | None) -> bool:
+    sql = "select 1 from postcodes where postcode = ?"
+    return normal is not None and lookup.connection.execute(sql, (normal,)).fetchone() is not None
+
+
+# Lists
+
+
+def many(
+    lookup: Lookup, texts: Sequence[object], choice: str, names: tuple[str, ...], groups: int | None = None
+) -> tuple[list[Row], Counts]:
+    """Answer for `texts`, in their order, each as a tuple of the values of `names` (of FIELDS and QUANTILE_FIELDS).
+
+    groups: of the quantile. The counter says how many answers there are for each (status, nation, index).
+    """
+    columns = tuple(name for name in names if name not in QUANTILE_FIELDS)
+    has_quantile = len(columns) < len(names)
+    read = ("status", "nation", "index_id", *columns, *(_Bands._fields if has_quantile else ()))
+    rows = _rows_with_figures(lookup, texts, choice, read) if lookup.complete else []
+    counts: Counts = Counter(map(itemgetter(1, 2, 3), rows))
+    answers: list[Row | None] = [None] * len(texts)
+    for row in rows:
+        answers[row[0]] = row[4:]
+    if has_quantile:
+        for row in rows:
+            quantile = lookup.indices.quantile(_Bands._make(row[-len(_Bands._fields) :]), groups)
+            values = dict(zip(columns, row[4:], strict=False)) | quantile._asdict()
+            answers[row[0]] = tuple(values[name] for name in names)
+    if len(rows) < len(texts):
+        left = {place: _as_text(texts[place]) for place, answer in enumerate(answers) if answer is None}
+        for place, figures in _without_figures(lookup, left, choice, not _WORDED.isdisjoint(names)):
+            quantile = lookup.indices.quantile(figures, groups)
+            counts[_counted(figures.status, figures.nation, figures.index_id, figures.rank)] += 1
+            answers[place] = tuple(getattr(quantile if name in QUANTILE_FIELDS else figures, name) for name in names)
+    return cast(list[Row], answers), counts  # each has its answer now
+
+
+def _without_figures(
+    lookup: Lookup, texts: Mapping[int, str | None], choice: str, is_worded: bool
+) -> Iterator[tuple[int, PostcodeFigures]]:
+    """Yield place and answer of texts that have no figures; each answer is looked up once.
+
+    is_worded: what differs between two texts that are no postcodes matters.
+    """
+    known: dict[str | None, PostcodeFigures] = {}
+    for place, text in texts.items():
+        key = text if is_worded else _without_wording(lookup, text)
+        if key not in known:
+            known[key] = without_figures(lookup, text, choice)
+        yield place, known[key]
+
+
+def by_areas(
+    lookup: Lookup,
+    texts: Sequence[str],
+    choice: str,
+    names: tuple[str, ...],
+    groups: int | None,
+    known: KnownByArea,
+) -> tuple[list[Row], Counts]:
+    """Return as `many`, for `names` that postcodes of the same areas share (none of OWN), each looked up once.
+
+    known: the answers so far, by areas, authority and whether the postcode is live, or by the postcode where it has
+    no area; empty at first. It is for one `choice`, `names` and `groups`.
+    """
+    keys = orjson.dumps([postcode.key(text) for text in texts]).decode()
+    areas: list[str | None] = [None] * len(texts)
+    for n, area in lookup.connection.execute(_AREAS, (keys,)):
+        areas[n] = area
+    places = [
+        postcode.normalise(text) is None if area is None else area for text, area in zip(texts, areas, strict=True)
+    ]
+    new: dict[str | bool, str] = {}
+    for text, place in zip(texts, places, strict=True):
+        if place not in known:
+            new[place] = text
+    if new:
+        rows, _ = many(lookup, list(new.values()), choice, ("status", "nation", "index_id", "rank", *names), groups)
+        known.update(zip(new, ((_counted(*row[:4]), row[4:]) for row in rows), strict=True))
+    answers = [known[place] for place in places]
+    return [answer[1] for answer in answers], Counter(map(itemgetter(0), answers))
+
+
+def summary(lookup: Lookup, counts: Counts, choice: str) -> Summary:
+    """Return a summary of the counter of `many`."""
+    newest = lookup.indices.newest("latest")
+    statuses: Counter[str] = Counter()
+    nations: Counter[str] = Counter()
+    older = without = 0
+    for (status, nation, index), n in counts.items():
+        statuses[status] += n
+        if nation:
+            nations[nation] += n
+        if choice in NEWEST and nation is not None and index is not None and index != newest[nation]:
+            older += n
+        if index is None and status in ("found", "terminated"):
+            without += n
+    return Summary(
+        postcodes=counts.total(),
+        statuses={status: statuses[status] for status in STATUSES},
+        nations=dict(sorted(nations.items())),
+        older_edition=older,
+        without_figures=without,
+    )
+
+
+def _rows_with_figures(lookup: Lookup, texts: Sequence[object], choice: str, names: tuple[str, ...]) -> list[Row]:
+    """Return for those of `texts` that have figures their place among them and the columns `names`."""
+    key, index_ids = postcode.key, lookup.indices.ids[choice]
+    keys = [key(text) if isinstance(text, str) else None for text in texts]
+    rows = lookup.connection.execute(_many_sql(names), (orjson.dumps(keys).decode(), *index_ids)).fetchall()
+    if choice in NEWEST and len(rows) < len(texts):
+        there = {row[0] for row in rows}
+        left = [place for place in range(len(texts)) if place not in there]
+        left_keys = orjson.dumps([keys[place] for place in left]).decode()
+        # The last of a postcode's is the newest.
+        older = {row[0]: row for row in lookup.connection.execute(_many_older_sql(names), (left_keys, *index_ids))}
+        rows += [(left[n], *row[1:]) for n, row in older.items()]
+    return rows
+
+
+def _without_wording(lookup: Lookup, text: str | None) -> str | None:
+    """Return a key for all texts that have, except for the wording, the answer of `text`.
+
+    It is for texts that are unknown or no postcode.
+    """
+    normal = postcode.normalise(text)
+    return normal if normal is None or _is_known(lookup, normal) else ""
+
+
+def _as_text(value: object) -> str | None:
+    """Return a text for a JSON value that may be none. Of lists and objects, which may be deep, only the kind."""
+    if value is None or isinstance(value, str):
+        return value
+    return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else json.dumps(value)
+
+
+def _counted(status: str, nation: str | None, index: str | None, rank: float | None) -> Counted:
+    """Return the key by which answers are counted."""
+    return status, nation, None if rank is None else index
+
+
+# SQL
+
+_LOOK_ALIKES = """
+    select postcode from json_each(?) as form cross join postcodes on postcodes.postcode = form.value order by postcode
+"""
+_SECTOR = """
+    select postcode from postcodes
+    where postcode >= :sector and postcode < :sector || '~' and terminated is null order by postcode limit 12
+"""
+_AREAS = """
+    select
+      texts.key,
+      coalesce(lsoa_2011, postcode) || ' ' || coalesce(lsoa_2021, '') || ' ' || coalesce(local_authority, '')
+      || ' ' || (terminated is null)
+    from json_each(?) as texts cross join postcodes on postcodes.postcode = texts.value
+"""
+"""What postcodes with the same figures have in common, as one text."""
+
+_EDITIONS = """
+    select index_id, area_code, rank, without from postcode_indices where postcode = ? order by year desc, index_id
+"""
+_INDEX_ID = "case figures.nation " + "".join(f"when '{nation}' then ? " for nation in NATIONS) + "end"
+_OLDER_ONES = f"""
+    cross join postcode_indices as newest
+      on newest.postcode = figures.postcode and newest.index_id = {_INDEX_ID} and newest.rank is null
+"""
+"""Leads to the editions that answer where the newest has no figures, each with why it has none."""
+
+
+def _listed(columns: Iterable[str], older: bool = False) -> str:
+    message = f"""
+        trim(coalesce(figures.message, '') || ' ' || newest.without || ' '
+        || {messages.as_sql("older_index", "figures.index_id")})
+    """
+    return ", ".join(message if older and name == "message" else f'figures."{name}"' for name in columns)
+
+
+@cache
+def one_sql(columns: tuple[str, ...], older: bool = False) -> str:
+    """Return the SQL of one postcode's `columns`; only the joins that they need are made."""
+    listed = _listed(columns, older)
+    if not older:
+        return f"select {listed} from postcode_figures as figures where figures.postcode = ? and index_id = {_INDEX_ID}"
+    return f"""
+        select {listed} from (select ? as postcode) as request
+        cross join postcode_figures as figures on figures.postcode = request.postcode {_OLDER_ONES}
+        order by figures.year desc, figures.index_id limit 1
+    """
+
+
+@cache
+def _many_sql(columns: tuple[str, ...]) -> str:
+    return f"""
+        select texts.key, {_listed(columns)} from json_each(?) as texts
+        cross join postcode_figures as figures on figures.postcode = texts.value and figures.index_id = {_INDEX_ID}
+    """
+
+
+@cache
+def _many_older_sql(columns: tuple[str, ...]) -> str:
+    return f"""
+        select texts.key, {_listed(columns, older=True)} from json_each(?) as texts
+        cross join postcode_figures as figures on figures.postcode = texts.value {_OLDER_ONES}
+        order by texts.key, figures.year
+    """
+
+
+def _place_sql() -> str:
+    """Return the SQL of the answer for a postcode of the directory, with the figures of one index or none."""
+    of_place = ("status", "message", "postcode", "terminated", "nation", "local_authority_code", "local_authority_name")
+    columns = {
+        **{name: f"place.{name}" for name in (*of_place, "lsoa_2021", "local_authority_2019_code")},
+        **{
+            name: f"case when indices.geography = 'lsoa_2021' then {newer} else place.{name} end"
+            for name, newer in (
+                ("area_code", ":area"),
+                ("area_name", "place.lsoa_2021_name"),
+                ("area_publisher_name", "place.lsoa_2021_publisher_name"),
+            )
+        },
+        "index_id": "indices.id",
+        "year": "indices.year",
+        "of": "indices.areas",
+        "uk_composite_rank": "composite.uk_imd_e_rank",
+        "uk_composite_decile": "composite.uk_imd_e_pop_decile",
+        "lsoa_2011": "place.area_code",
+        "latitude": "postcodes.latitude",
+        "longitude": "postcodes.longitude",
+    }
+    listed = ", ".join(columns.get(name, f'figures."{name}"') for name in _ALL)
+    return f"""
+        select {listed}
+        from postcode_places as place
+        cross join postcodes on postcodes.postcode = place.postcode
+        left join indices on indices.id = :index_id
+        left join deprivation as figures on figures.index_id = :index_id and figures.area_code = :area
+        left join imd_uk_composite as composite on composite.area_code = place.area_code
+        where place.postcode = :postcode
+    """
+
+
+_PLACE = _place_sql()
