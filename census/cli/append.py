@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from census.domain.types import Row
-from census.lookup import postcodes
+from census.lookup import postcode_lists
 from census.lookup.database import Lookup
 from census.lookup.errors import RequestError
 from census.lookup.green_space import GreenSpace
 from census.lookup.indices import as_quantile
-from census.lookup.postcodes import FIELDS, OWN, QUANTILE_FIELDS, Counts, KnownByArea
+from census.lookup.postcode_lists import OWN, Counts, KnownByArea
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS
 from census.schema.indices import indices
 from census.schema.verify import Damaged, verify
 from census.tables.private_file import private_file, sweep
@@ -203,14 +204,14 @@ def chosen(lookup: Lookup, options: argparse.Namespace) -> tuple[str, list[str],
 
 
 def adder(lookup: Lookup, choice: str, columns: list[str], groups: int | None) -> Adder:
-    """Return a function from a list of postcodes to the cells of `columns` and the counter of `postcodes.many`."""
+    """Return a function from a list of postcodes to the cells of `columns` and the counter of `postcode_lists.many`."""
     read = tuple(column for column in columns if column in FIELDS or column in QUANTILE_FIELDS)
     known: KnownByArea = {}
 
     def plain(texts: list[str]) -> tuple[list[Row], Counts]:
         if OWN.isdisjoint(columns):
-            return postcodes.by_areas(lookup, texts, choice, read, groups, known)
-        return postcodes.many(lookup, texts, choice, read, groups)
+            return postcode_lists.by_areas(lookup, texts, choice, read, groups, known)
+        return postcode_lists.many(lookup, texts, choice, read, groups)
 
     if len(read) == len(columns):
         return plain
@@ -231,7 +232,7 @@ def adder(lookup: Lookup, choice: str, columns: list[str], groups: int | None) -
 
 def summary(lookup: Lookup, counts: Counts, choice: str, columns: list[str], prefix: str) -> Iterator[str]:
     """Yield what was found, from which edition, and whose the figures are, in lines."""
-    counted = postcodes.summary(lookup, counts, choice)
+    counted = postcode_lists.summary(lookup, counts, choice)
     yield ", ".join(f"{status} {n:,}" for status, n in counted.statuses.items())
     if counted.nations:
         yield ", ".join(f"{nation} {n:,}" for nation, n in counted.nations.items())

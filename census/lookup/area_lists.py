@@ -1,17 +1,30 @@
 """List the small areas of a place, or those around one, in one index."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
-from census.lookup import areas, places
+from census.lookup import areas, authorities, health, places
 from census.lookup.database import Lookup
 from census.lookup.errors import NotFound
 from census.lookup.indices import NEWEST, Index
 from census.lookup.messages import explain
-from census.lookup.places import AreaList, ListedArea
+from census.lookup.places import ListedArea
 
 COLUMNS = ListedArea._fields
 """The columns of a list; licence, attribution and edition follow them."""
+
+
+@dataclass(frozen=True)
+class AreaList:
+    """The areas of a place in one index, and the terms of their figures."""
+
+    index: Index
+    licence: str
+    attribution: str
+    edition: str
+    areas: list[ListedArea]
+
 
 Problem = Callable[[Index], str | None]
 Read = Callable[[Index], list[ListedArea]]
@@ -44,19 +57,19 @@ def _area(lookup: Lookup, code: str) -> tuple[str, Problem, Read]:
 def _authority(lookup: Lookup, code: str) -> tuple[str, Problem, Read]:
     if code != code.strip(" ").upper():
         raise NotFound("unknown", explain("unknown_authority_code", code))
-    place = places.authority(lookup, code)
+    place = authorities.authority(lookup, code)
     return (
         place.nation,
-        lambda index: places.distribution(lookup, place, index).message,
+        lambda index: authorities.distribution(lookup, place, index).message,
         partial(places.areas_of, lookup, place),
     )
 
 
 def _health_geography(lookup: Lookup, code: str) -> tuple[str, Problem, Read]:
-    place = places.health_geography(lookup, code)
+    place = health.health_geography(lookup, code)
     return (
         place.nation,
-        lambda index: places.population(lookup, place, index).message,
+        lambda index: health.population(lookup, place, index).message,
         partial(places.areas_of, lookup, place),
     )
 
@@ -68,7 +81,7 @@ def _terms(lookup: Lookup, kind: str, index: Index) -> tuple[str, str]:
     """Return licence and attribution of a list: those of the index, of the lookup of its areas, and of postcodes."""
     ids = [index.publication]
     if kind == "health geography":
-        ids.append(places.HEALTH_LOOKUPS[index.nation, index.geography])
+        ids.append(health.LOOKUPS[index.nation, index.geography])
     attribution = " ".join(lookup.publications[id_].attribution for id_ in ids)
     directory = lookup.publications["postcode_directory"].attribution
     if directory not in attribution:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from census.lookup.messages import explain
 
 if TYPE_CHECKING:
+    from census.lookup.authorities import Authority
     from census.lookup.database import Lookup
-    from census.lookup.places import Authority
 
 HOMES = ("total", "houses", "flats")
 """The kinds of homes, as the columns begin."""

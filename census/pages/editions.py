@@ -7,8 +7,9 @@ from markupsafe import Markup
 from census.domain import geographies
 from census.lookup import places
 from census.lookup.areas import Area, AreaFigures
+from census.lookup.health import People, Population
 from census.lookup.indices import Index
-from census.lookup.places import Authority, HealthGeography, People, Ranked
+from census.lookup.places import Place, Ranked
 from census.lookup.postcodes import PostcodeFigures
 from census.pages import charts
 from census.pages.page import Addresses
@@ -141,11 +142,11 @@ def composite(reader: Reader, place: Area | PostcodeFigures) -> Composite | None
 
 def spread(
     reader: Reader,
-    place: Authority | HealthGeography,
+    place: Place,
     index: Index,
     embed: Addresses,
     picture: Markup | None = None,
-    population: places.Population | None = None,
+    population: Population | None = None,
 ) -> SpreadEdition:
     """Return how the areas of a place spread over the deciles of `index`, drawn."""
     of_place = places.spread(reader.lookup, place, index)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from census.lookup.authorities import Authority
 from census.lookup.green_space import GreenSpace, NationShares
-from census.lookup.places import Authority
 from census.pages import charts
 
 HOMES = {

@@ -1,7 +1,7 @@
 """Show the page of a local authority of any vintage."""
 
-from census.lookup import places
-from census.lookup.places import AuthorityFigures, Distribution
+from census.lookup import authorities
+from census.lookup.authorities import AuthorityFigures, Distribution
 from census.pages import charts, editions, pictures
 from census.pages.editions import SpreadEdition
 from census.pages.page import Page, moved, query_addresses
@@ -12,7 +12,7 @@ def page(reader: Reader, code: str) -> Page:
     """Return the page of a local authority. Raises NotFound."""
     if code != (upper := code.strip(" ").upper()):
         return moved("local authority", upper)
-    place = places.authority_figures(reader.lookup, code)
+    place = authorities.authority_figures(reader.lookup, code)
     sources = Credits(reader, place.sources)
     context = {
         "place": place,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from census.domain import geographies, map_layers
-from census.lookup import map_figures, places, postcodes
+from census.lookup import authorities, map_figures, places, postcodes
 from census.pages import charts, pictures
 from census.pages.page import Page
 from census.pages.reader import Credits, Reader
@@ -54,7 +54,7 @@ def position(reader: Reader, place: str, code: str, layer: str) -> Position | No
 def _page(reader: Reader, layer: str) -> Page:
     lookup, maps = reader.lookup, reader.maps
     indices = [lookup.indices[index.id] for index in map_figures.editions(lookup.connection, layer)]
-    rows = [row for index in indices for row in places.most_deprived(lookup, index)]
+    rows = [row for index in indices for row in authorities.most_deprived(lookup, index)]
     sources = Credits(reader)
     for index in indices:
         sources.add(index.nation, index.id)

@@ -16,9 +16,10 @@ from census.domain.map_layers import OUTLINES
 from census.domain.shapes import STEPS
 from census.lookup import places
 from census.lookup.areas import NamedDecile, deciles_of
+from census.lookup.authorities import AuthorityShare
 from census.lookup.indices import Index
 from census.lookup.maps import Maps, Shape
-from census.lookup.places import Authority, AuthorityShare, HealthGeography, ListedArea
+from census.lookup.places import ListedArea, Place
 from census.pages import charts
 from census.pages.reader import Credits, Reader
 
@@ -149,7 +150,7 @@ def groups(drawn: Iterable[tuple[str, str, str]]) -> str:
     return "".join(f'<g class="{class_}">{"".join(paths)}</g>' for class_, paths in sorted(by_class.items()))
 
 
-def of_place(reader: Reader, place: Authority | HealthGeography, index: Index, sources: Credits) -> Markup | None:
+def of_place(reader: Reader, place: Place, index: Index, sources: Credits) -> Markup | None:
     """Draw the areas of a place in an index; None without a map. Adds the publishers of boundaries to `sources`."""
     if reader.maps is None:
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from census.lookup import indices, places, postcodes
+from census.lookup import authorities, indices, postcodes
 from census.lookup.database import Lookup
 from census.lookup.maps import Maps
 from census.lookup.sources import Source
@@ -21,7 +21,7 @@ class Reader:
     def __init__(self, lookup: Lookup, maps: Maps | None = None) -> None:
         self.lookup, self.maps = lookup, maps
         self.weights = indices.weights(lookup)
-        self.authorities = places.authorities(lookup)
+        self.authorities = authorities.authorities(lookup)
         self.months = postcodes.months(lookup)
         self.gardens = Gardens(lookup.green_space, self.authorities)
         self.composite_of = lookup.publications["uk_composite"].rows

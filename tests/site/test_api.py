@@ -20,7 +20,8 @@ import pytest
 import requests
 
 from census.lookup.database import Lookup
-from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, many, one
+from census.lookup.postcode_lists import many
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, one
 from census.schema.indices import indices as band_rules
 from census.web.api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
 from sources.registry import publications

@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from census.cli import append
-from census.lookup import postcodes
+from census.lookup import postcode_lists, postcodes
 from census.lookup.database import Lookup
-from census.lookup.postcodes import FIELDS, OWN, QUANTILE_FIELDS
+from census.lookup.postcode_lists import OWN
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS
 from census.schema.indices import indices as band_rules
 from census.tables.postcode_column import DELIMITERS
 from sources.registry import publications
@@ -155,8 +156,8 @@ def same_by_areas(lookup, most: int) -> int:
         known = {}
         for start in range(0, len(every), 5000):
             texts = every[start : start + 5000]
-            answers, counts = postcodes.by_areas(lookup, texts, index, fields, q, known)
-            expected, counted = postcodes.many(lookup, texts, index, fields, q)
+            answers, counts = postcode_lists.by_areas(lookup, texts, index, fields, q, known)
+            expected, counted = postcode_lists.many(lookup, texts, index, fields, q)
             for text, answer, other in zip(texts, answers, expected, strict=True):
                 assert answer == other, text
             assert counts == counted

@@ -9,7 +9,7 @@ import pytest
 
 from census.domain import map_layers
 from census.domain.geographies import DOMAINS, SUPPLEMENTARY
-from census.lookup import area_lists, areas, green_space, places, postcodes
+from census.lookup import area_lists, areas, authorities, green_space, health, postcodes
 from census.lookup.database import Lookup
 from census.lookup.errors import NotFound
 from census.lookup.postcodes import FIELDS, PostcodeFigures
@@ -73,7 +73,7 @@ def same_answers(lookup: Lookup, texts) -> Counter:
     for text in texts:
         for choice in lookup.indices.ids:
             [expected] = canned(lookup, "imd_by_postcode", postcode=text, index=choice)
-            for answer in (postcodes.one(lookup, text, choice), postcodes.without_figures(lookup, text, choice)):
+            for answer in (postcodes.one(lookup, text, choice), postcodes.explained(lookup, text, choice)):
                 assert answer._asdict().items() >= {n: expected[n] for n in FIELDS if n in expected}.items(), text
             statuses[expected["status"]] += 1
     return statuses
@@ -137,10 +137,10 @@ def test_the_messages_of_areas_are_those_of_the_canned_query(lookup):
 
 def test_how_authorities_are_distributed_is_what_the_canned_query_says(lookup):
     messages = Counter()
-    for code, authority in places.authorities(lookup).items():
+    for code, authority in authorities.authorities(lookup).items():
         for index in lookup.indices.of_nation(authority.nation):
             rows = canned(lookup, "deprivation_in_local_authority", authority=code, index=index.id)
-            answer = places.distribution(lookup, authority, index)
+            answer = authorities.distribution(lookup, authority, index)
             assert answer.message == rows[0]["message"]
             assert (answer.index_id, answer.year, answer.of) == tuple(rows[0][n] for n in ("index_id", "year", "of"))
             for part, listed in (
@@ -177,10 +177,10 @@ ALL_ARE_HERE = """
 def test_the_people_of_health_geographies_are_those_of_the_canned_query(extract_db, tmp_path, changes):
     lookup, notes = Lookup(altered(extract_db, tmp_path, *changes), band_rules()), Counter()
     for row in lookup.rows("select code from health_geographies order by code"):
-        place = places.health_geography(lookup, row["code"].lower())
+        place = health.health_geography(lookup, row["code"].lower())
         for index in lookup.indices.of_nation(place.nation):
             rows = canned(lookup, "deprivation_in_health_geography", code=place.code, index=index.id)
-            answer = places.population(lookup, place, index)
+            answer = health.population(lookup, place, index)
             assert (answer.message, answer.note) == (rows[0]["message"], rows[0]["people_note"]), place
             expected = [{n: row[n] for n in ("decile", "people", "children")} for row in rows]
             assert [vars(people) for people in answer.deciles] == (expected if answer.deciles else [])
@@ -191,7 +191,7 @@ def test_the_people_of_health_geographies_are_those_of_the_canned_query(extract_
 
 def test_the_green_space_of_authorities_is_that_of_the_canned_query(lookup, extract_db, tmp_path):
     for opened in (lookup, Lookup(altered(extract_db, tmp_path, "delete from green_space"), band_rules())):
-        for code, authority in places.authorities(opened).items():
+        for code, authority in authorities.authorities(opened).items():
             rows = canned(opened, "green_space_by_local_authority", authority=code)
             answer = green_space.of_authority(opened, authority)
             assert answer.message == rows[0]["message"]

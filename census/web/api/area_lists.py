@@ -5,8 +5,7 @@ import io
 
 import orjson
 
-from census.lookup.area_lists import COLUMNS
-from census.lookup.places import AreaList
+from census.lookup.area_lists import COLUMNS, AreaList
 
 _TERMS = ("licence", "attribution", "edition")
 

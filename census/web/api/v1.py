@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass
 import orjson
 
 from census.domain.types import Record
-from census.lookup import areas, places, postcodes
+from census.lookup import areas, authorities, postcode_lists, postcodes
 from census.lookup.database import Lookup
 from census.lookup.errors import NotFound, RequestError
 from census.lookup.indices import as_quantile
-from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, STATUSES, Counts
+from census.lookup.postcode_lists import Counts
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, STATUSES
 from census.tables import postcode_column
 from census.web import responses as web
 from census.web.asgi import Receive, Scope
@@ -162,7 +163,7 @@ class V1:
     def local_authority(self, code: str, query_string: bytes) -> Answer:
         """Answer for a local authority of any vintage. Reasons: unknown, unknown_index, index_of_another_nation."""
         request = self._request(web.parameters(query_string, ("index",)))
-        return answered(places.authority_figures(self.lookup, code, request.choice))
+        return answered(authorities.authority_figures(self.lookup, code, request.choice))
 
     def indices(self, query_string: bytes) -> Answer:
         """Answer with the indices that there are, newest first, with the database that they are in."""
@@ -240,7 +241,7 @@ class V1:
         counts: Counts = Counter()
         before = b'{"edition":%s,"answers":[' % orjson.dumps(self.lookup.edition)
         for start in range(0, len(texts), AT_ONCE):
-            rows, counted = postcodes.many(
+            rows, counted = postcode_lists.many(
                 self.lookup, texts[start : start + AT_ONCE], request.choice, names, request.groups
             )
             counts += counted
@@ -250,7 +251,7 @@ class V1:
                     answer["green_space"] = self.green_space.get(answer.pop(_INSIDE))
             yield before + orjson.dumps(answers)[1:-1]
             before = b","
-        summary = postcodes.summary(self.lookup, counts, request.choice)
+        summary = postcode_lists.summary(self.lookup, counts, request.choice)
         more = [name for name in ("uk_composite", "green_space") if any(name in field for field in fields)]
         used = self.lookup.sources({index for _, _, index in counts}, "Northern Ireland" in summary.nations, more)
         yield (
