@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from census.domain.map_layers import OUTLINES
-from sources.geography import LAD_2024, OPEN_GEOGRAPHY, SERVICES
+from sources.local_authorities_2024 import LAD_2024
+from sources.open_geography import OPEN_GEOGRAPHY, SERVICES
 from sources.publication import KnownFile, SourceFile
 
 

@@ -184,7 +184,7 @@ def load(build: Build, folder: Path = FOLDER) -> None:
         elif name not in empty:
             raise SourceError(f"{folder} has no table {name}; cut the extract anew (--extract).")
     for publication in newer:
-        build.note(publication, "left out")
+        build.record_publication(publication, "left out")
     for name in (name for name, table in tables.items() if table.area):
         build.db.conn.execute(
             f"update {PROVENANCE.name} set status = 'extract'"
@@ -192,7 +192,7 @@ def load(build: Build, folder: Path = FOLDER) -> None:
             (f"%, {name},%",),
         )
     names = ", ".join(_names(build, manifest["codes"]))
-    build.insert_edition(manifest["directory"], "extract", names, {p.id for p in newer})
+    build.record_edition(manifest["directory"], "extract", names, {p.id for p in newer})
 
 
 def _names(build: Build, codes: list[str]) -> list[str]:

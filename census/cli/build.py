@@ -27,6 +27,8 @@ from census.build.checks import run as checks
 from census.build.checks.check import Check
 from census.build.database import Build
 from census.build.fetch import CHECKED, Library
+from census.build.finish import finish, publish
+from census.build.load import load_hosted, load_publications
 from census.domain.types import Advance
 from census.lookup.maps import map_of
 from census.schema import hosted
@@ -79,18 +81,18 @@ def build(options: argparse.Namespace) -> int:
     library = _library(options) if options.full else None
     with contextlib.closing(Build(options.output, publications, library, progress, console.print)) as building:
         if options.full:
-            building.load(set(options.skip))
+            load_publications(building, set(options.skip))
         else:
             extracts.load(building)
-        building.load_hosted()
-        building.finish()
+        load_hosted(building)
+        finish(building)
         metadata = hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
         found = checks.run(building.db.conn, publications)
         found += checks.undescribed(building.db.conn, metadata, publications)
         report(found)
         if not all(c.passed for c in found):
             raise SourceError(failures(found))
-        building.publish()
+        publish(building)
     console.print(f"{options.output} built in {time.monotonic() - started:.1f} s")
     holdings(options.output)
     return 0

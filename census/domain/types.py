@@ -2,10 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 Row = tuple[Any, ...]
-"""A row of a query or of a file: what a cell holds, its column says, and no type checker can."""
+"""A row of a query or of a file. The type of a cell follows from its column, which no type checker knows."""
+
+
+class NamedRow(tuple[Any, ...]):
+    """A row of a file, a named tuple: its cells are attributes too, by the names of the columns that were read."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, column: str) -> Any: ...
+
 
 Record = dict[str, Any]
 """A row by column name, or an object of JSON or YAML."""

@@ -15,6 +15,7 @@ import yaml
 
 from census.build import extracts, hosting
 from census.build.database import Build
+from census.build.load import load_hosted
 from census.cli import build as build_db
 from census.schema import hosted as hosted_data
 from sources.publication import SourceError
@@ -247,7 +248,7 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text
     offer(hosted, text=text)
     extract.publications = hosted_data.data_sets()
     with pytest.raises(SourceError) as refused:
-        extract.load_hosted()
+        load_hosted(extract)
     for what in ("asthma_clinics.csv", *named):
         assert what in str(refused.value)
 
@@ -270,7 +271,7 @@ def test_keys_of_one_value_are_one_however_they_are_written(hosted, extract, key
     offer(hosted, told={"key": key}, text="\n".join([HEADER, *rows, ""]))
     extract.publications = hosted_data.data_sets()
     with pytest.raises(SourceError) as refused:
-        extract.load_hosted()
+        load_hosted(extract)
     assert named in str(refused.value)
 
 
