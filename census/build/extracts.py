@@ -16,7 +16,7 @@ from numbers import Number
 from pathlib import Path
 from typing import TypedDict
 
-from census.build import map_file
+from census.build import map_shapes
 from census.build.database import Build
 from census.domain.types import Row
 from census.schema.tables import PROVENANCE, all_tables
@@ -57,13 +57,13 @@ def cut(
     nothing.
     """
     connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
-    scope, whole, directory, left_out = connection.execute(
+    scope, digest, directory, left_out = connection.execute(
         "select scope, digest, directory, left_out from edition"
     ).fetchone()
     if scope != "complete" or left_out:
         raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
     _select(connection, codes)
-    shapes = map_file.cut(maps, connection) if maps else None
+    shapes = map_shapes.cut(maps, connection) if maps else None
     files: dict[str, ExtractTable] = {}
     fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
     for left in (fresh, old):
@@ -77,13 +77,13 @@ def cut(
         files[table.name] = {"file": name, "rows": rows, "sha256": hashlib.sha256(data).hexdigest()}
     if shapes:
         data, rows = shapes
-        (fresh / map_file.EXTRACT.name).write_bytes(data)
+        (fresh / map_shapes.EXTRACT.name).write_bytes(data)
         files["boundaries"] = {
-            "file": map_file.EXTRACT.name,
+            "file": map_shapes.EXTRACT.name,
             "rows": rows,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
-    manifest: ExtractManifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
+    manifest: ExtractManifest = {"codes": codes, "directory": directory, "cut_from": digest, "tables": files}
     (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     connection.close()
     if folder.exists():

@@ -37,7 +37,7 @@ def finish(build: Build) -> None:
     db.conn.execute("update edition set digest = ?", (digest(db.conn, build.tables),))
     db.analyze()
     db.vacuum()
-    for table in build.tables.values():  # after the VACUUM, which may number the rows anew
+    for table in build.tables.values():  # after the VACUUM, which may renumber the rows
         if table.search:
             db.table(table.name).enable_fts(list(table.search), tokenize=TOKENIZER)
             db.table(table.name).optimize()

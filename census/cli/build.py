@@ -44,7 +44,7 @@ say = functools.partial(print, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
+    """Run the command; return the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
     write_any_character()
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build(options: argparse.Namespace) -> int:
-    """Build, checks and publishes a database."""
+    """Build, check and publish a database."""
     started = time.monotonic()
     publications = registry.publications() + hosted.data_sets()
     library = _library(options) if options.full else None
@@ -86,11 +86,11 @@ def build(options: argparse.Namespace) -> int:
         load_hosted(building)
         finish(building)
         metadata = hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
-        found = checks.run(building.db.conn, publications)
-        found += checks.undescribed(building.db.conn, metadata, publications)
-        report(found)
-        if not all(c.passed for c in found):
-            raise SourceError(failures(found))
+        results = checks.run(building.db.conn, publications)
+        results += checks.undescribed(building.db.conn, metadata, publications)
+        report(results)
+        if not all(check.passed for check in results):
+            raise SourceError(failures(results))
         publish(building)
     say(f"{options.output} built in {time.monotonic() - started:.1f} s")
     holdings(options.output)
@@ -98,12 +98,12 @@ def build(options: argparse.Namespace) -> int:
 
 
 def check(path: Path) -> int:
-    """Verify the database `path` and prints what it holds."""
+    """Verify the database `path` and print what it holds."""
     with _opened(path) as connection:
-        found = checks.run(connection, registry.publications() + hosted.data_sets())
-    report(found)
-    if not all(c.passed for c in found):
-        raise SourceError(f"{path}: {failures(found)}")
+        results = checks.run(connection, registry.publications() + hosted.data_sets())
+    report(results)
+    if not all(check.passed for check in results):
+        raise SourceError(f"{path}: {failures(results)}")
     holdings(path)
     return 0
 
@@ -140,23 +140,23 @@ def maps(options: argparse.Namespace) -> int:
     library = _library(options) if scope == "complete" else None
     path = map_of(options.output)
     counted = map_file.build(options.output, path, library, say)
-    told = ", ".join(f"{count:,} tiles of {layer}" for layer, count in counted.items())
-    say(f"{path} built in {time.monotonic() - started:.1f} s: {told}, {path.stat().st_size / 1e6:.1f} MB")
+    tiles = ", ".join(f"{count:,} tiles of {layer}" for layer, count in counted.items())
+    say(f"{path} built in {time.monotonic() - started:.1f} s: {tiles}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
-def report(found: list[Check]) -> None:
+def report(results: list[Check]) -> None:
     """Print the checks, a line each."""
-    for c in found:
+    for c in results:
         outcome = c.found if c.passed else f"expected {c.expected}, found {c.found}"
         say(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
 
 
-def failures(found: list[Check]) -> str:
+def failures(results: list[Check]) -> str:
     """Return the failed checks, a sentence each."""
     return "\n".join(
         f"{c.name}: expected {c.expected}, found {c.found}." + (f" {c.hint}" if c.hint else "")
-        for c in found
+        for c in results
         if not c.passed
     )
 
@@ -167,8 +167,8 @@ def holdings(path: Path) -> None:
         digest, scope, authorities, left_out = connection.execute(
             "select digest, scope, authorities, left_out from edition"
         ).fetchone()
-        whole = "the United Kingdom" if scope == "complete" else f"an extract: {authorities}"
-        say(f"holds {whole}")
+        area = "the United Kingdom" if scope == "complete" else f"an extract: {authorities}"
+        say(f"holds {area}")
         for title, edition, status, rows, checked in connection.execute(
             "select title, group_concat(distinct edition), status, max(rows), group_concat(distinct checked)"
             " from publications group by publication"
@@ -176,8 +176,8 @@ def holdings(path: Path) -> None:
             parts = (status, f"{rows:,} rows" if rows else None, checked)
             say(f"  {title} ({edition or 'no edition'}): {', '.join(filter(None, parts))}")
         by_checked = dict(connection.execute("select checked, count(*) from publications group by 1"))
-        told = ", ".join(f"{by_checked[name]} {name} ({CHECKED[name]})" for name in CHECKED if name in by_checked)
-        say(f"  files by their SHA-256: {told or 'none'}")
+        files = ", ".join(f"{by_checked[name]} {name} ({CHECKED[name]})" for name in CHECKED if name in by_checked)
+        say(f"  files by their SHA-256: {files or 'none'}")
         postcodes, live = connection.execute("select count(*), count(*) - count(terminated) from postcodes").fetchone()
         areas = connection.execute("select count(*) from small_areas").fetchone()[0]
         say(f"  {postcodes:,} postcodes, {live:,} of them live, in {areas:,} small areas")

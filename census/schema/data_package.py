@@ -164,7 +164,7 @@ def _refuse_unknown(item: Record, kind: str, where: str = "") -> None:
 def constraints_of(constraints: object, read: Callable[[str], str | int | float]) -> tuple[dict[str, Constraint], str]:
     """Return what a field's `constraints` ask of its cells, by name, and a sentence about what is wrong with them.
 
-    read: how a cell of the field's type is read. required and unique are asked of rows, so they are not among them.
+    read: how a cell of the field's type is read. `required` and `unique` concern a row, so they are not among them.
     """
     if not isinstance(constraints, dict):
         return {}, f"constraints must be a list of name: value, found {constraints!r}."

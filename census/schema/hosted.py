@@ -203,7 +203,7 @@ def _data_set(name: str, content: object, form: Form) -> DataSet:
     _check_texts(entries, form)
     if not isinstance(entries["columns"], dict):
         raise DescriptionError("columns must be entries of column name to type and description.")
-    columns = {column: _column(column, says, form) for column, says in entries["columns"].items()}
+    columns = {name: _column(name, column, form) for name, column in entries["columns"].items()}
     key = _key(entries, form)
     texts = {entry: text for entry, text in entries.items() if entry not in ("columns", "key")}
     return DataSet(**texts, columns=columns, key=key)
@@ -236,30 +236,30 @@ def _key(entries: Record, form: Form) -> tuple[str, ...]:
     return tuple(key)
 
 
-def _column(name: object, says: object, form: Form) -> Column:
+def _column(name: object, entries: object, form: Form) -> Column:
     """Return a column as its description says. Raises DescriptionError."""
     if not usable(str(name)):
         raise DescriptionError(f"column {name!r}: a name has {NAMING}.")
-    if not isinstance(says, dict) or not says.get("description"):
+    if not isinstance(entries, dict) or not entries.get("description"):
         raise DescriptionError(f"column {name} has no description.")
-    type_ = form.types.get(str(says.get("type")))
+    type_ = form.types.get(str(entries.get("type")))
     if type_ is None:
         raise DescriptionError(
-            f"column {name}: type must be one of {', '.join(form.types)}, found {says.get('type')!r}."
+            f"column {name}: type must be one of {', '.join(form.types)}, found {entries.get('type')!r}."
         )
-    if unknown := sorted(set(says) - {"type", "description", "joins", "constraints"}):
+    if unknown := sorted(set(entries) - {"type", "description", "joins", "constraints"}):
         raise DescriptionError(f"column {name}: unknown entry {', '.join(unknown)}.")
-    joins = says.get("joins")
+    joins = entries.get("joins")
     if joins and str(joins) not in JOINS:
         raise DescriptionError(f"column {name}: joins must be one of {', '.join(JOINS)}, found {joins!r}.")
     if joins and type_ != "text":
         raise DescriptionError(f"column {name}: a column that joins is of type {next(iter(form.types))}.")
-    bounds = says.get("constraints") or {}
+    bounds = entries.get("constraints") or {}
     constraints, problem = data_package.constraints_of(bounds, TYPES[type_][1])
     if problem:
         raise DescriptionError(f"column {name}: {problem}")
     required, unique = (bool(bounds.get(constraint)) for constraint in ("required", "unique"))
-    return Column(type_, says["description"], joins, required, unique, constraints)
+    return Column(type_, entries["description"], joins, required, unique, constraints)
 
 
 def usable(name: str) -> bool:
