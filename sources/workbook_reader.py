@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import IO, Any, BinaryIO
 from xml.parsers import expat
 
@@ -47,6 +48,9 @@ UNREADABLE = "is not a readable workbook. Save it again as .xlsx, or as CSV."
 NO_WORKBOOK = (
     "is a ZIP archive or a document with no workbook in it. Unpack it first, and use the table that was in it, or save"
     " the table as CSV."
+)
+NO_LIBRARY = (
+    "is a workbook, which needs the package python-calamine: make .venv/build installs it. Or save the table as CSV."
 )
 PROTECTED = "is protected by a password. Save it without one, or as CSV."
 SAVE_AGAIN = "Open it in a spreadsheet program and save it again, or save it as CSV."
@@ -119,6 +123,8 @@ def sheets(
     as_text: whole numbers without a point, days without a time; otherwise numbers and truth values stay what they are.
     Raises WorkbookError, also while rows are read.
     """
+    if find_spec("python_calamine") is None:  # as in a server's environment
+        raise WorkbookError(NO_LIBRARY)
     request = json.dumps({"name": name, "every": every, "loose": loose, "as_text": as_text})
     command = [sys.executable, "-I", os.path.abspath(__file__), request]
     file, data = _regular_file(source), b""

@@ -23,7 +23,7 @@ class Geometry(TypedDict):
 
 
 def packed(geometry: Record | None) -> bytes | None:
-    """Return the shape, as JSON, of a GeoJSON Polygon or MultiPolygon in WGS 84; None where this precision leaves none."""
+    """Return the shape of a GeoJSON Polygon or MultiPolygon in WGS 84, or None where this precision leaves nothing."""
     if geometry is None or geometry["type"] not in ("Polygon", "MultiPolygon"):
         return None
     parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from tests.conftest import ROOT, site_of
@@ -67,8 +68,11 @@ def environment(tmp_path_factory) -> Path:
     return folder
 
 
-def run(environment: Path, *arguments) -> str:
-    """Run Python in a server's environment (-S: without the packages that are installed here)."""
+def run(environment: Path, *arguments, fails: bool = False) -> str:
+    """Run Python in a server's environment (-S: without the packages that are installed here); return its output.
+
+    fails: it must fail, and its errors are returned.
+    """
     done = subprocess.run(
         [sys.executable, "-S", *map(str, arguments)],
         capture_output=True,
@@ -76,8 +80,8 @@ def run(environment: Path, *arguments) -> str:
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (environment, ROOT)))},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert (done.returncode != 0) == fails, done.stderr
+    return done.stderr if fails else done.stdout
 
 
 def test_the_server_s_locks_have_none_of_the_build_s_packages():
@@ -103,6 +107,21 @@ def test_the_server_s_environment_answers_requests_of_each_kind(environment, ext
     assert '"indices"' in result["answers"]["/graphql"][1]
     assert not set(result["modules"]) & BUILD_ONLY
     assert "datasette" in result["modules"]
+
+
+def test_append_reads_a_csv_in_the_server_s_environment_and_says_what_a_workbook_needs(
+    environment, extract_db, tmp_path
+):
+    table, output = tmp_path / "patients.csv", tmp_path / "out.csv"
+    table.write_text("postcode\nSW1A 1AA\n")
+    append = ["append.py", table, "-o", output, "--database", extract_db, "--columns", "status"]
+    run(environment, *append)
+    assert output.read_text().splitlines()[1] == "SW1A 1AA,found"
+    book = openpyxl.Workbook()
+    book.active.append(["postcode"])
+    book.save(tmp_path / "patients.xlsx")
+    append[1:2] = [tmp_path / "patients.xlsx", "--force"]
+    assert "python-calamine: make .venv/build installs it" in run(environment, *append, fails=True)
 
 
 def test_the_server_s_environment_checks_a_database(environment, extract_db):
