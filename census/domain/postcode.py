@@ -1,4 +1,4 @@
-"""The form of a UK postcode.
+"""Recognise UK postcodes by their format, and write them as ONS does.
 
 Sources: Royal Mail's Postcode Address File programmers' guide (outward code: A9, A99, A9A, AA9, AA99 or AA9A;
 inward code: 9AA), and the two historic exceptions in the ONS Postcode Directory: GIR 0AA and Newport's NPT.

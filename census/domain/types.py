@@ -1,4 +1,4 @@
-"""The types of rows and of functions that several modules hand to each other."""
+"""Name the types of rows and of functions that several modules exchange."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,10 +20,10 @@ Record = dict[str, Any]
 """A row by column name, or an object of JSON or YAML."""
 
 Say = Callable[[str], object]
-"""Prints a line."""
+"""A function that prints a line."""
 
 Advance = Callable[[int], object]
-"""Takes how many bytes have come since it was last called."""
+"""A function that takes the number of bytes since its last call."""
 
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
-"""Takes a title and the total number of bytes, where that is known."""
+"""A function that takes a title and the total number of bytes, None where that is unknown; gives a progress bar."""
