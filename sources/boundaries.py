@@ -1,17 +1,19 @@
-"""The boundaries of areas and authorities, as ONS, the Scottish Government and NISRA publish them."""
+"""List the boundaries of areas and authorities that ONS, the Scottish Government and NISRA publish."""
 
 from dataclasses import dataclass
 
 from census.domain.map_layers import OUTLINES
-from sources.geography import LAD_2024, OPEN_GEOGRAPHY, SERVICES
+from sources.local_authorities_2024 import LAD_2024
+from sources.open_geography import OPEN_GEOGRAPHY, SERVICES
 from sources.publication import KnownFile, SourceFile
 
 
 @dataclass(frozen=True)
 class Boundaries:
-    """A publication of boundaries: its `file`, the property with the `code`, and of what they are.
+    """A publication of boundaries.
 
-    geography: as in `Index.geography`, or OUTLINES. nations: whose areas it has, by the first letter of their codes.
+    code: the property of a feature that has the area's code. geography: as in `Index.geography`, or OUTLINES. nations:
+    the first letters of the codes of its areas, which are those of the nations.
     """
 
     file: SourceFile
@@ -35,7 +37,7 @@ def _ons(file: SourceFile, code: str, geography: str, nations: str, title: str, 
 
 
 def _copy(name: str, sha256: str, size: int) -> KnownFile:
-    """Return the known copy of a feature layer, which has itself no checksum that stays."""
+    """Return the known copy of a feature layer, which itself has no checksum, as its pages differ by request."""
     return KnownFile((name,), sha256, size, "rebuilt", "The publisher's codes and names with generalised boundaries.")
 
 

@@ -1,4 +1,4 @@
-"""The layers of the map, and what each area carries."""
+"""Define the layers of the map and the properties of their areas."""
 
 from census.domain.geographies import DOMAINS
 
@@ -22,7 +22,7 @@ LAYERS = {
 
 
 def letter(geography: str, nation: str) -> str:
-    """Return that with which the codes of a nation's areas begin, or those of its local authorities."""
+    """Return the first character of the codes of a nation's areas, or of its local authorities."""
     return "9" if nation == "Northern Ireland" and geography != OUTLINES else nation[0]
 
 

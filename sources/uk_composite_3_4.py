@@ -72,10 +72,10 @@ TABLE = Table(
 
 
 def load(build: "Build") -> None:
-    """Fill imd_uk_composite and adds its areas to the small areas."""
-    rows = list(build.rows(INDEX_FILE, FIGURES))
+    """Fill imd_uk_composite; add its areas to the small areas."""
+    rows = build.rows(INDEX_FILE, FIGURES)
     build.insert(TABLE.name, list(FIGURES), rows)
-    firsts = [(code, (code or "")[:1]) for code, *_ in rows]
+    firsts = [(row.area_code, (row.area_code or "")[:1]) for row in rows]
     build.areas({"code": c, "kind": KIND_OF_CODE.get(f), "nation": NATION_OF_CODE.get(f)} for c, f in firsts)
 
 
