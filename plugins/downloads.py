@@ -15,7 +15,7 @@ from census.schema import manifest
 from census.schema.tables import ATTRIBUTIONS
 from census.web.asgi import Routes, Send
 from census.web.parameters import takes
-from census.web.sql_process import own_rows
+from census.web.sql.process import own_rows
 
 NONE = (
     "There are no downloads beside this database: build_db.py makes them with a census.db."

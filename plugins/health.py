@@ -11,7 +11,7 @@ from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
 from census.web.asgi import Routes
-from census.web.readiness import state
+from census.web.handlers.readiness import state
 
 NOT_KEPT = {"cache-control": "no-store"}
 ROBOTS = """User-agent: *

@@ -8,7 +8,7 @@ from datasette import hookimpl
 from datasette.utils.asgi import NotFound, Request, Response
 
 from census.web.asgi import Routes
-from census.web.map_program import FILES, library
+from census.web.handlers.map_program import FILES, library
 
 
 @hookimpl

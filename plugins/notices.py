@@ -14,8 +14,8 @@ from datasette.utils.asgi import Request
 from census.domain.types import Record
 from census.schema import manifest
 from census.schema.tables import ATTRIBUTIONS
-from census.web import whole_csv
-from census.web.sql_process import own_rows
+from census.web.patches import csv_errors as whole_csv
+from census.web.sql.process import own_rows
 
 RANKED = ("rank", "decile", "quintile", "quantile")
 

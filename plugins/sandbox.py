@@ -1,12 +1,12 @@
-"""Bound what SQL may do on the connections of the server itself; see census/web/sandbox.py."""
+"""Bound what SQL may do on the connections of the server itself; see census/web/sql/sandbox.py."""
 
 import sqlite3
 import threading
 
 from datasette import hookimpl
 
-from census.web import sandbox
-from census.web.thread_priority import give_way
+from census.web.concurrency.thread_priority import give_way
+from census.web.sql import sandbox
 
 
 @hookimpl

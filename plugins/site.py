@@ -9,31 +9,20 @@ from datasette.app import Datasette
 from jinja2 import Environment
 
 from census.pages import charts
-from census.web import (
-    accessible,
-    connections,
-    database_guard,
-    entity_tags,
-    gate,
-    graphql_limits,
-    graphql_tables,
-    middleware,
-    parameters,
-    private_logs,
-    private_paths,
-    readiness,
-    same_file,
-    sandbox,
-    site_metadata,
-    table_filters,
-    table_order,
-    tiles,
-    version_guard,
-    whole_csv,
-)
+from census.web import connections, parameters, tiles
 from census.web.api.routes import Api
 from census.web.asgi import Links, WhenStarted, Wrapper
-from census.web.sql_process import SqlProcesses
+from census.web.graphql import limits as graphql_limits
+from census.web.graphql import tables as graphql_tables
+from census.web.handlers import readiness
+from census.web.middleware import entity_tags, gate, same_file
+from census.web.middleware import stack as middleware
+from census.web.patches import accessible_templates as accessible
+from census.web.patches import csv_errors as whole_csv
+from census.web.patches import private_logs, private_paths, table_filters, table_order
+from census.web.sql import sandbox
+from census.web.sql.process import SqlProcesses
+from census.web.startup import database_guard, site_metadata, version_guard
 
 private_paths.apply()  # here, as Datasette makes its routes before it starts
 

@@ -1,11 +1,11 @@
-"""Choose the rows of a table; see census/web/table_filters.py."""
+"""Choose the rows of a table; see census/web/patches/table_filters.py."""
 
 from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.filters import FilterArguments
 from datasette.utils.asgi import Request
 
-from census.web import table_filters
+from census.web.patches import table_filters
 
 
 @hookimpl

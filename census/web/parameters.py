@@ -20,9 +20,9 @@ from datasette.views.database import DatabaseView, QueryView
 from datasette.views.row import RowView
 from datasette.views.table import TableView
 
+from census.web.patches.table_parameters import EVERYWHERE, OF_CSV, check_table, check_there
 from census.web.refusal import UNKNOWN, refused, similar
 from census.web.responses import undeclared
-from census.web.table_parameters import EVERYWHERE, OF_CSV, check_table, check_there
 
 OF_QUERIES = EVERYWHERE | OF_CSV | frozenset("_hide_sql _show_sql".split())
 OF_ROWS = EVERYWHERE | {"_extras", "_blob_column"}

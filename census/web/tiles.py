@@ -24,9 +24,9 @@ from census.lookup.tile_tables import ZOOMS as RCPCH_ZOOMS
 from census.web import responses as web
 from census.web.api import rcpch, rcpch_tiles
 from census.web.asgi import App, Receive, Scope, Send
+from census.web.concurrency.admission import Busy, OneThread
+from census.web.concurrency.disconnect import until_gone
 from census.web.connections import reader_of
-from census.web.places import Busy, OneThread
-from census.web.until_gone import until_gone
 
 BASE = "/tiles"
 TILE = re.compile(r"([a-z0-9_]+)/([0-9]{1,2})/([0-9]{1,7})/([0-9]{1,7})\.(?:pbf|mvt)", re.ASCII)

@@ -14,8 +14,8 @@ import httpx
 import pytest
 import yaml
 
+from census.web.concurrency.disconnect import read_already
 from census.web.responses import CORS, SECURITY
-from census.web.until_gone import read_already
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 from tests.golden.site import Request, requests
 

@@ -14,9 +14,10 @@ from types import SimpleNamespace
 import pytest
 import uvicorn
 
-from census.web import connections, content_length
+from census.web import connections
+from census.web.concurrency.admission import Places
 from census.web.connections import Connection
-from census.web.places import Places
+from census.web.middleware import content_length
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 LARGE = 30_000_000  # bytes of an answer: far more than the system keeps for a client

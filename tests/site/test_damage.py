@@ -12,7 +12,7 @@ import click
 import pytest
 
 from census.schema.verify import Damaged, verify
-from census.web import same_file
+from census.web.middleware import same_file
 from tests.conftest import ROOT, datasette_of, site_of
 
 

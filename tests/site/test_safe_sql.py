@@ -13,9 +13,13 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
-from census.web import gate, kinds, places, sandbox, sql_process
+from census.web import path_kinds as kinds
+from census.web.concurrency import admission as places
+from census.web.concurrency.admission import Busy, OneThread, Places
 from census.web.connections import CONNECTION
-from census.web.places import Busy, OneThread, Places
+from census.web.middleware import gate
+from census.web.sql import process as sql_process
+from census.web.sql import sandbox
 from tests.conftest import ROOT
 
 FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"

@@ -15,9 +15,10 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.facets import ColumnFacet
 
-from census.web import sql_process, sql_worker
-from census.web.gate import SETTINGS, Gate
-from census.web.sql_process import BROKEN, BUDGET, Budget, SqlProcess
+from census.web.middleware.gate import SETTINGS, Gate
+from census.web.sql import process as sql_process
+from census.web.sql import worker as sql_worker
+from census.web.sql.process import BROKEN, BUDGET, Budget, SqlProcess
 
 LIST = "/census/green_space_by_local_authority.json?authority=&_shape=array"
 LOOKUP = "/census/imd_by_postcode.json?postcode=SW1A1AA&_shape=array"

@@ -20,7 +20,7 @@ import yaml
 
 from benchmarks.stack import Stack
 from census.serve.stack import buffering, free_port, site_address, taken
-from census.web import kinds
+from census.web import path_kinds as kinds
 from plugins.pages import ROOMS
 from tests.conftest import ROOT, unavailable
 

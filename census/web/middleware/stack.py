@@ -8,22 +8,14 @@ from functools import reduce
 
 from datasette.app import Datasette
 
-from census.web import (
-    addresses,
-    content_length,
-    entity_tags,
-    graphql_limits,
-    headers,
-    kinds,
-    methods,
-    private_logs,
-    private_paths,
-    same_file,
-    side_loop,
-)
+from census.web import path_kinds as kinds
 from census.web.api.routes import Api
 from census.web.asgi import App, Wrapper
-from census.web.gate import Gate
+from census.web.concurrency import side_loop
+from census.web.graphql import limits as graphql_limits
+from census.web.middleware import addresses, content_length, entity_tags, headers, methods, same_file
+from census.web.middleware.gate import Gate
+from census.web.patches import private_logs, private_paths
 from census.web.tiles import Tiles
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
-from census.web.thread_priority import give_way
+from census.web.concurrency.thread_priority import give_way
 
 Result = TypeVar("Result")
 SWITCH_S = 0.0002  # Python's own is 0.005: a lookup asks for its turn at each step of its statements

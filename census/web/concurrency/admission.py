@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
 from census.web.asgi import Message, Send
-from census.web.thread_priority import give_way
+from census.web.concurrency.thread_priority import give_way
 
 Result = TypeVar("Result")
 

@@ -3,7 +3,7 @@
 SQLite's own limits bound values, statements and programs; an authorizer allows reading, the functions of `FUNCTIONS`
 and the few pragmas that Datasette asks for; a result above `MOST_BYTES` is refused; a watch interrupts what takes too
 long. SQLite looks for interruptions between steps, so functions whose one call may take minutes are bounded
-(`BOUNDED`). What none of this bounds, memory and the time that SQLite's planner takes, `sql_process.py` does.
+(`BOUNDED`). What none of this bounds, memory and the time that SQLite's planner takes, `process.py` does.
 docs/security.md has the numbers.
 """
 

@@ -1,6 +1,6 @@
-"""Run user-supplied SQL in a process of its own, which `sql_process.py` starts and ends.
+"""Run user-supplied SQL in a process of its own, which `process.py` starts and ends.
 
-    python -m census.web.sql_worker DATABASE immutable|mutable PLUGINS
+    python -m census.web.sql.worker DATABASE immutable|mutable PLUGINS
 
 It writes that it is ready, then reads requests from standard input and writes answers to standard output, each a
 length and a `marshal` of plain values. What it may use of the machine is bounded here, and it may be killed at any
@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from datasette.utils import escape_fts
 
-from census.web import sandbox
+from census.web.sql import sandbox
 
 HEAP = 32 << 20  # bytes that SQLite may allocate
 MORE_SPACE = 256 << 20  # bytes of address space beyond those at the start

@@ -17,14 +17,15 @@ from urllib.parse import parse_qs
 
 from datasette.app import Datasette
 
-from census.web import graphql_limits, kinds
+from census.web import path_kinds as kinds
 from census.web.asgi import App, Receive, Scope, Send
+from census.web.concurrency.admission import Busy, Places
+from census.web.concurrency.disconnect import read_already, say_nothing_of_what_is_dropped, until_gone
 from census.web.connections import reader_of
-from census.web.graphql_limits import body_of, path_of
-from census.web.places import Busy, Places
+from census.web.graphql import limits as graphql_limits
+from census.web.graphql.limits import body_of, path_of
 from census.web.refusal import refuse
-from census.web.sql_process import BUDGET, Budget, own_rows
-from census.web.until_gone import read_already, say_nothing_of_what_is_dropped, until_gone
+from census.web.sql.process import BUDGET, Budget, own_rows
 
 SETTINGS = {
     "at_once": 2,

@@ -18,9 +18,9 @@ from datasette.app import Datasette
 from census.lookup import maps
 from census.web.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
 from census.web.responses import CODE, MAX_AGE, header
-from census.web.sql_process import own_rows
+from census.web.sql.process import own_rows
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SHOWN = [path for folder in ("plugins", "templates", "static") for path in sorted((ROOT / folder).glob("*.*"))]
 PAGES = hashlib.sha256(b"".join(path.read_bytes() for path in SHOWN) + f"{CODE!r}{__version__}".encode()).hexdigest()[
     :8

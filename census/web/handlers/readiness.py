@@ -7,8 +7,8 @@ import sqlite3
 from datasette.app import Datasette
 
 from census.domain.types import Record
-from census.web.same_file import is_same
-from census.web.sql_process import own_rows
+from census.web.middleware.same_file import is_same
+from census.web.sql.process import own_rows
 
 LOADED = "select publication, edition from publications where status not in ('left out', 'not loaded') order by id"
 

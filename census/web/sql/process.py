@@ -1,7 +1,7 @@
 """Run user-supplied SQL in processes of its own: tables, facets, `?sql=` and the rows of GraphQL.
 
 SQLite's planner knows no limit: a statement of 904 bytes takes 4 GB while it is prepared, and `interrupt()` does
-nothing there. So what people write runs in `sql_worker.py`, within limits of memory, files and time; one that is not
+nothing there. So what people write runs in `worker.py`, within limits of memory, files and time; one that is not
 done at its deadline is killed. Lookups go on beside it, on the server's own connections.
 
 The seam is `Database.execute` of Datasette 0.65, and `execute_fn` beneath it. Statements that stand in metadata.yml or
@@ -26,11 +26,12 @@ from typing import Any, TypeVar
 from datasette.app import Datasette
 from datasette.database import Database, QueryInterrupted, Results, connections
 
-from census.web import sql_worker, table_order
-from census.web.sandbox import WATCH, Running, Value
+from census.web.patches import table_order
+from census.web.sql import worker as sql_worker
+from census.web.sql.sandbox import WATCH, Running, Value
 
 Result = TypeVar("Result")
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 GRACE_S = 0.15  # after the limit of its statement a process has this long to say so, then it is killed
 START_S = 20.0  # a process has this long to start and answer its first statement
 BROKEN = "the statement needs more memory than it may have: ask for less"
@@ -107,7 +108,7 @@ class SqlProcess:
     """One process for SQL, started when it is needed, and again after it has ended. For one thread at a time."""
 
     def __init__(self, database: Path, immutable: bool, plugins: Path) -> None:
-        self.command = [sys.executable, "-m", "census.web.sql_worker", str(database)]
+        self.command = [sys.executable, "-m", "census.web.sql.worker", str(database)]
         self.command += ["immutable" if immutable else "mutable", str(plugins)]
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -54,7 +54,7 @@ class Accessible(Extension):
         for old, new in CHANGES.get(path.name, ()):
             if old not in source:
                 raise StartupError(
-                    f"census/web/accessible.py does not fit this Datasette: its {path.name} has no {old!r}."
+                    f"{Path(__file__).name} does not fit this Datasette: its {path.name} has no {old!r}."
                 )
             source = source.replace(old, new)
         return source

@@ -4,7 +4,7 @@ datasette-graphql bounds the number of its table queries and checks its time bet
 a request nor how many rows foreign keys are followed for, and 60,000 of those keep a server busy for ten seconds. Here
 a request above `max_bytes` is refused, so is one that could cost more than `max_cost` (a value costs 1, a lookup of
 another table 20, times the rows that it is asked for), and one that takes longer than `time_limit_ms` is stopped, or
-whose answer is larger than 4 MB (`graphql_execution.py`). `enabled: false` switches GraphQL off. All of them stand in
+whose answer is larger than 4 MB (`execution.py`). `enabled: false` switches GraphQL off. All of them stand in
 metadata.yml, under plugins: datasette-graphql.
 """
 
@@ -31,9 +31,9 @@ from graphql.language import (
 )
 
 from census.domain.types import Record
-from census.web import graphql_execution
 from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
-from census.web.graphql_execution import MOST_ANSWER, TOO_LARGE, WORK, Stopped, Work
+from census.web.graphql import execution as graphql_execution
+from census.web.graphql.execution import MOST_ANSWER, TOO_LARGE, WORK, Stopped, Work
 
 LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
 MOST_ROWS = 1000  # what Datasette gives at once
