@@ -32,6 +32,7 @@ from census.web.asgi import Routes
 from census.web.handlers import map_program
 from census.web.parameters import takes
 from census.web.responses import origin, undeclared
+from census.web.state import Site
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 MAPPED = ("uk_latest", "uk_2011")
@@ -92,8 +93,8 @@ class Readers:
         self.kept = KeptPages()
         self._many: Places | None = None
         self._thread = ThreadPoolExecutor(1)
-        api = datasette._census_api
-        if api.v1 is not None:
+        api = Site.of(datasette).api
+        if api.v1 is not None and api.lookup is not None:
             census = datasette.databases["census"]
             self.places, self._many = (
                 Places(

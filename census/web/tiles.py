@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
-from datasette.app import Datasette
 
 from census.domain.map_layers import ZOOMS
 from census.lookup import maps
@@ -27,6 +26,7 @@ from census.web.asgi import App, Receive, Scope, Send
 from census.web.concurrency.admission import Busy, OneThread
 from census.web.concurrency.disconnect import until_gone
 from census.web.connections import reader_of
+from census.web.state import Site
 
 BASE = "/tiles"
 TILE = re.compile(r"([a-z0-9_]+)/([0-9]{1,2})/([0-9]{1,7})/([0-9]{1,7})\.(?:pbf|mvt)", re.ASCII)
@@ -35,9 +35,9 @@ FOR_A_YEAR = b"public, max-age=31536000, immutable"
 MVT = b"application/vnd.mapbox-vector-tile"
 
 
-def open_map(datasette: Datasette) -> None:
+def open_map(site: Site) -> None:
     """Open the map, if there is one, and say why one that is there is not used."""
-    found, problem = maps.opened(datasette)
+    found, problem = site.map()
     if found is None and problem != maps.ABSENT:
         print(problem, file=sys.stderr)
 
@@ -65,8 +65,8 @@ Route = Callable[[Scope, maps.Maps, str], Awaitable[web.Answer | Tile | Changed]
 class Tiles:
     """The tiles beside one Datasette's census.db."""
 
-    def __init__(self, datasette: Datasette) -> None:
-        self.datasette = datasette
+    def __init__(self, site: Site) -> None:
+        self.site, datasette = site, site.datasette
         base_url = datasette.setting("base_url").rstrip("/")
         self.base = base_url + BASE
         *_, v2 = rcpch.base_paths(datasette.plugin_config("api") or {})
@@ -83,8 +83,8 @@ class Tiles:
             if scope["type"] == "http":
                 for start, route in routes:
                     if scope["path"].startswith(start):
-                        if not hasattr(self.datasette, "_census_maps"):
-                            await self.datasette.invoke_startup()
+                        if not self.site.started:
+                            await self.site.datasette.invoke_startup()
                         return await self.answer(scope, receive, send, route, scope["path"][len(start) :])
             return await app(scope, receive, send)
 
@@ -92,7 +92,7 @@ class Tiles:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, route: Route, path: str) -> None:
         """Answer a request with `route`. path: what follows /tiles/."""
-        found, problem = maps.opened(self.datasette)
+        found, problem = self.site.map()
         response: web.Answer | Tile | Changed
         if scope["method"] == "OPTIONS":
             response = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, OPTIONS"),), cached=False)
@@ -170,10 +170,15 @@ class Tiles:
 
     def attribution(self, indices: list[str], lookups: tuple[str, ...] = ()) -> str:
         """Return the attributions of the figures of indices, and of the lookups."""
-        lookup = self.datasette._census_api.lookup
-        there = [id_ for id_ in lookups if lookup.publications.get(id_, {}).get("status") in ("complete", "extract")]
-        publications = lookup.sources(indices, True, there)
-        kept = (row["attribution"] for row in publications if row["id"] != "postcode_directory")
+        lookup = self.site.api.lookup
+        if lookup is None:
+            return ""
+        publications = lookup.publications
+        there = [
+            id_ for id_ in lookups if id_ in publications and publications[id_]["status"] in ("complete", "extract")
+        ]
+        sources = lookup.sources(indices, True, there)
+        kept = (row["attribution"] for row in sources if row["id"] != "postcode_directory")
         return " ".join(dict.fromkeys(kept))
 
 

@@ -1,7 +1,6 @@
 """Anyone's SQL: what is answered, what is refused and how, and that nothing of one statement stays for the next."""
 
 import asyncio
-import runpy
 import sqlite3
 import threading
 import time
@@ -20,7 +19,7 @@ from census.web.connections import CONNECTION
 from census.web.middleware import gate
 from census.web.sql import process as sql_process
 from census.web.sql import sandbox
-from tests.conftest import ROOT
+from census.web.state import Site
 
 FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"
 
@@ -142,7 +141,7 @@ def test_nothing_is_written_or_attached(extract_db):
 
 def test_other_databases_are_left_alone():
     connection = sqlite3.connect(":memory:")
-    runpy.run_path(str(ROOT / "plugins" / "sandbox.py"))["prepare_connection"](connection, "_internal")
+    sandbox.prepare_server_connection(connection, "_internal")
     connection.execute("create table t (x)")
     assert connection.execute("select length(randomblob(1000000))").fetchone() == (1_000_000,)
 
@@ -733,7 +732,7 @@ def test_no_row_that_is_published_is_near_the_longest_that_can_be_read(request, 
 def test_a_canned_query_with_other_line_breaks_is_anyone_s_sql(extract_site):
     """Where a comment of it ends decides what it does, so only its own text runs in the server."""
     asyncio.run(extract_site.invoke_startup())
-    processes = extract_site.get_database("census").sql_processes
+    processes = Site.of(extract_site).sql
     sql = extract_site.metadata("queries", database="census")["imd_by_postcode"]["sql"]
     assert "--" in sql
     ran, run = [], processes.run

@@ -19,6 +19,7 @@ from census.web.middleware.gate import SETTINGS, Gate
 from census.web.sql import process as sql_process
 from census.web.sql import worker as sql_worker
 from census.web.sql.process import BROKEN, BUDGET, Budget, SqlProcess
+from census.web.state import Site
 
 LIST = "/census/green_space_by_local_authority.json?authority=&_shape=array"
 LOOKUP = "/census/imd_by_postcode.json?postcode=SW1A1AA&_shape=array"
@@ -28,7 +29,7 @@ LOOKUP = "/census/imd_by_postcode.json?postcode=SW1A1AA&_shape=array"
 def processes(extract_site):
     """The site's own processes."""
     asyncio.run(extract_site.invoke_startup())
-    return extract_site.get_database("census").sql_processes
+    return Site.of(extract_site).sql
 
 
 def run(processes, sql: str, limit_ms: int = 1000, budget: Budget | None = None):

@@ -72,14 +72,6 @@ class Api:
         self.etag = self.openapi = b""
         self.document: Record = {}
 
-    @staticmethod
-    def of(datasette: Datasette) -> "Api":
-        """Return the API of `datasette`, made once."""
-        if not hasattr(datasette, "_census_api"):
-            datasette._census_api = Api(datasette)
-        api: Api = datasette._census_api
-        return api
-
     def open(self) -> None:
         """Open the database, if there is one."""
         census = self.datasette.databases.get("census")

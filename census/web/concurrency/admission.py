@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
 from census.web.asgi import Message, Send
-from census.web.concurrency.thread_priority import give_way
+from census.web.concurrency.thread_priority import lower_thread_priority
 
 Result = TypeVar("Result")
 
@@ -180,7 +180,7 @@ class OneThread:
 
     def __init__(self, waiting: int = 64, wait_ms: float = 5000) -> None:
         self.places = Places(1, waiting, wait_ms, waiting)
-        self.thread = ThreadPoolExecutor(1, initializer=give_way)
+        self.thread = ThreadPoolExecutor(1, initializer=lower_thread_priority)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Return what `work` returns. Raises Busy, and what `work` raises."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
-from census.web.concurrency.thread_priority import give_way
+from census.web.concurrency.thread_priority import lower_thread_priority
 
 Result = TypeVar("Result")
 SWITCH_S = 0.0002  # Python's own is 0.005: a lookup asks for its turn at each step of its statements
@@ -35,7 +35,7 @@ class SideLoop:
     @staticmethod
     def run(loop: asyncio.AbstractEventLoop) -> None:
         """Run the loop as long as the process runs."""
-        give_way()
+        lower_thread_priority()
         loop.run_forever()
 
     def wrap(self, app: App, wanted: Callable[[str], bool]) -> App:

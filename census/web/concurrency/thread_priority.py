@@ -1,4 +1,4 @@
-"""Whose turn it is when there are more threads than processors."""
+"""Set thread priority: which thread goes first when there are more of them than processors."""
 
 import contextlib
 import os
@@ -8,8 +8,8 @@ import threading
 STEPS = 5  # of niceness, a third of the processor's share; a thread that got none would keep what it holds from others
 
 
-def give_way() -> None:
-    """Give the calling thread a smaller share of a busy processor (on Linux; elsewhere nothing changes)."""
+def lower_thread_priority() -> None:
+    """Lower the priority of the calling thread (on Linux; elsewhere nothing changes)."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):

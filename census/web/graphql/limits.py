@@ -32,7 +32,6 @@ from graphql.language import (
 
 from census.domain.types import Record
 from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
-from census.web.graphql import execution as graphql_execution
 from census.web.graphql.execution import MOST_ANSWER, TOO_LARGE, WORK, Stopped, Work
 
 LIMITS = {"max_bytes": 10_000, "max_cost": 25_000, "time_limit_ms": 1000}
@@ -56,7 +55,6 @@ def switch_off(datasette: Datasette) -> None:
 
 def graphql_limits(datasette: Datasette) -> Wrapper:
     """Return the middleware, by the settings of `datasette`."""
-    graphql_execution.apply()
     limits: dict[str, int] | None = None
     if _config(datasette).get("enabled", True):
         limits = {name: _config(datasette).get(name, default) for name, default in LIMITS.items()}

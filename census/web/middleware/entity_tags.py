@@ -13,12 +13,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from datasette import __version__
-from datasette.app import Datasette
 
-from census.lookup import maps
 from census.web.asgi import App, Headers, Message, Receive, Scope, Send, Wrapper
 from census.web.responses import CODE, MAX_AGE, header
 from census.web.sql.process import own_rows
+from census.web.state import Site
 
 ROOT = Path(__file__).resolve().parents[3]
 SHOWN = [path for folder in ("plugins", "templates", "static") for path in sorted((ROOT / folder).glob("*.*"))]
@@ -27,17 +26,17 @@ PAGES = hashlib.sha256(b"".join(path.read_bytes() for path in SHOWN) + f"{CODE!r
 ]
 
 
-async def read_tag(datasette: Datasette) -> None:
-    """Keep the entity tag of what is served."""
-    census = datasette.databases.get("census")
+async def read_tag(site: Site) -> None:
+    """Keep the entity tag of the database, the code and the map."""
+    census = site.datasette.databases.get("census")
     if census is not None and await census.table_exists("edition"):
         [[digest]] = await own_rows(census, "select digest from edition")
-        pictured = maps.opened(datasette)[0]
-        more = f"-{pictured.version[:8]}" if pictured else ""
-        datasette._census_etag = f'W/"{digest[:16]}-{PAGES}{more}"'.encode()
+        drawn, _ = site.map()
+        more = f"-{drawn.version[:8]}" if drawn else ""
+        site.entity_tag = f'W/"{digest[:16]}-{PAGES}{more}"'.encode()
 
 
-def entity_tags(datasette: Datasette) -> Wrapper:
+def entity_tags(site: Site) -> Wrapper:
     """Return the middleware; the tag is the one that `read_tag` has kept."""
 
     def wrap(app: App) -> App:
@@ -47,7 +46,7 @@ def entity_tags(datasette: Datasette) -> Wrapper:
             scope, sql = without_secrets(scope)
             if depends_on_address_alone(scope["path"]):
                 reads = scope["method"] in ("GET", "HEAD") and not sql
-                tag = getattr(datasette, "_census_etag", None) if reads else None
+                tag = site.entity_tag if reads else None
                 send = tagged(send, tag, header(scope, b"if-none-match"))
             return await app(scope, receive, send)
 

@@ -26,6 +26,7 @@ from census.web.graphql import limits as graphql_limits
 from census.web.graphql.limits import body_of, path_of
 from census.web.refusal import refuse
 from census.web.sql.process import BUDGET, Budget, own_rows
+from census.web.state import Site
 
 SETTINGS = {
     "at_once": 2,
@@ -44,18 +45,18 @@ BUSY = "Too many are asking for SQL, tables, lists or GraphQL just now. Lookups 
 BUSY_PAGES = "Too many are asking for pages just now. Lookups go on; try again."
 
 
-async def count_rows(datasette: Datasette) -> None:
+async def count_rows(site: Site) -> None:
     """Keep which tables and views are too large to be streamed."""
-    census = datasette.databases.get("census")
+    census = site.datasette.databases.get("census")
     if census is None:
         return
     counts = await census.table_counts(2_000)  # None for one that takes longer
-    most = settings_of(datasette)["stream_rows"]
+    most = settings_of(site.datasette)["stream_rows"]
     large = {name for name, rows in counts.items() if rows is None or rows > most}
     views = await own_rows(census, "select name, sql from sqlite_master where type = 'view'")
     while grown := {name for name, sql in views if name not in large and large & set(re.findall(r"\w+", sql))}:
         large |= grown
-    datasette._census_large = large
+    site.too_large = frozenset(large)
 
 
 def settings_of(datasette: Datasette) -> dict[str, int]:
@@ -90,16 +91,16 @@ class Gate:
     def of(datasette: Datasette) -> "Gate":
         """Return the gate of `datasette`."""
         say_nothing_of_what_is_dropped()
-        large = lambda: getattr(datasette, "_census_large", ())  # noqa: E731
+        site = Site.of(datasette)
 
         async def ready() -> None:
-            census = datasette.databases.get("census")
-            if hasattr(census, "sql_processes"):
-                await census.sql_processes.ready()
+            if site.sql is not None:
+                await site.sql.ready()
 
         graphql = datasette.plugin_config("datasette-graphql") or {}
         most_body = graphql.get("max_bytes", graphql_limits.LIMITS["max_bytes"])
-        return Gate(path_of(datasette), large, settings_of(datasette), datasette.sql_time_limit_ms, ready, most_body)
+        settings, limit_ms = settings_of(datasette), datasette.sql_time_limit_ms
+        return Gate(path_of(datasette), lambda: site.too_large, settings, limit_ms, ready, most_body)
 
     def refusal(self, path: str, query: bytes) -> tuple[int, str] | None:
         """Return why a request of the costly kind is refused whoever else is asking: status and sentence."""

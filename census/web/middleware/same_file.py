@@ -9,49 +9,47 @@ import json
 import os
 import re
 
-from datasette.app import Datasette
-
 from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
+from census.web.state import FileId, Site
 
 WITHOUT_FIGURES = re.compile(r"/-/(?:health|ready)|/(?:-/)?static(?:-plugins)?/.*|/robots\.txt|/guide(?:/.*)?")
 REPLACED = "census.db was replaced or changed since this server began, and was not verified: restart the server."
 
 
-def begin(datasette: Datasette) -> None:
+def remember(site: Site) -> None:
     """Keep which file census.db is, before it is verified."""
-    census = datasette.databases.get("census")
-    datasette._census_file = None if census is None or census.path is None else file_of(census.path)
+    census = site.datasette.databases.get("census")
+    site.file = None if census is None or census.path is None else file_of(census.path)
 
 
-def file_of(path: str) -> tuple[int, ...]:
+def file_of(path: str) -> FileId:
     """Return what tells a file from another, and from itself when something was written into it. Raises OSError."""
     about = os.stat(path)
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
-def is_same(datasette: Datasette) -> bool:
-    """Return whether census.db is the file that was verified; one that is gone cannot be mistaken for it."""
-    began: tuple[int, ...] | None = getattr(datasette, "_census_file", None)
+def is_same(site: Site) -> bool:
+    """Return whether census.db is the file that was verified. So is one that is gone: connections have it open."""
     try:
-        return began is None or file_of(datasette.databases["census"].path) == began
+        return site.file is None or file_of(site.datasette.databases["census"].path) == site.file
     except OSError:
         return True
 
 
-def same_file(datasette: Datasette) -> Wrapper:
-    """Return the middleware. It looks before a request is worked on, and once more before it is answered."""
+def same_file(site: Site) -> Wrapper:
+    """Return the middleware. It looks before a request is worked on, and again before it is answered."""
 
     def wrap(app: App) -> App:
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or WITHOUT_FIGURES.fullmatch(scope["path"]):
                 return await app(scope, receive, send)
-            if not is_same(datasette):
+            if not is_same(site):
                 return await refuse(send)
             refused = False
 
             async def sending(message: Message) -> None:
                 nonlocal refused
-                if message["type"] == "http.response.start" and not is_same(datasette):
+                if message["type"] == "http.response.start" and not is_same(site):
                     refused = True
                     await refuse(send)
                 if not refused:

@@ -9,19 +9,19 @@ from functools import reduce
 from datasette.app import Datasette
 
 from census.web import path_kinds as kinds
-from census.web.api.routes import Api
 from census.web.asgi import App, Wrapper
 from census.web.concurrency import side_loop
 from census.web.graphql import limits as graphql_limits
-from census.web.middleware import addresses, content_length, entity_tags, headers, methods, same_file
+from census.web.middleware import addresses, content_length, entity_tags, headers, hidden_pages, methods, same_file
 from census.web.middleware.gate import Gate
-from census.web.patches import private_logs, private_paths
+from census.web.patches import private_logs
+from census.web.state import Site
 from census.web.tiles import Tiles
 
 
 def middleware(datasette: Datasette) -> list[Wrapper]:
     """Return the middleware around `datasette`, the outermost first: each sees what those after it answer."""
-    prefix = addresses.prefix_of(datasette)
+    site, prefix = Site.of(datasette), addresses.prefix_of(datasette)
     return [
         private_logs.without_access_log,
         content_length.in_pieces,
@@ -30,11 +30,11 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
         headers.security_headers(datasette),  # from here on every answer has them, errors too
         content_length.head_like_get,
         content_length.with_length,
-        same_file.same_file(datasette),
-        Tiles(datasette).in_front,  # before the API, below one of whose addresses the platform's tiles are
-        Api.of(datasette).in_front,
-        entity_tags.entity_tags(datasette),
-        private_paths.hide,
+        same_file.same_file(site),
+        Tiles(site).in_front,  # before the API, below one of whose addresses the platform's tiles are
+        site.api.in_front,
+        entity_tags.entity_tags(site),
+        hidden_pages.hide,
         methods.read_only(graphql_limits.path_of(datasette)),
         Gate.of(datasette).wrap,
         side_loop.beside_lookups(lambda path: not kinds.is_quick(path)),

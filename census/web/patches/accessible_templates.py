@@ -7,8 +7,8 @@ start rather than being served half changed.
 from pathlib import Path
 
 import datasette
+from datasette.app import Datasette
 from datasette.utils import StartupError
-from jinja2 import Environment
 from jinja2.ext import Extension
 
 TEMPLATES = Path(datasette.__file__).parent / "templates"
@@ -60,8 +60,9 @@ class Accessible(Extension):
         return source
 
 
-def apply(env: Environment) -> None:
+def apply(site: Datasette) -> None:
     """Change Datasette's templates as Jinja reads them. Raises StartupError where one does not fit."""
+    env = site.jinja_env
     env.add_extension(Accessible)
     for name in CHANGES:
         env.get_template(f"default:{name}")

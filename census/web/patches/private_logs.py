@@ -36,8 +36,8 @@ def without_access_log(app: App) -> App:
     return wrapped
 
 
-def silence() -> None:
-    """Silence what would write a request's contents to a log. Calling it twice does no harm."""
+def apply() -> None:
+    """Silence what would write a request's contents to a log. A second call changes nothing."""
     access = logging.getLogger("uvicorn.access")
     if _nothing not in access.filters:
         access.addFilter(_nothing)  # a filter survives uvicorn's own logging set-up, a level or handler does not

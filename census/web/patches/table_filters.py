@@ -20,7 +20,7 @@ from datasette.views.base import DatasetteError
 from census.web.refusal import refused
 
 TOKEN = re.compile(r'"[^"]*"\*?|[^\s"]+')
-Found = Callable[[], Awaitable[FilterArguments]]
+Filter = Callable[[], Awaitable[FilterArguments]]
 
 
 def apply() -> None:
@@ -117,3 +117,14 @@ def together(every: Iterable[FilterArguments]) -> FilterArguments:
         whole.human_descriptions += one.human_descriptions
         whole.extra_context |= one.extra_context
     return whole
+
+
+async def conditions(datasette: Datasette, request: Request, database: str, table: str) -> FilterArguments:
+    """Return all of these conditions of a list of rows as one. Raises DatasetteError."""
+    db = datasette.get_database(database)
+    every = [
+        await where(datasette, database, request),
+        await searched(datasette, database, table, request),
+        await through(db, table, request),
+    ]
+    return together(every)

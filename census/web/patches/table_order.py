@@ -52,7 +52,11 @@ def apply() -> None:
     """Let Datasette's lists of rows have a total order."""
     if not hasattr(TableView._data_traced, "__wrapped__"):
         TableView._data_traced = in_order(TableView._data_traced)
-        datasette_table.CustomRow = LabelledRow
+
+
+def apply_to_labelled_rows() -> None:
+    """Let rows with labels lack a column as rows without them do."""
+    datasette_table.CustomRow = LabelledRow
 
 
 class LabelledRow(CustomRow):  # type: ignore[misc]

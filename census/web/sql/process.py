@@ -23,7 +23,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from datasette.app import Datasette
 from datasette.database import Database, QueryInterrupted, Results, connections
 
 from census.web.patches import table_order
@@ -181,17 +180,6 @@ class SqlProcesses:
         path = Path(str(database.path)).resolve()
         plugins = Path(database.ds.plugins_dir or ROOT / "plugins").resolve()
         self.idle = [SqlProcess(path, not database.is_mutable, plugins) for _ in range(at_once)]
-
-    @staticmethod
-    def take_over(datasette: Datasette, at_once: int) -> None:
-        """Let the database `census` of `datasette` run user-supplied SQL in processes."""
-        census = datasette.databases.get("census")
-        if census is not None and census.path is not None and not hasattr(census, "sql_processes"):
-            queries = datasette._metadata_local["databases"]["census"].get("queries", {})
-            statements = [query["sql"] for query in queries.values()]
-            census.sql_processes = SqlProcesses(census, at_once, statements, datasette.sql_time_limit_ms)
-            census.execute = census.sql_processes.execute
-            census.execute_fn = census.sql_processes.execute_fn
 
     async def execute(
         self,

@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from census.web.concurrency.thread_priority import lower_thread_priority
+
 Value = str | int | float | bytes | None
 RowOf = Callable[[sqlite3.Cursor, tuple[Value, ...]], object]
 
@@ -61,6 +63,14 @@ JSONS = """
 """  # json_group_array and json_group_object gather without a limit
 SEARCH = "match bm25 highlight snippet"
 FUNCTIONS = set(" ".join((OURS, DATASETTE, AGGREGATES, WINDOWS, SCALARS, DATES, MATHS, JSONS, SEARCH)).split())
+
+
+def prepare_server_connection(connection: sqlite3.Connection, database: str | None) -> None:
+    """Bound a connection of the server's own, in the thread that will use it: Datasette opens one in each."""
+    if threading.current_thread() is not threading.main_thread():
+        lower_thread_priority()
+    if database == "census":  # Datasette writes to its own, `_internal`
+        prepare(connection)
 
 
 def prepare(connection: sqlite3.Connection, row: RowOf = sqlite3.Row, own: bool = True) -> None:

@@ -2,11 +2,9 @@
 
 import copy
 import sys
-from functools import lru_cache
 from typing import Any
 
 from datasette.app import Datasette
-from datasette.plugins import pm
 
 from census.schema import hosted
 from sources.publication import SourceError
@@ -29,10 +27,6 @@ async def describe(datasette: Datasette) -> None:
     database = datasette.databases.get("census")
     if database is None:
         return
-    # Datasette copies all metadata for each permission of a table, of which the database's page asks a hundred.
-    # From here on they stay as they are, unless a plugin has metadata of its own.
-    if not pm.hook.get_metadata.get_hookimpls():
-        datasette._table_permission_allows = lru_cache(1000)(datasette._table_permission_allows)
     if prefix := datasette.setting("base_url").rstrip("/"):
         datasette._metadata_local = with_prefix(datasette._metadata_local, prefix)
     there = await database.table_names()

@@ -8,30 +8,22 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import Request, Response
 
-from census.web.asgi import Routes
-
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 MISSING = "The guide has no such page."
 NOT_MADE = "The guide is not made here: make docs makes it, and make serve does too."
 
 
-@hookimpl
-def register_routes() -> Routes:
-    return [(r"^/guide$", to_guide), (r"^/guide/(?P<path>.*)$", page)]
-
-
-async def to_guide(datasette: Datasette) -> Response:
+async def redirect(datasette: Datasette) -> Response:
     """Redirect to the guide's first page."""
     return Response.redirect(datasette.urls.path("/guide/"), status=301)
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
     """Return a file of the guide; a folder's index.html for the folder."""
-    folder = Path(os.environ.get("GUIDE") or HOUSE / "site").resolve()
+    folder = Path(os.environ.get("GUIDE") or ROOT / "site").resolve()
     try:
         file = (folder / unquote(request.url_vars["path"])).resolve()
         within = file.is_relative_to(folder)

@@ -1,19 +1,18 @@
 """Serve whole tables as compressed files: `/download` lists them.
 
-They are made in the build (`census.build.downloads`), in a folder named after the database's digest: files of another
-build are never given. /download.json has the list with size, SHA-256 and licence.
+The build makes them (`census.build.downloads`) in a folder named after the database's digest: files of another build
+are never sent. /download.json lists them with size, SHA-256 and licence.
 """
 
 from pathlib import Path
 
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.utils.asgi import NotFound, Request, Response, asgi_send_file
 
 from census.domain.types import Record
 from census.schema import manifest
 from census.schema.tables import ATTRIBUTIONS
-from census.web.asgi import Routes, Send
+from census.web.asgi import Send
 from census.web.parameters import takes
 from census.web.sql.process import own_rows
 
@@ -21,15 +20,6 @@ NONE = (
     "There are no downloads beside this database: build_db.py makes them with a census.db."
     " After a new build, restart the server."
 )
-
-
-@hookimpl
-def register_routes() -> Routes:
-    return [
-        (r"^/download$", page),
-        (r"^/download\.json$", listing),
-        (r"^/download/(?P<file>[a-z0-9_]+\.(?:csv|json)\.gz)$", download),
-    ]
 
 
 async def read_manifest(datasette: Datasette) -> tuple[Path | None, manifest.Manifest]:
@@ -47,15 +37,15 @@ async def described(datasette: Datasette) -> list[Record]:
     tables = []
     _, listed = await read_manifest(datasette)
     for name, table in listed.items():
-        told = datasette.table_metadata("census", name)
+        metadata = datasette.table_metadata("census", name)
         attributions = await own_rows(datasette.get_database("census"), ATTRIBUTIONS, {"table": name})
         tables.append(
             {
                 "table": name,
-                "title": told.get("title") or name,
+                "title": metadata.get("title") or name,
                 "rows": table["rows"],
-                "licence": told.get("license"),
-                "licence_url": told.get("license_url"),
+                "licence": metadata.get("license"),
+                "licence_url": metadata.get("license_url"),
                 "attributions": [row[0] for row in attributions],
                 "files": [{"name": file, **facts} for file, facts in table["files"].items()],
             }

@@ -1,4 +1,4 @@
-"""Show notices, the edition and the publishers' attributions beside the figures.
+"""Give templates the notices, the edition and the publishers' attributions of the figures.
 
 Notices are that the database is an extract and, on a table's page, that its publication was left out.
 """
@@ -6,7 +6,6 @@ Notices are that the database is an extract and, on a table's page, that its pub
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
 from datasette.utils.asgi import Request
@@ -14,42 +13,35 @@ from datasette.utils.asgi import Request
 from census.domain.types import Record
 from census.schema import manifest
 from census.schema.tables import ATTRIBUTIONS
-from census.web.patches import csv_errors as whole_csv
+from census.web.patches import csv_errors
 from census.web.sql.process import own_rows
+from census.web.state import Site
 
 RANKED = ("rank", "decile", "quintile", "quantile")
 
-
-@hookimpl
-def extra_template_vars(
-    datasette: Datasette, table: str | None, columns: list[str] | None, view_name: str | None, request: Request
-) -> Callable[[], Awaitable[Record]]:
-    async def variables() -> Record:
-        census = datasette.databases.get("census")
-        if census is None:
-            return {"notices": ["There is no census.db yet: build one with build_db.py."]}
-        if not hasattr(datasette, "_census_notices"):
-            datasette._census_notices = {}
-        known = datasette._census_notices
-        if table not in known or census.is_mutable:
-            known[table] = await told_of(census, table)
-        shown: Record = known[table] | {"ranked": any(column.endswith(RANKED) for column in columns or ())}
-        if view_name == "database":
-            shown["hidden_count"] = 0  # the inside of search indexes is no table of ours
-        if view_name == "table" and table is not None and table not in datasette._census_large:
-            shown |= whole_csv.links(datasette, request) | {
-                "settings": {**datasette.settings_dict(), "allow_csv_stream": False}
-            }
-        return shown
-
-    return variables
+Variables = Callable[[], Awaitable[Record]]
 
 
-async def told_of(census: Database, table: str | None) -> Record:
-    """Return what is said beside the figures of `table`, None elsewhere.
+async def variables(
+    datasette: Datasette, request: Request, table: str | None, columns: list[str] | None, view_name: str | None
+) -> Record:
+    """Return the template variables of a page of Datasette's, as its hook `extra_template_vars` names its parts."""
+    site, census = Site.of(datasette), datasette.databases.get("census")
+    if census is None:
+        return {"notices": ["There is no census.db yet: build one with build_db.py."]}
+    if table not in site.notices or census.is_mutable:
+        site.notices[table] = await of_table(census, table)
+    context: Record = site.notices[table] | {"ranked": any(column.endswith(RANKED) for column in columns or ())}
+    if view_name == "database":
+        context["hidden_count"] = 0  # tables inside search indexes are not ours
+    if view_name == "table" and table is not None and table not in site.too_large:
+        context |= csv_errors.links(datasette, request)
+        context["settings"] = {**datasette.settings_dict(), "allow_csv_stream": False}
+    return context
 
-    It does not change with an immutable database.
-    """
+
+async def of_table(census: Database, table: str | None) -> Record:
+    """Return the variables of the pages of `table`, None for other pages. Those of an immutable database are fixed."""
     [[edition, digest]] = await own_rows(
         census, "select edition_notes.edition, edition.digest from edition_notes, edition"
     )
@@ -63,12 +55,12 @@ async def told_of(census: Database, table: str | None) -> Record:
 
 async def notices_of(census: Database, table: str | None) -> list[str]:
     """Return the notices for a page, a sentence each; `table` is the page's table, None elsewhere."""
-    found = []
+    notices = []
     for scope, authorities, directory in await own_rows(census, "select scope, authorities, directory from edition"):
         if scope == "extract":
-            found.append(f"This is a demonstration extract: postcodes and small areas of {authorities} only.")
+            notices.append(f"This is a demonstration extract: postcodes and small areas of {authorities} only.")
         if directory is None:
-            found.append("This database was built without the ONS Postcode Directory: no postcode can be looked up.")
+            notices.append("This database was built without the ONS Postcode Directory: no postcode can be looked up.")
     without = await own_rows(
         census,
         "select title, status, group_concat(', ' || tables) from publications"
@@ -77,8 +69,8 @@ async def notices_of(census: Database, table: str | None) -> list[str]:
     for title, status, tables in without:
         if f", {table}," in f"{tables}," or (table is None and status == "left out"):
             why = "left out of this database" if status == "left out" else "not loaded: its file was not at hand"
-            found.append(f"{title} was {why}.")
-    return found
+            notices.append(f"{title} was {why}.")
+    return notices
 
 
 async def attributions_of(census: Database, table: str | None) -> list[str]:
