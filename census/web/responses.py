@@ -28,6 +28,7 @@ HOST = re.compile(rb"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5
 _ROOT = Path(__file__).resolve().parents[2]
 _TEXTS = [
     *(path for folder in ("census", "sources") for path in sorted((_ROOT / folder).rglob("*.py"))),
+    _ROOT / "census" / "web" / "api" / "openapi.yaml",
     _ROOT / "metadata.yml",
 ]
 CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest()[:8].encode()
