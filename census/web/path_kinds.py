@@ -17,15 +17,15 @@ AT_ONCE = re.compile(r"/-/(?:health|ready|static/.*|static-plugins/.*)|/static/.
 
 def is_lookup(path: str) -> bool:
     """Return whether `path` is a canned query for one postcode or area."""
-    found = OF_DATABASE.fullmatch(tilde_decode(path))
-    return found is not None and found[1] in LOOKUPS and found[2] in FORMATS_OF_LOOKUPS
+    match = OF_DATABASE.fullmatch(tilde_decode(path))
+    return match is not None and match[1] in LOOKUPS and match[2] in FORMATS_OF_LOOKUPS
 
 
 def is_quick(path: str) -> bool:
     """Return whether an answer at `path` takes a few milliseconds: data of a lookup, or a file."""
-    found = OF_DATABASE.fullmatch(tilde_decode(path))
-    if found is not None:
-        return found[1] in LOOKUPS and found[2] in (".json", ".csv")
+    match = OF_DATABASE.fullmatch(tilde_decode(path))
+    if match is not None:
+        return match[1] in LOOKUPS and match[2] in (".json", ".csv")
     return AT_ONCE.fullmatch(path) is not None
 
 
@@ -45,12 +45,12 @@ def is_page(path: str, graphql: str) -> bool:
     return not (is_quick(path) or is_costly(path, graphql) or path == "/census.db" or path.startswith("/download/"))
 
 
-def is_stream(path: str, asked: Collection[str]) -> bool:
-    """Return whether a request streams a CSV. asked: the names of its parameters."""
-    return "_stream" in asked and tilde_decode(path).endswith(".csv")
+def is_stream(path: str, names: Collection[str]) -> bool:
+    """Return whether a request streams a CSV. names: those of its parameters."""
+    return "_stream" in names and tilde_decode(path).endswith(".csv")
 
 
 def streamed_table(path: str, large: Collection[str]) -> str | None:
     """Return the table or view of `path` where it is one of the `large` ones."""
-    found = OF_DATABASE.fullmatch(tilde_decode(path))
-    return found[1] if found and found[1] in large else None
+    match = OF_DATABASE.fullmatch(tilde_decode(path))
+    return match[1] if match and match[1] in large else None

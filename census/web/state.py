@@ -46,5 +46,5 @@ class Site:
         return site
 
     def map(self) -> tuple[maps.Maps | None, str]:
-        """Return the map beside the database, for the server's own thread; without one None, and why."""
+        """Return the map of the database, for the server's own thread; without one None, and why."""
         return maps.opened(self.datasette)

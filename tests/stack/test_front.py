@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from benchmarks.stack import Stack
-from census.serve.stack import buffering, free_port, site_address, taken
+from census.serve.caddy import buffering, site_address, taken
+from census.serve.worker import free_port
 from census.web import path_kinds as kinds
 from plugins.pages import ROOMS
 from tests.conftest import ROOT, unavailable

@@ -54,8 +54,8 @@ def fill(node: Any, value: Value, columns: Columns) -> Any:
                 filled[key] = content
         return filled
     if isinstance(node, str):
-        whole = _VALUE.fullmatch(node)
-        return value(whole[1]) if whole else _VALUE.sub(lambda name: str(value(name[1])), node)
+        only = _VALUE.fullmatch(node)
+        return value(only[1]) if only else _VALUE.sub(lambda name: str(value(name[1])), node)
     return node
 
 

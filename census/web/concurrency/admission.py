@@ -157,8 +157,8 @@ class Places:
 
     def cut_off_late(self) -> None:
         """Cut off the slowest of the readers who are late, if one more waits because of them."""
-        wanted = min(len(self.line), self.at_once - self.taken)
-        if self.unread < self.most_unread or wanted <= len(self.leaving):
+        needed = min(len(self.line), self.at_once - self.taken)
+        if self.unread < self.most_unread or needed <= len(self.leaving):
             return
         late = {send: reading for send, reading in self.readers.items() if reading.is_late()}
         if not late:

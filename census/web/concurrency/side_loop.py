@@ -38,11 +38,11 @@ class SideLoop:
         lower_thread_priority()
         loop.run_forever()
 
-    def wrap(self, app: App, wanted: Callable[[str], bool]) -> App:
-        """Return the ASGI application `app`; requests whose path is `wanted` are answered in the thread."""
+    def wrap(self, app: App, takes_long: Callable[[str], bool]) -> App:
+        """Return the ASGI application `app`; requests whose path `takes_long` are answered in the thread."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or not wanted(scope["path"]):
+            if scope["type"] != "http" or not takes_long(scope["path"]):
                 return await app(scope, receive, send)
             here, there = asyncio.get_running_loop(), self.started()
 
@@ -66,7 +66,7 @@ async def in_loop(work: Awaitable[Result], loop: asyncio.AbstractEventLoop) -> R
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(done(), loop))
 
 
-def beside_lookups(wanted: Callable[[str], bool]) -> Wrapper:
-    """Return the middleware. wanted: whether a path takes long."""
+def answer_in_side_loop(takes_long: Callable[[str], bool]) -> Wrapper:
+    """Return the middleware. takes_long: whether a path takes long."""
     side = SideLoop("pages")
-    return lambda app: side.wrap(app, wanted)
+    return lambda app: side.wrap(app, takes_long)

@@ -139,14 +139,14 @@ async def execute_bounded(schema: Schema, query: str, **options: Any) -> Executi
         document = parse(query)
         if errors := validate(schema.graphql_schema, document, max_errors=MOST_ERRORS):
             return ExecutionResult(None, errors)
-        found = execute(
+        result = execute(
             schema.graphql_schema,
             document,
             execution_context_class=Execution,
             is_awaitable=work.is_awaitable,
             **options,
         )
-        return await found if inspect.isawaitable(found) else found
+        return await result if inspect.isawaitable(result) else result
     except GraphQLError as error:
         return ExecutionResult(None, [error])
     finally:

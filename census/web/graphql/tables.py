@@ -2,8 +2,8 @@
 
 datasette-graphql joins the values of `in` with commas, so that `Bristol, City of` becomes two; lets the last of two
 filters of a column win; reads `isnull: false` as true; has whole numbers alone for columns with decimals; and gives
-edges cursors that know nothing of the sort. What a query asks goes to Datasette's view of tables, as there, and its
-refusals are told in the answer.
+edges cursors that know nothing of the sort. Here too a query becomes a request to Datasette's view of tables,
+and the answer says what that refuses.
 """
 
 import json
@@ -72,28 +72,28 @@ def cursors(page: Record, sort: str | None, after: str | None) -> list[str]:
     if page["is_view"]:
         return [str(int(after or 0) + n) for n in range(1, len(page["rows"]) + 1)]
     key = page["primary_keys"] or ["rowid"]
-    found = []
+    cursors = []
     for row in page["rows"]:
         parts = [tilde_encode(str(row[column])) for column in key]
         if sort:
             parts.insert(0, "$null" if row[sort] is None else tilde_encode(str(row[sort])))
-        found.append(",".join(parts))
-    return found
+        cursors.append(",".join(parts))
+    return cursors
 
 
 def conditions(filters: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return filters as parameters of Datasette's view. columns: name in GraphQL to name. Raises GraphQLError."""
-    found = []
-    for column, operations in ((name, told) for one in filters for name, told in one.items()):
+    params = []
+    for column, operations in (item for one in filters for item in one.items()):
         for operation, value in (operations or {}).items():
             name = operation.rstrip("_")
             if value is None:
                 raise GraphQLError(f"{column}: {name} of null is no filter: isnull is.")
             if value is False and name in OPPOSITE:
                 name = OPPOSITE[name]
-            told = json.dumps(value) if isinstance(value, list) else str(value)
-            found.append((f"{columns[column]}__{name}", told))
-    return found
+            text = json.dumps(value) if isinstance(value, list) else str(value)
+            params.append((f"{columns[column]}__{name}", text))
+    return params
 
 
 def resolver(  # noqa: PLR0913, PLR0917, its caller is datasette-graphql
@@ -108,15 +108,15 @@ def resolver(  # noqa: PLR0913, PLR0917, its caller is datasette-graphql
 ) -> Resolver:
     """Return what resolves a field of a table, as datasette_graphql.utils.make_table_resolver does."""
     meta = table_metadata[table_name]
-    columns = {told: name for name, told in meta.graphql_columns.items()}
+    columns = {label: name for name, label in meta.graphql_columns.items()}
 
     async def resolve(root: Any, info: Any, **given: Any) -> Any:
         count(info.context, table_name)
-        asked = [("_nofacet", "1"), *conditions(given.get("filter") or (), columns)]
-        asked += [(name, str(given[name])) for name in pk_args or () if given.get(name) is not None]
+        params = [("_nofacet", "1"), *conditions(given.get("filter") or (), columns)]
+        params += [(name, str(given[name])) for name in pk_args or () if given.get(name) is not None]
         if related_fk:
             other = table_metadata[related_fk.other_table].graphql_columns
-            asked.append((related_fk.column, str(getattr(root, other[related_fk.other_column]))))
+            params.append((related_fk.column, str(getattr(root, other[related_fk.other_column]))))
         sort = columns[given["sort"].value] if given.get("sort") else None
         sort_desc = columns[given["sort_desc"].value] if given.get("sort_desc") else None
         size = 1 if return_first_row else given.get("first")
@@ -128,14 +128,14 @@ def resolver(  # noqa: PLR0913, PLR0917, its caller is datasette-graphql
             "_sort": sort,
             "_sort_desc": sort_desc,
         }
-        asked += [(name, str(value)) for name, value in more.items() if value is not None and value != ""]
-        answer = await datasette.client.get(f"/{database_name}/{table_name}.json?{urlencode(asked)}")
+        params += [(name, str(value)) for name, value in more.items() if value is not None and value != ""]
+        answer = await datasette.client.get(f"/{database_name}/{table_name}.json?{urlencode(params)}")
         page: Record = answer.json()
         if answer.status_code != 200:
             raise GraphQLError(f"{table_name}: {page.get('error')}")
         page["rows"] = [dict(zip(page["columns"], row, strict=True)) for row in page["rows"]]
-        told = datasette.table_metadata(database_name, table_name)
-        sorted_by = sort or sort_desc or told.get("sort") or told.get("sort_desc")
+        metadata = datasette.table_metadata(database_name, table_name)
+        sorted_by = sort or sort_desc or metadata.get("sort") or metadata.get("sort_desc")
         page["cursors"] = cursors(page, sorted_by, given.get("after"))
         page["rows"] = [table_classes[table_name].from_row(row) for row in page["rows"]]
         if return_first_row:

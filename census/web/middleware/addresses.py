@@ -2,7 +2,7 @@
 
 `base_url` is where the site is below a proxy. Some proxies pass it on, some take it away: everything within sees paths
 without it, and puts it into the links that it writes. The prefix must not be the name of an address of the site
-(`/census/`, `/api/`): the two could not be told apart. A path that has it twice is a 404: Datasette would take the
+(`/census/`, `/api/`): they could not be distinguished. A path that has it twice is a 404: Datasette would take the
 second away itself, and see another address than the middleware did.
 
 Addresses in answers begin as `origin` in metadata.yml (plugins: site) says. Without it they begin as the request's own
@@ -49,8 +49,8 @@ def canonical(prefix: str, origin: tuple[str, bytes] | None) -> Wrapper:
                 return await app(scope, receive, send)
             scope = {**scope, **(changed := without_prefix(scope, prefix))}
             if changed and scope["path"].startswith(f"{prefix}/"):
-                told = problem(404, "not_found", "Nothing is at this address: it has the prefix of the site twice.")
-                return await send_answer(scope, send, told, b"")
+                answer = problem(404, "not_found", "Nothing is at this address: it has the prefix of the site twice.")
+                return await send_answer(scope, send, answer, b"")
             if origin:
                 others = [(name, value) for name, value in scope["headers"] if name != b"host"]
                 scope |= {"scheme": origin[0], "headers": [*others, (b"host", origin[1])]}
@@ -58,8 +58,8 @@ def canonical(prefix: str, origin: tuple[str, bytes] | None) -> Wrapper:
             scope["scheme"] = SCHEMES.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
             host = header(scope, b"host")
             if host and not HOST.fullmatch(host):
-                told = problem(400, "bad_host", "The Host of this request is not the name or address of a host.")
-                return await send_answer(scope, send, told, b"")
+                answer = problem(400, "bad_host", "The Host of this request is not the name or address of a host.")
+                return await send_answer(scope, send, answer, b"")
             return await app(scope, receive, says_that_it_varies(scope, send))
 
         return wrapped
@@ -82,7 +82,7 @@ def around_datasette(prefix: str) -> Wrapper:
     """Return the innermost middleware: what Datasette says in headers of its own is put right.
 
     Some of its redirects lack the prefix. It says that answers vary by cookie, which they never do here; most do hold
-    the Host. And beside a length it names a transfer encoding, which is the server's to choose. It takes a key that is
+    the Host. With a length it also names a transfer encoding, which is the server's to choose. It takes a key that is
     percent-encoded, `SW1A%201AA.json`, for one that has the format in it: it is given its own encoding.
     """
 
@@ -114,7 +114,7 @@ def around_datasette(prefix: str) -> Wrapper:
 
 def in_tildes(path: bytes) -> bytes:
     """Return a path in Datasette's encoding of keys (~20 for %20); a comma between two keys is one, however written."""
-    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: b"," if found[1].upper() == b"2C" else b"~" + found[1], path)
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda code: b"," if code[1].upper() == b"2C" else b"~" + code[1], path)
 
 
 def says_that_it_varies(scope: Scope, send: Send) -> Send:

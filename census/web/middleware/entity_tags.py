@@ -1,6 +1,6 @@
 """Give answers an entity tag and an hour in caches, and drop what would make one answer differ from another.
 
-The tag is of the database's digest, this code's and the map's. Who has an answer already is told so (304) once it is
+The tag is of the database's digest, this code's and the map's. Who has an answer already gets a 304 once it is
 known that there still is one: an address that is gone is a 404, whatever tag comes with it. Answers to SQL of one's own
 have no tag and are not kept, errors neither.
 

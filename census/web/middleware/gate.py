@@ -106,10 +106,10 @@ class Gate:
         """Return why a request of the costly kind is refused whoever else is asking: status and sentence."""
         if len(query) > 3 * self.settings["max_sql"]:
             return 414, f"The address is too long: SQL may have {self.settings['max_sql']:,} characters."
-        asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-        if any(len(text) > self.settings["max_sql"] for text in asked.get("sql", [])):
+        params = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+        if any(len(text) > self.settings["max_sql"] for text in params.get("sql", [])):
             return 414, f"The SQL is too long: it may have {self.settings['max_sql']:,} characters."
-        if "_stream" in asked and (table := kinds.streamed_table(path, self.large())):
+        if "_stream" in params and (table := kinds.streamed_table(path, self.large())):
             most = self.settings["stream_rows"]
             return 400, (
                 f"{table} has more than {most:,} rows (or is a view over such a table), which are not streamed."
@@ -158,8 +158,8 @@ class Gate:
             await self.places.take()
         except Busy:
             return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-        streams = kinds.is_stream(scope["path"], asked)
+        params = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        streams = kinds.is_stream(scope["path"], params)
         budget = Budget((self.settings["stream_ms"] if streams else self.limit_ms) / 1000)
         BUDGET.set(budget)
         loop = asyncio.get_running_loop()

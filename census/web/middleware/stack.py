@@ -37,7 +37,7 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
         hidden_pages.hide,
         methods.read_only(graphql_limits.path_of(datasette)),
         Gate.of(datasette).wrap,
-        side_loop.beside_lookups(lambda path: not kinds.is_quick(path)),
+        side_loop.answer_in_side_loop(lambda path: not kinds.is_quick(path)),
         graphql_limits.graphql_limits(datasette),
         content_length.with_length,  # so that what is written row by row need not change threads with each
         addresses.around_datasette(prefix),

@@ -1,4 +1,4 @@
-"""Answer CSV that is whole, or says that it is not.
+"""Answer CSV that is complete, or says that it is not.
 
 Datasette answers SQL that fails with 200 and an empty CSV, which a spreadsheet would take for "nothing found"; here it
 is 400 with the reason, as in JSON. Where a later page of a streamed table fails, Datasette ends the CSV with the reason
@@ -24,10 +24,10 @@ StreamFn = Callable[[AsgiWriter], Awaitable[None]]
 def apply() -> None:
     """Let Datasette's views answer so."""
     if not hasattr(DataView.as_csv, "__wrapped__"):
-        DataView.as_csv = honest(DataView.as_csv)
+        DataView.as_csv = raise_csv_errors(DataView.as_csv)
 
 
-def honest(as_csv: AsCsv) -> AsCsv:
+def raise_csv_errors(as_csv: AsCsv) -> AsCsv:
     """Return the method `as_csv` of Datasette's views, with failures as DatasetteError."""
 
     @functools.wraps(as_csv)
@@ -38,32 +38,32 @@ def honest(as_csv: AsCsv) -> AsCsv:
 
         async def checked(*given: object, **named: object) -> object:
             try:
-                told = await data(*given, **named)
+                answer = await data(*given, **named)
             except Exception as error:
                 failures.append(error)
                 raise
-            if isinstance(told, tuple) and len(told) == 4 and (told[3] or 200) >= 400:
-                raise DatasetteError(str(told[0].get("error")), title="Invalid SQL", status=told[3])
-            if isinstance(told, tuple):
-                following.append(told[0].get("next_url"))
-            return told
+            if isinstance(answer, tuple) and len(answer) == 4 and (answer[3] or 200) >= 400:
+                raise DatasetteError(str(answer[0].get("error")), title="Invalid SQL", status=answer[3])
+            if isinstance(answer, tuple):
+                following.append(answer[0].get("next_url"))
+            return answer
 
         self.data = checked  # of this request's view
         try:
-            answer = await as_csv(self, request, *arguments)
+            response = await as_csv(self, request, *arguments)
         except QueryInterrupted:
             text = f"The SQL took longer than {self.ds.setting('sql_time_limit_ms')} ms."
             raise DatasetteError(text, title="SQL Interrupted", status=400) from None
-        if isinstance(answer, AsgiStream):
-            answer.stream_fn = to_the_end(answer.stream_fn, failures)
+        if isinstance(response, AsgiStream):
+            response.stream_fn = drain(response.stream_fn, failures)
             if following and following[0] and not request.args.get("_stream"):
-                answer.headers["link"] = f'<{following[0]}>; rel="next"'
-        return answer
+                response.headers["link"] = f'<{following[0]}>; rel="next"'
+        return response
 
     return wrapped
 
 
-def to_the_end(stream_fn: StreamFn, failures: list[Exception]) -> StreamFn:
+def drain(stream_fn: StreamFn, failures: list[Exception]) -> StreamFn:
     """Return the writing of a CSV, with what failed meanwhile as DatasetteError."""
 
     async def wrapped(writer: AsgiWriter) -> None:

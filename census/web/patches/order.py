@@ -1,4 +1,4 @@
-"""List what is changed in Datasette and the libraries beside it: the one place that says what is patched, and why.
+"""List what is changed in Datasette, datasette-graphql and uvicorn: the one place that says what is patched, and why.
 
 `tests/site/test_patches.py` runs each library unpatched, and fails with the name of a patch that is no longer needed.
 """

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable
 
-from datasette import filters as own
+from datasette import filters as datasette_filters
 from datasette.app import Datasette
 from datasette.database import Database
 from datasette.filters import FilterArguments
@@ -25,8 +25,8 @@ Filter = Callable[[], Awaitable[FilterArguments]]
 
 def apply() -> None:
     """Take Datasette's own filters out of its hooks."""
-    if pm.is_registered(own):
-        pm.unregister(own)
+    if pm.is_registered(datasette_filters):
+        pm.unregister(datasette_filters)
 
 
 def fts_query(text: str) -> str:
@@ -46,34 +46,34 @@ def fts_query(text: str) -> str:
 
 async def searched(datasette: Datasette, database: str, table: str, request: Request) -> FilterArguments:
     """Return the conditions of `_search` and of `_search_COLUMN`. Raises DatasetteError."""
-    told = datasette.table_metadata(database, table)
+    metadata = datasette.table_metadata(database, table)
     db = datasette.get_database(database)
-    fts, key = told.get("fts_table") or await db.fts_table(table), told.get("fts_pk") or "rowid"
-    asked = {name: request.args[name] for name in request.args if name == "_search" or name.startswith("_search_")}
-    asked = {name: text for name, text in asked.items() if text.strip()}
-    found = FilterArguments([], extra_context={"supports_search": bool(fts)})
-    if not asked:
-        return found
+    fts, key = metadata.get("fts_table") or await db.fts_table(table), metadata.get("fts_pk") or "rowid"
+    searches = {name: request.args[name] for name in request.args if name == "_search" or name.startswith("_search_")}
+    searches = {name: text for name, text in searches.items() if text.strip()}
+    filters = FilterArguments([], extra_context={"supports_search": bool(fts)})
+    if not searches:
+        return filters
     if not fts:
         raise refused(f"{table} has no search; a filter such as name__contains=… finds text in a column.")
-    raw = {"raw": True, "escaped": False}.get(request.args.get("_searchmode"), told.get("searchmode") == "raw")
+    raw = {"raw": True, "escaped": False}.get(request.args.get("_searchmode"), metadata.get("searchmode") == "raw")
     columns = await db.table_columns(fts)
-    for i, (name, text) in enumerate(asked.items()):
+    for i, (name, text) in enumerate(searches.items()):
         column = name.removeprefix("_search").removeprefix("_")
         if column and column not in columns:
             raise refused(f"'{name[:60]}': {table} has no search by that column, only by {', '.join(columns)}.")
         query = text if raw else fts_query(text)
         if not query:
             continue
-        found.where_clauses.append(
+        filters.where_clauses.append(
             f"{escape_sqlite(key)} in (select rowid from {escape_sqlite(fts)}"
             f" where {escape_sqlite(column or fts)} match :search_{i})"
         )
-        found.params[f"search_{i}"] = query
-        found.extra_context["search"] = text
+        filters.params[f"search_{i}"] = query
+        filters.extra_context["search"] = text
         of = f'search column "{column}"' if column else "search"
-        found.human_descriptions.append(f'{of} matches "{text}"')
-    return found
+        filters.human_descriptions.append(f'{of} matches "{text}"')
+    return filters
 
 
 async def where(datasette: Datasette, database: str, request: Request) -> FilterArguments:
@@ -81,13 +81,16 @@ async def where(datasette: Datasette, database: str, request: Request) -> Filter
     texts = [text for text in request.args.getlist("_where") if text.strip()]
     if texts and not await datasette.permission_allowed(request.actor, "execute-sql", resource=database, default=True):
         raise DatasetteError("_where= is not allowed", status=403)
-    shown = [{"text": text, "remove_url": own.path_with_removed_args(request, {"_where": text})} for text in texts]
+    shown = [
+        {"text": text, "remove_url": datasette_filters.path_with_removed_args(request, {"_where": text})}
+        for text in texts
+    ]
     return FilterArguments([f"({text}\n)" for text in texts], extra_context={"extra_wheres_for_ui": shown})
 
 
 async def through(db: Database, table: str, request: Request) -> FilterArguments:
     """Return the conditions of `_through`: rows that a row of another table leads to. Raises DatasetteError."""
-    found = FilterArguments([])
+    filters = FilterArguments([])
     for i, text in enumerate(request.args.getlist("_through")):
         try:
             given = json.loads(text)
@@ -99,24 +102,24 @@ async def through(db: Database, table: str, request: Request) -> FilterArguments
         keys = [key for key in await db.foreign_keys_for_table(other) if key["other_table"] == table]
         if not keys or column not in await db.table_columns(other):
             raise refused(f"_through: {other} does not lead to {table}, or has no such column.")
-        found.where_clauses.append(
+        filters.where_clauses.append(
             f"{escape_sqlite(keys[0]['other_column'])} in (select {escape_sqlite(keys[0]['column'])}"
             f" from {escape_sqlite(other)} where {escape_sqlite(column)} = :through_{i})"
         )
-        found.params[f"through_{i}"] = value
-        found.human_descriptions.append(f'{other}.{column} = "{value}"')
-    return found
+        filters.params[f"through_{i}"] = value
+        filters.human_descriptions.append(f'{other}.{column} = "{value}"')
+    return filters
 
 
 def together(every: Iterable[FilterArguments]) -> FilterArguments:
     """Return conditions as one: Datasette takes one from a plugin."""
-    whole = FilterArguments([])
+    filters = FilterArguments([])
     for one in every:
-        whole.where_clauses += one.where_clauses
-        whole.params |= one.params
-        whole.human_descriptions += one.human_descriptions
-        whole.extra_context |= one.extra_context
-    return whole
+        filters.where_clauses += one.where_clauses
+        filters.params |= one.params
+        filters.human_descriptions += one.human_descriptions
+        filters.extra_context |= one.extra_context
+    return filters
 
 
 async def conditions(datasette: Datasette, request: Request, database: str, table: str) -> FilterArguments:

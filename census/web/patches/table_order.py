@@ -24,9 +24,9 @@ Data = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order of a list of rows. asked: as Datasette writes it, empty for none. key: what makes it a total one."""
+    """The order of a list of rows. order: as Datasette writes it, empty for none. key: columns that make it total."""
 
-    asked: str
+    order: str
     key: str
 
     def complete(self, sql: str) -> str:
@@ -34,8 +34,8 @@ class Order:
         head, limit, tail = sql.rpartition(" limit ")
         if not limit or not self.key or not re.fullmatch(r"\d+( offset \d+)?", tail):  # the limit of a condition's own
             return sql
-        if self.asked:
-            return f"{head}, {self.key} limit {tail}" if head.endswith(f"order by {self.asked}") else sql
+        if self.order:
+            return f"{head}, {self.key} limit {tail}" if head.endswith(f"order by {self.order}") else sql
         return f"{head.rstrip()} order by {self.key} limit {tail}" if head.startswith("select ") else sql
 
 
@@ -77,33 +77,33 @@ def in_order(data: Data) -> Data:
         order = await order_of(self, request)
         before = ORDER.set(order)
         try:
-            told = await data(self, request, *arguments)
+            answer = await data(self, request, *arguments)
         finally:
             ORDER.reset(before)
-        if order is not None and isinstance(told, tuple):
-            query = told[0]["query"]
+        if order is not None and isinstance(answer, tuple):
+            query = answer[0]["query"]
             query["sql"] = order.complete(query["sql"])  # what the page shows is what was run
-        return told
+        return answer
 
     return wrapped
 
 
 async def order_of(view: TableView, request: Request) -> Order | None:
-    """Return the order of the list of rows that is asked for, None for what is no table or view."""
+    """Return the order of the list of rows of a request, None for what is no table or view."""
     name = tilde_decode(request.url_vars["table"])
     database = view.ds.get_database(route=tilde_decode(request.url_vars["database"]))
     is_table = await database.table_exists(name)
     if not is_table and not await database.get_view_definition(name):
         return None
-    told = view.ds.table_metadata(database.name, name)
+    metadata = view.ds.table_metadata(database.name, name)
     sort, descending = request.args.get("_sort"), request.args.get("_sort_desc")
     if not sort and not descending:
-        sort, descending = told.get("sort"), told.get("sort_desc")
-    asked = f"{escape_sqlite(descending)} desc" if descending else escape_sqlite(sort) if sort else ""
+        sort, descending = metadata.get("sort"), metadata.get("sort_desc")
+    order = f"{escape_sqlite(descending)} desc" if descending else escape_sqlite(sort) if sort else ""
     if is_table:
-        if not asked:
+        if not order:
             return None  # by its key already
         key = await database.primary_keys(name) or ["rowid"]
     else:
         key = KEYS.get(name) or await database.table_columns(name)
-    return Order(asked, ", ".join(map(escape_sqlite, key)))
+    return Order(order, ", ".join(map(escape_sqlite, key)))

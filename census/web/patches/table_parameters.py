@@ -1,6 +1,6 @@
 """Refuse what a list of rows would ignore: a filter, a sort or a parameter that there is not.
 
-`parameters.py` asks here for tables and views.
+`view_parameters.py` asks here for tables and views.
 """
 
 import json
@@ -119,15 +119,15 @@ def check_there(table: str) -> None:
 
 
 async def rows_of(view: TableView, database: Database, request: Request) -> Rows:
-    """Return the table or view that is asked for. Raises NotFound."""
+    """Return the table or view of a request. Raises NotFound."""
     table, args = tilde_decode(request.url_vars["table"]), request.args
     check_there(table)
     there = await database.table_exists(table)
     if not there and not await database.get_view_definition(table):
         raise NotFound("Table not found")
     types = {column.name: column.type for column in await database.table_column_details(table)}
-    told = view.ds.table_metadata(database.name, table)
-    sort = args.get("_sort") or args.get("_sort_desc") or told.get("sort") or told.get("sort_desc")
+    metadata = view.ds.table_metadata(database.name, table)
+    sort = args.get("_sort") or args.get("_sort_desc") or metadata.get("sort") or metadata.get("sort_desc")
     return Rows(table, types, (await database.primary_keys(table) or ["rowid"]) if there else [], sort)
 
 

@@ -1,7 +1,7 @@
 """Refuse a parameter that would be ignored, or that Datasette fails on: 400, with a sentence that names it.
 
 Datasette ignores an operator or parameter that it does not know, so that a slip of the pen gives other rows than were
-asked for, with 200; and it answers 500 to many a value that cannot be. The views of tables, rows and queries ask here
+meant, with 200; and it answers 500 to many a value that cannot be. The views of tables, rows and queries ask here
 first. What is left, a value that they fail on all the same, is a 400 too.
 """
 
@@ -95,10 +95,10 @@ def declared(data: Method) -> Method:
             raise refused("_size is for tables: SQL has its limit.")
         if request.args.get("_shape") == "object":
             raise refused("_shape=object is for tables with a key.")
-        told = await data(self, request, sql, *arguments, **options)
-        if isinstance(told, tuple) and told[0]["truncated"] and not says_truncated(request):
+        answer = await data(self, request, sql, *arguments, **options)
+        if isinstance(answer, tuple) and answer[0]["truncated"] and not says_truncated(request):
             raise refused(TRUNCATED.format(self.ds.max_returned_rows), "Too many rows")
-        return told
+        return answer
 
     return wrapped
 
@@ -156,7 +156,7 @@ def check_values(request: Request) -> None:
             raise refused(f"'{name[:60]}' is there twice, with two values.")
     if (shape := args.get("_shape", "array")) not in SHAPES:
         raise refused(f"'{shape[:40]}' is not a shape: _shape is one of {', '.join(SHAPES)}.")
-    for name, pattern, wanted in (
+    for name, pattern, values in (
         ("_labels", "(?i)on|off|true|false|1|0", "on or off"),
         ("_json_infinity", "(?i)on|off|true|false|1|0", "on or off"),
         ("_searchmode", "raw|escaped", "raw or escaped"),
@@ -164,7 +164,7 @@ def check_values(request: Request) -> None:
         ("_timelimit", "[0-9]{1,9}", "a number of milliseconds"),
     ):
         if name in args and not re.fullmatch(pattern, args[name]):
-            raise refused(f"{name} is {wanted}, not '{args[name][:40]}'.")
+            raise refused(f"{name} is {values}, not '{args[name][:40]}'.")
 
 
 async def check_row(database: Database, request: Request) -> None:

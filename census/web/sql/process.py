@@ -2,7 +2,7 @@
 
 SQLite's planner knows no limit: a statement of 904 bytes takes 4 GB while it is prepared, and `interrupt()` does
 nothing there. So what people write runs in `worker.py`, within limits of memory, files and time; one that is not
-done at its deadline is killed. Lookups go on beside it, on the server's own connections.
+done at its deadline is killed. Lookups go on meanwhile, on the server's own connections.
 
 The seam is `Database.execute` of Datasette 0.65, and `execute_fn` beneath it. Statements that stand in metadata.yml or
 in Datasette's own code, and take nothing but parameters from a request, stay with the server. Those of a request that
@@ -230,7 +230,7 @@ class SqlProcesses:
             started = time.monotonic()
             if limit <= 0:
                 raise interrupted(sql, params)
-            kind, *told = process.read(running, limit / 1000 + GRACE_S, (sql, params, most_rows, limit))
+            kind, *parts = process.read(running, limit / 1000 + GRACE_S, (sql, params, most_rows, limit))
         except Ended:
             if time.monotonic() - started >= limit / 1000:
                 raise interrupted(sql, params) from None
@@ -239,13 +239,13 @@ class SqlProcesses:
             self.idle.append(process)
             budget.spend(time.monotonic() - started)
         if kind == "error":
-            name, message = told
+            name, message = parts
             if message == "interrupted":
                 raise interrupted(sql, params)
             # Datasette takes no other error of SQLite's for one of the statement.
             error = sqlite3.OperationalError if issubclass(getattr(sqlite3, name), sqlite3.Error) else sqlite3.Warning
             raise error(message)
-        rows, truncated, names = told
+        rows, truncated, names = parts
         cursor = cursor_of(names)
         return Results([sqlite3.Row(cursor, row) for row in rows], truncated, cursor.description)
 

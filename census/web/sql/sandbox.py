@@ -100,7 +100,7 @@ def authorize(action: int, first: str | None, second: str | None, *_: object) ->
 
 
 def authorize_anyone(action: int, first: str | None, second: str | None, *_: object) -> int:
-    """Tell SQLite whether a statement of anyone's may do `action`: none is told where the file lies."""
+    """Tell SQLite whether user-supplied SQL may do `action`: none may ask where the file is."""
     if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() == "database_list":
         return sqlite3.SQLITE_DENY
     return authorize(action, first, second)
@@ -166,7 +166,7 @@ class Rows:
         self.refusal = None
 
     def end(self) -> None:
-        """End it; what Datasette asks of the schema beside its statements is not counted."""
+        """End it; what Datasette reads of the schema apart from its statements is not counted."""
         self.left = math.inf
 
     def __call__(self, cursor: sqlite3.Cursor, values: tuple[Value, ...]) -> object:

@@ -26,7 +26,7 @@ from census.web.sql import sandbox
 HEAP = 32 << 20  # bytes that SQLite may allocate
 MORE_SPACE = 256 << 20  # bytes of address space beyond those at the start
 TEMPORARY = 64 << 20  # bytes of one temporary file, in which SQLite sorts
-OPEN_FILES = 6  # temporary files and the database, opened anew
+OPEN_FILES = 6  # temporary files and the database, opened again
 PRIORITY = 5  # of niceness: what others ask for goes first
 LENGTH = struct.Struct("!I")
 LONGEST = 64 << 20

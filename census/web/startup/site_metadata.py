@@ -31,7 +31,7 @@ async def describe(datasette: Datasette) -> None:
         datasette._metadata_local = with_prefix(datasette._metadata_local, prefix)
     there = await database.table_names()
     try:
-        whole = hosted.describe(copy.deepcopy(datasette._metadata_local))
+        described = hosted.describe(copy.deepcopy(datasette._metadata_local))
     except SourceError as error:
         print(f"{error} Hosted data sets are not described.", file=sys.stderr)
         return
@@ -39,6 +39,8 @@ async def describe(datasette: Datasette) -> None:
     datasette.update_with_inherited_metadata(datasette._metadata_local["databases"]["census"])
     for name, query in datasette._metadata_local["databases"]["census"].get("queries", {}).items():
         query["name"] = name
-    told = datasette._metadata_local["databases"]["census"]["tables"]
-    described = whole["databases"]["census"]["tables"]
-    told.update({name: says for name, says in described.items() if name in there and name not in told})
+    tables = datasette._metadata_local["databases"]["census"]["tables"]
+    hosted_tables = described["databases"]["census"]["tables"]
+    tables.update(
+        {name: description for name, description in hosted_tables.items() if name in there and name not in tables}
+    )
