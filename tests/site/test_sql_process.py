@@ -276,7 +276,7 @@ def test_a_request_has_nothing_of_the_one_before_on_its_connection(path, counted
     gate = Gate("/graphql", set, SETTINGS, 1000, ready)
 
     async def app(_scope, _receive, send):
-        seen.append((BUDGET.get(), gate.places.taken))
+        seen.append((BUDGET.get(), gate.slots.taken))
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def receive():
@@ -306,7 +306,7 @@ def test_a_table_of_a_query_that_has_its_place_needs_no_other():
         BUDGET.set(budget)
 
         async def app(_scope, _receive, _send):
-            seen.append((BUDGET.get() is budget, gate.places.taken))
+            seen.append((BUDGET.get() is budget, gate.slots.taken))
 
         await gate.wrap(app)({"type": "http", "path": "/census/postcodes.json"}, None, None)
         assert seen == [(True, 0)]

@@ -21,16 +21,16 @@ from datasette.utils import StartupError
 
 from census.domain.types import Record
 from census.lookup.lookup import Lookup
+from census.web import content_length
 from census.web import responses as web
 from census.web.api import rcpch
 from census.web.api.openapi import document, rcpch_document
 from census.web.api.v1 import AT_ONCE, V1, ListAsked
 from census.web.asgi import App, Receive, Scope, Send
-from census.web.concurrency.admission import Busy, OneThread, Places
+from census.web.concurrency.admission import Busy, OneThread, Slots
 from census.web.concurrency.disconnect import until_gone
 from census.web.concurrency.side_loop import SideLoop
 from census.web.connections import reader_of
-from census.web.middleware import content_length
 
 BASE = "/api/v1"
 LIST = "census.list"  # in the scope: the list that is asked for
@@ -67,7 +67,7 @@ class Api:
         self.list_app = SideLoop("lists").wrap(content_length.with_length(self.answer_list), lambda _: True)
         config = datasette.plugin_config("api") or {}
         at_once, waiting, unread = (config.get(name, default) for name, default in LISTS.items())
-        self.lists = Places(at_once, waiting, LONGEST_WAIT_MS, unread)
+        self.lists = Slots(at_once, waiting, LONGEST_WAIT_MS, unread)
         self.areas = OneThread()  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: Record = {}

@@ -1,4 +1,4 @@
-"""Bound how many requests of a kind are worked on at once, and how many wait for their turn."""
+"""Bound how many requests of a kind are processed at once, and how many wait."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ SLOW = 64_000  # bytes a second: a faster one loses it only where all have taken
 
 
 class Reader(Protocol):
-    """The connection of who reads an answer."""
+    """The connection of a client that reads an answer."""
 
     def read_bytes(self) -> int:
         """Return how many bytes it has read."""
@@ -55,11 +55,11 @@ class Reading:
 
 
 class Busy(Exception):
-    """There is no place, and too many wait for one, or none came free in time."""
+    """There is no slot, and too many requests wait for one, or none came free in time."""
 
 
-class Places:
-    """Places for `at_once` requests, and a line of at most `waiting` that wait `wait_ms` each.
+class Slots:
+    """Slots for `at_once` requests, and a queue of at most `waiting` that wait `wait_ms` each.
 
     unread: how many answers may wait for their readers. Beyond it every request waits, and of the readers who have
     taken at least `LATE_S` the one who has read least lately is cut off for the next. One who reads more than `SLOW` is
@@ -74,7 +74,7 @@ class Places:
         self.leaving: set[Send] = set()  # those who are cut off and still counted
 
     async def take(self) -> None:
-        """Take a place. Raises Busy."""
+        """Take a slot. Raises Busy."""
         if self.free() and not self.line:
             self.taken += 1
             return
@@ -99,7 +99,7 @@ class Places:
     def until_sent(
         self, send: Send, give_back: Callable[[], None] | None = None, reader: Reader | None = None
     ) -> Iterator[Send]:
-        """Give a `send` that gives the place back before it sends: who reads slowly keeps none. So does the end."""
+        """Give a `send` that releases the slot before it sends, so that a slow reader keeps none. So does the end."""
         give_back = give_back or self.give_back
         sent = ended = False
         timer: asyncio.TimerHandle | None = None
@@ -139,17 +139,17 @@ class Places:
                 give_back()
 
     def give_back(self) -> None:
-        """Give a place back."""
+        """Release a slot."""
         self.taken -= 1
         self.call_next()
         self.cut_off_late()
 
     def free(self) -> bool:
-        """Return whether there is a place."""
+        """Return whether there is a slot."""
         return self.taken < self.at_once and self.unread < self.most_unread
 
     def call_next(self) -> None:
-        """Give free places to the first in the line."""
+        """Give free slots to the first in the queue."""
         while self.line and self.free():
             self.taken += 1
             turn, _ = self.line.popleft()
@@ -179,17 +179,17 @@ class OneThread:
     """
 
     def __init__(self, waiting: int = 64, wait_ms: float = 5000) -> None:
-        self.places = Places(1, waiting, wait_ms, waiting)
+        self.slots = Slots(1, waiting, wait_ms, waiting)
         self.thread = ThreadPoolExecutor(1, initializer=lower_thread_priority)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Return what `work` returns. Raises Busy, and what `work` raises."""
-        await self.places.take()
+        await self.slots.take()
         loop = asyncio.get_running_loop()
         done = self.thread.submit(work)
-        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self.places.give_back))
+        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self.slots.give_back))
         return await asyncio.wrap_future(done)
 
     def until_sent(self, send: Send, reader: Reader | None) -> AbstractContextManager[Send]:
         """Give a `send` for what was worked on: at most `waiting` answers wait for their readers."""
-        return self.places.until_sent(send, lambda: None, reader)
+        return self.slots.until_sent(send, lambda: None, reader)

@@ -1,13 +1,13 @@
-"""Bound how many may run SQL, open tables and lists or use GraphQL at once, and how many pages are made.
+"""Bound how many requests run SQL, open tables and lists or use GraphQL at once, and how many pages are made.
 
-At most `at_once` of them are worked on; at most `waiting` wait for their turn, `wait_ms` each; the next one is answered
-503 with Retry-After before Datasette sees it. At most `unread` answers wait for their readers. The same is for pages,
-with `pages_at_once`, `pages_waiting`, `pages_wait_ms` and `pages_unread`. A statement longer than
-`max_sql` is refused, and so is the streaming of a table with more than `stream_rows` rows, or of a view over one: the
-compressed downloads have those whole. The statements of one request have `sql_time_limit_ms` together, those of a
-stream `stream_ms`. Who hangs up is worked for no longer; the place is free when the last statement has ended.
+At most `at_once` of them are processed; at most `waiting` wait, `wait_ms` each; the next one is answered 503 with
+Retry-After before Datasette sees it. At most `unread` answers wait for their readers. The same holds for pages, with
+`pages_at_once`, `pages_waiting`, `pages_wait_ms` and `pages_unread`. A statement longer than `max_sql` is refused, and
+so is the streaming of a table with more than `stream_rows` rows, or of a view over one: the compressed downloads have
+all of those. The statements of one request have `sql_time_limit_ms` together, those of a stream `stream_ms`. When a
+client hangs up, work for it stops; the slot is free when the last statement has ended.
 
-The settings stand in metadata.yml, under plugins: sql_gate. Lookups of the API and by canned queries pass by.
+The settings are in metadata.yml, under plugins: sql_gate. Lookups of the API and by canned queries are not counted.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from datasette.app import Datasette
 
 from census.web import path_kinds as kinds
 from census.web.asgi import App, Receive, Scope, Send
-from census.web.concurrency.admission import Busy, Places
+from census.web.concurrency.admission import Busy, Slots
 from census.web.concurrency.disconnect import read_already, say_nothing_of_what_is_dropped, until_gone
 from census.web.connections import reader_of
 from census.web.graphql import limits as graphql_limits
@@ -82,8 +82,8 @@ class Gate:
     ) -> None:
         self.ready, self.most_body = ready, most_body
         self.graphql, self.large, self.settings, self.limit_ms = graphql, large, settings, limit_ms
-        self.places, self.pages = (
-            Places(*(settings[kind + name] for name in ("at_once", "waiting", "wait_ms", "unread")))
+        self.slots, self.pages = (
+            Slots(*(settings[kind + name] for name in ("at_once", "waiting", "wait_ms", "unread")))
             for kind in ("", "pages_")
         )
 
@@ -103,7 +103,7 @@ class Gate:
         return Gate(path_of(datasette), lambda: site.too_large, settings, limit_ms, ready, most_body)
 
     def refusal(self, path: str, query: bytes) -> tuple[int, str] | None:
-        """Return why a request of the costly kind is refused whoever else is asking: status and sentence."""
+        """Return why a request of the costly kind is refused however few there are: status and sentence."""
         if len(query) > 3 * self.settings["max_sql"]:
             return 414, f"The address is too long: SQL may have {self.settings['max_sql']:,} characters."
         params = parse_qs(query.decode("latin-1"), keep_blank_values=True)
@@ -135,7 +135,7 @@ class Gate:
             if (budget := BUDGET.get()) and budget.ended:
                 BUDGET.set(None)  # uvicorn begins a request in the context of the one before it on its connection
             if scope["type"] != "http" or BUDGET.get():
-                return await app(scope, receive, send)  # with a budget: a table of a GraphQL query that has its place
+                return await app(scope, receive, send)  # with a budget: a table of a GraphQL query that has its slot
             path = scope["path"]
             if kinds.is_costly(path, self.graphql):
                 if refusal := self.refusal(path, scope.get("query_string", b"")):
@@ -153,9 +153,9 @@ class Gate:
         return wrapped
 
     async def in_turn(self, app: App, scope: Scope, body: bytes, send: Send) -> None:
-        """Answer a request that has been read when there is a place for it."""
+        """Answer a request that has been read when there is a slot for it."""
         try:
-            await self.places.take()
+            await self.slots.take()
         except Busy:
             return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
         params = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
@@ -165,14 +165,14 @@ class Gate:
         loop = asyncio.get_running_loop()
 
         def give_back() -> None:
-            budget.when_idle(lambda: loop.call_soon_threadsafe(self.places.give_back))
+            budget.when_idle(lambda: loop.call_soon_threadsafe(self.slots.give_back))
 
-        with self.places.until_sent(send, give_back, reader_of(scope)) as sending:
+        with self.slots.until_sent(send, give_back, reader_of(scope)) as sending:
             await self.ready()
             return await app(scope, read_already(body), sending)
 
     async def page_in_turn(self, app: App, scope: Scope, body: bytes, send: Send) -> None:
-        """Make a page when there is a place for it."""
+        """Make a page when there is a slot for it."""
         try:
             await self.pages.take()
         except Busy:

@@ -8,13 +8,13 @@ from functools import reduce
 
 from datasette.app import Datasette
 
+from census.web import content_length
 from census.web import path_kinds as kinds
 from census.web.asgi import App, Wrapper
 from census.web.concurrency import side_loop
 from census.web.graphql import limits as graphql_limits
-from census.web.middleware import addresses, content_length, entity_tags, headers, hidden_pages, methods, same_file
+from census.web.middleware import access_log, addresses, entity_tags, headers, hidden_pages, methods, same_file
 from census.web.middleware.gate import Gate
-from census.web.patches import private_logs
 from census.web.state import Site
 from census.web.tiles import Tiles
 
@@ -23,7 +23,7 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
     """Return the middleware around `datasette`, the outermost first: each sees what those after it answer."""
     site, prefix = Site.of(datasette), addresses.prefix_of(datasette)
     return [
-        private_logs.without_access_log,
+        access_log.without_access_log,
         content_length.in_pieces,
         addresses.refuse_websockets,
         addresses.canonical(prefix, addresses.origin_of(datasette)),

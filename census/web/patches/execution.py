@@ -7,6 +7,7 @@ from datasette.app import Datasette
 from datasette.plugins import pm
 
 from census.web.middleware import gate
+from census.web.patches import table_order
 from census.web.sql import sandbox
 from census.web.sql.process import SqlProcesses
 from census.web.state import Site
@@ -25,7 +26,7 @@ def run_in_processes(datasette: Datasette) -> None:
     queries = datasette._metadata_local["databases"]["census"].get("queries", {})
     statements = [query["sql"] for query in queries.values()]
     at_once = gate.settings_of(datasette)["at_once"]
-    site.sql = SqlProcesses(census, at_once, statements, datasette.sql_time_limit_ms)
+    site.sql = SqlProcesses(census, at_once, statements, datasette.sql_time_limit_ms, table_order.complete)
     census.execute, census.execute_fn = site.sql.execute, site.sql.execute_fn
 
 

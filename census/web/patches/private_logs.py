@@ -18,22 +18,7 @@ import datasette.views.base
 from datasette.app import Datasette
 from datasette.database import Database
 
-from census.web.asgi import App, Receive, Scope, Send
-
 NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, for as long as the server runs
-
-
-def without_access_log(app: App) -> App:
-    """Return the ASGI application `app`, at whose start uvicorn's access log loses its handlers: it makes no line."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            access = logging.getLogger("uvicorn.access")
-            access.handlers.clear()
-            access.propagate = False
-        await app(scope, receive, send)
-
-    return wrapped
 
 
 def apply() -> None:

@@ -25,7 +25,6 @@ from typing import Any, TypeVar
 
 from datasette.database import Database, QueryInterrupted, Results, connections
 
-from census.web.patches import table_order
 from census.web.sql import worker as sql_worker
 from census.web.sql.sandbox import WATCH, Running, Value
 
@@ -168,11 +167,14 @@ class SqlProcess:
 class SqlProcesses:
     """As many processes as may run user-supplied SQL at once, for one database.
 
-    trusted: statements that stay with the server. limit_ms: the time limit of a statement.
+    trusted: statements that stay with the server. limit_ms: the time limit of a statement. rewrite: changes each
+    statement before it runs.
     """
 
-    def __init__(self, database: Database, at_once: int, trusted: Iterable[str], limit_ms: int) -> None:
-        self.database, self.limit_ms = database, limit_ms
+    def __init__(
+        self, database: Database, at_once: int, trusted: Iterable[str], limit_ms: int, rewrite: Callable[[str], str]
+    ) -> None:
+        self.database, self.limit_ms, self.rewrite = database, limit_ms, rewrite
         self.trusted = {sql.strip() for sql in trusted}  # to the letter: other line breaks would end comments elsewhere
         self.with_server, self.fn_with_server = database.execute, database.execute_fn
         self.threads = ThreadPoolExecutor(at_once, "user sql")
@@ -190,8 +192,8 @@ class SqlProcesses:
         page_size: int | None = None,
         log_sql_errors: bool = False,
     ) -> Results:
-        """Return what Database.execute does, with lists in a total order. Raises sqlite3.Error, QueryInterrupted."""
-        sql = table_order.complete(sql)
+        """Return what Database.execute does. Raises sqlite3.Error, QueryInterrupted."""
+        sql = self.rewrite(sql)
         if sql.strip() in self.trusted or " ".join(sql.split()) in INTROSPECTION:
             return await self.with_server(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
         limit = min(custom_time_limit or self.limit_ms, self.limit_ms)
