@@ -1,4 +1,4 @@
-"""Say what kind of address a path is: what it costs decides who waits for whom."""
+"""Classify paths by what their answers cost: that decides which requests wait."""
 
 import re
 from collections.abc import Collection
@@ -8,7 +8,7 @@ from datasette.utils import tilde_decode
 ONE_ROW = ("imd_by_postcode", "imd_quantile_by_postcode", "green_space_by_postcode")
 FEW_ROWS = ("deprivation_by_small_area", "compare_editions")
 LOOKUPS = (*ONE_ROW, *FEW_ROWS)
-"""The canned queries that audits send for each patient: they keep nobody waiting, and wait for nobody."""
+"""The canned queries that audits send for each patient: they wait for no other request, and no other waits for them."""
 
 OF_DATABASE = re.compile(r"/census(?:/([^/.]+))?(\.\w+)?")
 FORMATS_OF_LOOKUPS = (None, ".json", ".csv")

@@ -12,7 +12,7 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
-from census.web import path_kinds as kinds
+from census.web import path_kinds
 from census.web.concurrency import admission
 from census.web.concurrency.admission import Busy, OneThread, Slots
 from census.web.connections import CONNECTION
@@ -251,7 +251,7 @@ def gate_of(**settings):
     ],
 )
 def test_the_gate_counts_what_costs(path, counted):
-    assert kinds.is_costly(path, "/graphql") is counted
+    assert path_kinds.is_costly(path, "/graphql") is counted
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ def test_the_gate_counts_what_costs(path, counted):
     ],
 )
 def test_pages_are_counted_by_themselves(path, counted):
-    assert kinds.is_page(path, "/graphql") is counted
-    assert not (counted and kinds.is_quick(path))
+    assert path_kinds.is_page(path, "/graphql") is counted
+    assert not (counted and path_kinds.is_quick(path))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from census.web.asgi import Message, Receive
 DROPPED = r"coroutine '(Database\.table_exists|TableView\.|\w*Facet\.)"
 
 
-def say_nothing_of_what_is_dropped() -> None:
-    """Let Python not warn of the coroutines that Datasette makes for a table before it needs them.
+def ignore_dropped_coroutines() -> None:
+    """Silence warnings of coroutines that Datasette makes for a table before it needs them.
 
     It awaits them one after the other, so those after the one that is cancelled are never begun.
     """

@@ -1,7 +1,7 @@
 """Answer what takes long in a thread of its own, with an event loop of its own, so that lookups need not wait for it.
 
 Datasette renders a page of a thousand rows in 0.4 s, GraphQL checks a query for as long, and neither lets another
-request go on meanwhile. Here they do: Python gives the thread of the lookups its turn some thousand times a second.
+request go on meanwhile. Here they do: Python switches to the thread of the lookups some thousand times a second.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from census.web.asgi import App, Message, Receive, Scope, Send, Wrapper
 from census.web.concurrency.thread_priority import lower_thread_priority
 
 Result = TypeVar("Result")
-SWITCH_S = 0.0002  # Python's own is 0.005: a lookup asks for its turn at each step of its statements
+SWITCH_S = 0.0002  # Python's own is 0.005: a lookup needs the interpreter at each step of its statements
 
 
 class SideLoop:

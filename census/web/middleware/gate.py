@@ -17,10 +17,10 @@ from urllib.parse import parse_qs
 
 from datasette.app import Datasette
 
-from census.web import path_kinds as kinds
+from census.web import path_kinds
 from census.web.asgi import App, Receive, Scope, Send
 from census.web.concurrency.admission import Busy, Slots
-from census.web.concurrency.disconnect import read_already, say_nothing_of_what_is_dropped, until_gone
+from census.web.concurrency.disconnect import ignore_dropped_coroutines, read_already, until_gone
 from census.web.connections import reader_of
 from census.web.graphql import limits as graphql_limits
 from census.web.graphql.limits import body_of, path_of
@@ -90,7 +90,7 @@ class Gate:
     @staticmethod
     def of(datasette: Datasette) -> "Gate":
         """Return the gate of `datasette`."""
-        say_nothing_of_what_is_dropped()
+        ignore_dropped_coroutines()
         site = Site.of(datasette)
 
         async def ready() -> None:
@@ -109,7 +109,7 @@ class Gate:
         params = parse_qs(query.decode("latin-1"), keep_blank_values=True)
         if any(len(text) > self.settings["max_sql"] for text in params.get("sql", [])):
             return 414, f"The SQL is too long: it may have {self.settings['max_sql']:,} characters."
-        if "_stream" in params and (table := kinds.streamed_table(path, self.large())):
+        if "_stream" in params and (table := path_kinds.streamed_table(path, self.large())):
             most = self.settings["stream_rows"]
             return 400, (
                 f"{table} has more than {most:,} rows (or is a view over such a table), which are not streamed."
@@ -137,11 +137,11 @@ class Gate:
             if scope["type"] != "http" or BUDGET.get():
                 return await app(scope, receive, send)  # with a budget: a table of a GraphQL query that has its slot
             path = scope["path"]
-            if kinds.is_costly(path, self.graphql):
+            if path_kinds.is_costly(path, self.graphql):
                 if refusal := self.refusal(path, scope.get("query_string", b"")):
                     return await refuse(send, *refusal)
                 answered = self.in_turn
-            elif kinds.is_page(path, self.graphql):
+            elif path_kinds.is_page(path, self.graphql):
                 answered = self.page_in_turn
             else:
                 return await app(scope, receive, send)
@@ -159,7 +159,7 @@ class Gate:
         except Busy:
             return await refuse(send, 503, BUSY, (b"retry-after", b"1"))
         params = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-        streams = kinds.is_stream(scope["path"], params)
+        streams = path_kinds.is_stream(scope["path"], params)
         budget = Budget((self.settings["stream_ms"] if streams else self.limit_ms) / 1000)
         BUDGET.set(budget)
         loop = asyncio.get_running_loop()

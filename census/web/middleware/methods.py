@@ -1,4 +1,4 @@
-"""Answer 405 to any method that does not read, and say which there are: to OPTIONS, and before a browser's request.
+"""Answer 405 to methods that do not read, and list those that do: in answer to OPTIONS, also of a browser's preflight.
 
 GET, HEAD and OPTIONS read, and POST where GraphQL takes its queries. Datasette itself answers a POST to a query or
 table with an error of its own (500).

@@ -8,8 +8,7 @@ from functools import reduce
 
 from datasette.app import Datasette
 
-from census.web import content_length
-from census.web import path_kinds as kinds
+from census.web import content_length, path_kinds
 from census.web.asgi import App, Wrapper
 from census.web.concurrency import side_loop
 from census.web.graphql import limits as graphql_limits
@@ -37,7 +36,7 @@ def middleware(datasette: Datasette) -> list[Wrapper]:
         hidden_pages.hide,
         methods.read_only(graphql_limits.path_of(datasette)),
         Gate.of(datasette).wrap,
-        side_loop.answer_in_side_loop(lambda path: not kinds.is_quick(path)),
+        side_loop.answer_in_side_loop(lambda path: not path_kinds.is_quick(path)),
         graphql_limits.graphql_limits(datasette),
         content_length.with_length,  # so that what is written row by row need not change threads with each
         addresses.around_datasette(prefix),

@@ -1,4 +1,4 @@
-"""Let /-/databases.json name files without their folders: where they lie on the machine is nobody's business."""
+"""Let /-/databases.json name files without their folders: their place on the machine is private."""
 
 import functools
 from pathlib import Path
