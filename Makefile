@@ -82,7 +82,7 @@ docs: $(VENV)/docs census.db ## the guide in site/, which the site has at /guide
 	$(MAKE_GUIDE)
 
 image: $(VENV)/serve census.db ## the container image uk-census, with census.db in it (needs Docker)
-	digest=$$($(BIN)/python -c "import pathlib; from census.serve.stack import digest_of; print(digest_of(pathlib.Path('census.db')))") && \
+	digest=$$($(BIN)/python -c "import pathlib; from census.serve.database import digest_of; print(digest_of(pathlib.Path('census.db')))") && \
 	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) \
 		--build-arg REVISION=$$(git rev-parse HEAD) -t uk-census .
 

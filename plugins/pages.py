@@ -1,8 +1,8 @@
 """Serve the pages for people, and the box that finds a place.
 
 `census/pages/` reads and draws, `templates/` words it. All of it is done in the thread of the pages
-(`census/web/side_loop.py`), so that lookups go on beside it; what reads many areas, and what looks through names, has
-one more, so that other pages do. Each has a connection of its own.
+(`concurrency/side_loop.py` of `census/web/`), so that lookups go on beside it; what reads many areas, and what looks
+through names, has one more, so that other pages do. Each has a connection of its own.
 """
 
 import asyncio
@@ -27,11 +27,12 @@ from census.lookup.lookup import Lookup
 from census.pages import search
 from census.pages.places import COLUMNS, Page, Places, Unknown
 from census.tables import postcode_column
-from census.web import map_program
 from census.web.api.v1 import V1
 from census.web.asgi import Routes
+from census.web.handlers import map_program
 from census.web.parameters import takes
 from census.web.responses import origin, undeclared
+from census.web.state import Site
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 MAPPED = ("uk_latest", "uk_2011")
@@ -92,8 +93,8 @@ class Readers:
         self.kept = KeptPages()
         self._many: Places | None = None
         self._thread = ThreadPoolExecutor(1)
-        api = datasette._census_api
-        if api.v1 is not None:
+        api = Site.of(datasette).api
+        if api.v1 is not None and api.lookup is not None:
             census = datasette.databases["census"]
             self.places, self._many = (
                 Places(

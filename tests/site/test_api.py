@@ -20,6 +20,7 @@ import requests
 
 from census.lookup.lookup import FIELDS, QUANTILE_FIELDS, Lookup, canned_sql
 from census.web.api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
+from census.web.state import Site
 from sources.registry import publications
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 
@@ -615,7 +616,7 @@ def test_without_a_database_the_api_says_so(tmp_path):
 def test_a_mistake_of_ours_is_a_500_that_logs_no_postcode(extract_db, tmp_path, capsys):
     site = datasette_of(site_of(extract_db, tmp_path))
     assert get(site, "/postcodes/SW1A1AA").status_code == 200
-    site._census_api.lookup.connection.close()
+    Site.of(site).api.lookup.connection.close()
     answer = get(site, "/postcodes/SW1A1AA")
     assert answer.status_code == 500
     assert answer.json()["reason"] == "internal"

@@ -13,7 +13,7 @@ from cogapp import Cog
 import guide
 from census.domain import postcode
 from census.schema import hosted
-from census.web import sandbox
+from census.web.sql import sandbox
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -157,7 +157,7 @@ def test_the_security_page_has_the_bounds_that_hold():
     assert settings["num_sql_threads"] > METADATA["plugins"]["sql_gate"]["at_once"]
     for test in set(re.findall(r"`(test_\w+\.py)`", page)):
         assert list((ROOT / "tests").rglob(test)), test
-    for file in set(re.findall(r"`((?:plugins|census/web)/\w+\.py)`", page)):
+    for file in set(re.findall(r"`((?:plugins|census/\w+)/[\w/]+\.py)`", page)):
         assert (ROOT / file).exists(), file
 
 

@@ -36,7 +36,7 @@ from census.cli import build as build_db
 from census.domain import map_layers, shapes
 from census.lookup import tile_tables
 from census.lookup.maps import Maps, map_of
-from census.web import map_program
+from census.web.handlers import map_program
 from sources import boundaries
 from sources.publication import SourceError
 from tests.conftest import ROOT, command, datasette_of, site_of, stamp

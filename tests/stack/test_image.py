@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from census.serve.stack import digest_of
+from census.serve.database import digest_of
 from tests.conftest import ROOT, copy_of_the_repository
 from tests.stack.image import Engine
 
