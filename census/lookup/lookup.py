@@ -186,7 +186,8 @@ class Lookup:
         self.connection.execute(f"pragma mmap_size = {1 << 31}")
         for name, function in postcode.FUNCTIONS.items():
             self.connection.create_function(name, 1, function, deterministic=True)
-        self.connection.create_function("explain", -1, messages.explain_in_sql, deterministic=True)
+        for name, sentence in messages.FUNCTIONS.items():
+            self.connection.create_function(name, -1, sentence, deterministic=True)
         self.queries = queries
         [edition] = self.rows("select edition_notes.edition, edition.* from edition_notes, edition")
         self.edition, self.digest = edition["edition"], edition["digest"]
