@@ -23,6 +23,7 @@ import yaml
 
 from census.domain import bands, geographies, postcode
 from census.domain.types import Record, Row
+from census.lookup import messages
 from sources import registry
 
 METADATA = Path(__file__).resolve().parents[2] / "metadata.yml"
@@ -185,6 +186,8 @@ class Lookup:
         self.connection.execute(f"pragma mmap_size = {1 << 31}")
         for name, function in postcode.FUNCTIONS.items():
             self.connection.create_function(name, 1, function, deterministic=True)
+        for name, sentence in messages.FUNCTIONS.items():
+            self.connection.create_function(name, -1, sentence, deterministic=True)
         self.queries = queries
         [edition] = self.rows("select edition_notes.edition, edition.* from edition_notes, edition")
         self.edition, self.digest = edition["edition"], edition["digest"]

@@ -12,6 +12,7 @@ from cogapp import Cog
 
 import guide
 from census.domain import postcode
+from census.lookup import messages
 from census.schema import hosted
 from census.web.sql import sandbox
 from tests.conftest import ROOT
@@ -113,7 +114,7 @@ def test_every_sql_function_is_described(extract_site):
     ours.set_authorizer(None)  # which lets nobody ask for the list
     names = "select distinct name from pragma_function_list"
     added = {row[0] for row in ours.execute(names)} - {row[0] for row in plain.execute(names)} - {"escape_fts"}
-    assert added == {*postcode.FUNCTIONS, "imd_quantile", "distance_m"}
+    assert added == {*postcode.FUNCTIONS, *messages.FUNCTIONS, "imd_quantile", "distance_m", "number_between"}
     for name in added:
         assert re.search(rf"^\| `{name}\(", README, re.MULTILINE), name
 

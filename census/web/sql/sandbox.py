@@ -42,7 +42,9 @@ PRAGMAS = set(
     "table_info table_xinfo foreign_key_list index_list index_xinfo database_list schema_version data_version"
     " recursive_triggers".split()
 )
-OURS = "normalise_postcode postcode_problem postcode_look_alikes imd_quantile distance_m"
+OURS = """
+    normalise_postcode postcode_problem postcode_look_alikes imd_quantile distance_m number_between explain sentences
+"""
 DATASETTE = "escape_fts"
 AGGREGATES = "avg count group_concat max min sum total"
 WINDOWS = (
