@@ -221,8 +221,8 @@ def describe_database(path: Path) -> str:
     lines += [f"- Left out: {left_out}"] if left_out else []
     lines += ["", "## Sources and licences", ""]
     for title, edition, *terms in sources:
-        said = ". ".join(str(term).rstrip(".") for term in terms if term)
-        lines.append(f"- {title}{f' ({edition})' if edition else ''}: {said}.")
+        details = ". ".join(str(term).rstrip(".") for term in terms if term)
+        lines.append(f"- {title}{f' ({edition})' if edition else ''}: {details}.")
     return "\n".join(lines) + "\n"
 
 

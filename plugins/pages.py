@@ -1,8 +1,8 @@
 """Serve the pages for people, and the box that finds a place.
 
 `census/pages/` reads and draws, `templates/` words it. All of it is done in the thread of the pages
-(`census/web/side_loop.py`), so that lookups go on meanwhile; what reads many areas, and what looks through names, has
-one more, so that other pages do. Each has a connection of its own.
+(`concurrency/side_loop.py` of `census/web/`), so that lookups go on meanwhile; what reads many areas, and what looks
+through names, has one more, so that other pages do. Each has a connection of its own.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple, cast
 from urllib.parse import quote, unquote
 
 import orjson
@@ -31,12 +31,13 @@ from census.pages.page import Page, place_address
 from census.pages.reader import Reader
 from census.schema.indices import indices
 from census.tables import postcode_column
-from census.web import map_file, map_program
 from census.web.api import area_lists as written
 from census.web.api.v1 import HTTP
 from census.web.asgi import Routes
+from census.web.handlers import map_program
 from census.web.parameters import takes
 from census.web.responses import origin, undeclared
+from census.web.state import Site
 
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 MAPPED = ("uk_latest", "uk_2011")
@@ -92,26 +93,26 @@ class Readers:
     A connection is for one thread alone: two that use one wait for each other for ever.
     """
 
-    def __init__(self, datasette: Datasette) -> None:
+    def __init__(self, site: Site) -> None:
         self.reader: Reader | None = None
         self.kept = KeptPages()
         self._other: Reader | None = None
         self._thread = ThreadPoolExecutor(1)
-        if datasette._census_api.v1 is not None:
-            census = datasette.databases["census"]
+        if site.api.v1 is not None:
+            census = site.datasette.databases["census"]
             rules = indices()
             self.reader, self._other = (
-                Reader(Lookup(Path(census.path), rules, immutable=not census.is_mutable), map_file.another(datasette))
+                Reader(Lookup(Path(census.path), rules, immutable=not census.is_mutable), site.another_map())
                 for _ in range(2)
             )
 
     @staticmethod
     def of(datasette: Datasette) -> "Readers":
         """Return those of `datasette`, made once."""
-        if not hasattr(datasette, "_census_readers"):
-            datasette._census_readers = Readers(datasette)
-        readers: Readers = datasette._census_readers
-        return readers
+        site = Site.of(datasette)
+        if site.readers is None:
+            site.readers = Readers(site)
+        return cast(Readers, site.readers)
 
     async def in_thread(self, function: Callable[[Reader, *Arguments], Result], *arguments: *Arguments) -> Result:
         """Return the result of `function`, which takes a Reader and `arguments`."""
@@ -285,6 +286,6 @@ async def map_(datasette: Datasette, request: Request) -> Response:
         where = f"/map?layer={at.layer}#at={at.zoom}/{at.latitude}/{at.longitude}{more}"
         return Response.redirect(datasette.urls.path(where))
     page = await readers.in_thread(map_page.page, layer)
-    _, problem = map_file.opened(datasette)
+    _, problem = Site.of(datasette).map()
     shown = page.shown | {"program": map_program.version(), "problem": problem}
     return await show(datasette, request, page.template, shown)

@@ -1,15 +1,16 @@
-"""The boundaries of areas and authorities, as ONS, the Scottish Government and NISRA publish them."""
+"""List the boundaries of areas and authorities that ONS, the Scottish Government and NISRA publish."""
 
 from dataclasses import dataclass
 
 from census.domain.map_layers import BOUNDARY_FILES
-from sources.geography import LAD_2024, OPEN_GEOGRAPHY, SERVICES
+from sources.local_authorities_2024 import LAD_2024
+from sources.open_geography import OPEN_GEOGRAPHY, SERVICES
 from sources.publication import KnownFile, SourceFile
 
 
 @dataclass(frozen=True)
 class Boundaries:
-    """A publication of boundaries: its `file`, and the property with the `code` of an area."""
+    """A publication of boundaries. code: the property of a feature that has the area's code."""
 
     file: SourceFile
     code: str
@@ -40,7 +41,7 @@ def _ons(file: SourceFile, code: str, title: str, edition: str) -> Boundaries:
 
 
 def _copy(name: str, sha256: str, size: int) -> KnownFile:
-    """Return the known copy of a feature layer, which has itself no checksum that stays."""
+    """Return the known copy of a feature layer, which itself has no checksum, as its pages differ by request."""
     return KnownFile((name,), sha256, size, "rebuilt", "The publisher's codes and names with generalised boundaries.")
 
 

@@ -1,4 +1,4 @@
-"""The layers of the map, and what each area carries."""
+"""Define the layers of the map and the properties of their areas."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ def boundary_files(geography: str, nation: str) -> list[str]:
 
 
 def letter(geography: str, nation: str) -> str:
-    """Return that with which the codes of a nation's areas begin, or those of its local authorities."""
+    """Return the first character of the codes of a nation's areas, or of its local authorities."""
     return "9" if nation == "Northern Ireland" and geography != OUTLINES else nation[0]
 
 

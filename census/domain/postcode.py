@@ -1,4 +1,4 @@
-"""The form of a UK postcode.
+"""Recognise UK postcodes by their format, and write them as ONS does.
 
 Sources: Royal Mail's Postcode Address File programmers' guide (outward code: A9, A99, A9A, AA9, AA99 or AA9A;
 inward code: 9AA), and the two historic exceptions in the ONS Postcode Directory: GIR 0AA and Newport's NPT.
@@ -41,9 +41,9 @@ def normalise(text: str | None) -> str | None:
 
 
 def key(text: str | None) -> str | None:
-    """Return what to look for in a table of postcodes: for a postcode what `normalise` gives, in a third of the time.
+    """Return the key to search a table of postcodes for: of a postcode what `normalise` gives, in a third of the time.
 
-    For what is none it is None or a text that has not the form of one, so no table has it.
+    Of any other text it is None, or a text that is not a valid postcode, so no table has it.
     """
     if text is None:
         return None

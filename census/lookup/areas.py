@@ -252,7 +252,7 @@ def _figures(lookup: Lookup, code: str, choice: str) -> list[AreaFigures]:
 def _no_such_area(lookup: Lookup, code: str) -> str:
     if not code:
         return explain("no_area_code")
-    return explain("unknown_area_code_in_extract" if lookup.extract else "unknown_area_code", code)
+    return explain("not_an_area_code_in_extract" if lookup.extract else "not_an_area_code", code)
 
 
 def _no_figures(lookup: Lookup, code: str, nation: str, eras: list[str], choice: str) -> str:

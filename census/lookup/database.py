@@ -36,7 +36,8 @@ class Lookup:
         self.connection = database if isinstance(database, sqlite3.Connection) else _connect(database, immutable)
         for name, function in postcode.FUNCTIONS.items():
             self.connection.create_function(name, 1, function, deterministic=True)
-        self.connection.create_function("explain", -1, messages.explain_in_sql, deterministic=True)
+        for name, sentence in messages.FUNCTIONS.items():
+            self.connection.create_function(name, -1, sentence, deterministic=True)
         [edition] = self.rows("select edition_notes.edition, edition.* from edition_notes, edition")
         self.edition: str = edition["edition"]
         self.digest: str = edition["digest"]

@@ -11,7 +11,9 @@ for the views, which must work in any SQLite shell, also one without our functio
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 from census.domain import postcode
 
@@ -56,7 +58,8 @@ SENTENCES = {
     # Green space
     "great_britain_only": "ONS gives these figures for Great Britain only, not for Northern Ireland.",
     "green_space_left_out": "The figures of green space were left out of this database.",
-    "no_lsoa_of_green_space": f"{_NO_LSOA}, by which it would have its authority of 2019 and these figures.",
+    "no_lsoa_of_green_space": f"{_NO_LSOA.replace('{year}', '2011')},"
+    " by which it would have its authority of 2019 and these figures.",
     "no_green_space": "There are no figures for {area} in this database.",
     "authority_of_2019": f"{_OF_2019}: they are those of {{old_name:or one}} ({{old_code}}), in which this small area"
     " lay; the postcode is in {name:or an authority without a name here} ({code:or no code}) today.",
@@ -74,11 +77,11 @@ SENTENCES = {
     "no_area_named": "No small area of {nation:or the UK} has the words '{text}' in its name.",
     "an_extract": "This database is an extract.",
     "no_area_code": f"Give {_AREA_CODE} in code.",
-    "unknown_area_code": f"{_NOT_AN_AREA} (2011 or 2021; Northern Ireland 2001).",
-    "unknown_area_code_in_extract": f"{_NOT_AN_AREA} of this extract.",
+    "not_an_area_code": f"{_NOT_AN_AREA} (2011 or 2021; Northern Ireland 2001).",
+    "not_an_area_code_in_extract": f"{_NOT_AN_AREA} of this extract.",
     "bad_after": "after is not a postcode: {problem}",
     "no_postcodes": "No postcode of this database lies in {area}.",
-    "not_every_lsoa": _NO_LSOA.format(postcode="every postcode", year="2021") + ".",
+    "not_every_lsoa": _NO_LSOA.format(postcode="every postcode", year=2021) + ".",
     "no_more_postcodes": "No postcode of {area} comes after {postcode}.",
     "unknown_small_area": "'{text:.40}' is not the code of a small area here.",
     # A local authority
@@ -122,6 +125,32 @@ _PART = re.compile(r"\[(?P<optional>[^]]*)\]|(?P<needed>[^[]+)")
 _FIELD = re.compile(r"\{(?P<name>\w+)(?::(?:\.(?P<most>\d+)|or (?P<default>[^}]*)))?\}")
 
 
+@dataclass(frozen=True)
+class _Field:
+    """A detail in a sentence: the n-th, as text of at most `most` characters, or `default` where it is null."""
+
+    n: int
+    most: int | None
+    default: str | None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a sentence: texts and details in turn. optional: left out where a detail is null."""
+
+    optional: bool
+    pieces: tuple[str | _Field, ...]
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """A sentence, read once. plain: for %, where every detail stands once and as it is."""
+
+    details: int
+    parts: tuple[_Part, ...]
+    plain: str
+
+
 def explain(reason: str, *details: Detail) -> str:
     """Return the sentence of `reason` with its `details`, in the order in which they first occur in it.
 
@@ -130,11 +159,19 @@ def explain(reason: str, *details: Detail) -> str:
     """
     if compose := COMPOSED.get(reason):
         return compose(*details)
-    names = fields(reason)
-    if len(names) != len(details):
-        raise TypeError(f"{reason} needs {len(names)} details ({', '.join(names)}), not {len(details)}")
-    values = dict(zip(names, details, strict=True))
-    return "".join(_filled(part, values) for part in _PART.finditer(SENTENCES[reason]))
+    sentence = _compiled(reason)
+    if len(details) != sentence.details:
+        raise TypeError(f"{reason} needs the details {', '.join(fields(reason))}, not {len(details)}")
+    if sentence.plain and None not in details:
+        return sentence.plain % details
+    filled: list[str] = []
+    for part in sentence.parts:
+        pieces = [piece if isinstance(piece, str) else _filled(piece, details) for piece in part.pieces]
+        if None not in pieces:
+            filled += cast(list[str], pieces)
+        elif not part.optional:
+            raise ValueError(f"a detail of {reason} is null")
+    return "".join(filled)
 
 
 def explain_in_sql(reason: str | None, *details: Detail) -> str | None:
@@ -150,45 +187,56 @@ def as_sql(reason: str, *details: str) -> str:
 
     It is null where a detail is that the sentence needs.
     """
-    values = dict(zip(fields(reason), details, strict=True))
-    parts = []
-    for part in _PART.finditer(SENTENCES[reason]):
-        joined = " || ".join(_pieces_as_sql(part[0].strip("[]"), values))
-        parts.append(joined if part["needed"] else f"coalesce({joined}, '')")
-    return " || ".join(parts)
+    joined = []
+    for part in _compiled(reason).parts:
+        pieces = [_quoted(piece) if isinstance(piece, str) else _as_sql(piece, details) for piece in part.pieces]
+        pieces = [piece for piece in pieces if piece != "''"]
+        joined.append(f"coalesce({' || '.join(pieces)}, '')" if part.optional else " || ".join(pieces))
+    return " || ".join(joined)
 
 
-def unknown_postcode(text: str | None, look_alike: str | None, directory: str | None, authorities: str | None) -> str:
+def unknown_postcode(text: str | None, directory: str | None, authorities: str | None, look_alikes: str | None) -> str:
     """Return why `text` is not a postcode of this database.
 
-    look_alike: the only postcode here that one swap of letters and digits that look alike makes of it. directory: the
-    postcode directory's edition, None for a database without it. authorities: those of an extract.
+    directory: the postcode directory's edition, None for a database without it. authorities: those of an extract.
+    look_alikes: the postcodes here that one swap of letters and digits that look alike makes of it, with commas
+    between; only a single one is named.
     """
-    if (problem := postcode.problem(text)) is None:
-        shown = postcode.normalise(text)
-        sentences = [
-            explain("no_directory", shown)
-            if directory is None
-            else explain("not_in_extract", shown, directory, authorities)
-            if authorities is not None and not is_pseudo_postcode(shown)
-            else explain("not_in_directory", shown, directory)
-        ]
-        if is_pseudo_postcode(shown):
-            return " ".join([*sentences, explain("pseudo_postcode")])
+    hint = explain("look_alike", look_alikes) if look_alikes and "," not in look_alikes else None
+    shown = postcode.normalise(text)
+    if shown is None:
+        problem = postcode.problem(text) or ""
+        return f"{problem} {hint}" if hint and not postcode.near_miss(text) else problem  # which names a near miss
+    pseudo = shown.startswith("ZZ99 ")
+    if directory is None:
+        reason = explain("no_directory", shown)
+    elif authorities is None or pseudo:
+        reason = explain("not_in_directory", shown, directory)
     else:
-        sentences = [problem]
-        if postcode.near_miss(text):  # which the problem names
-            look_alike = None
-    return " ".join([*sentences, explain("look_alike", look_alike)] if look_alike else sentences)
+        reason = explain("not_in_extract", shown, directory, authorities)
+    more = explain("pseudo_postcode") if pseudo else hint
+    return f"{reason} {more}" if more else reason
 
 
-def is_pseudo_postcode(text: str | None) -> bool:
-    """Return whether a postcode is one of the NHS's that stand for no place."""
-    return text is not None and text.startswith("ZZ99 ")
+def unknown_area_code(text: str | None, scope: str | None) -> str:
+    """Return that `text` is not the code of a small area; scope: of the database, "complete" or "extract"."""
+    return explain("not_an_area_code_in_extract" if scope == "extract" else "not_an_area_code", text)
 
 
-COMPOSED: dict[str, Callable[..., str]] = {"unknown_postcode": unknown_postcode}
-"""What `explain` gives for the reasons of which one sentence does not answer."""
+COMPOSED: dict[str, Callable[..., str]] = {
+    "unknown_postcode": unknown_postcode,
+    "unknown_area_code": unknown_area_code,
+}
+"""What `explain` calls for reasons that have more than one sentence."""
+
+
+def sentences(*parts: str | None) -> str | None:
+    """Return `parts` as one text, with spaces between; None where all of them are null or empty."""
+    return " ".join(filter(None, parts)) or None
+
+
+FUNCTIONS: dict[str, Callable[..., str | None]] = {"explain": explain_in_sql, "sentences": sentences}
+"""What SQL may call, by name, with any number of arguments."""
 
 
 @cache
@@ -197,37 +245,38 @@ def fields(reason: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(field["name"] for field in _FIELD.finditer(SENTENCES[reason])))
 
 
-def _filled(part: re.Match[str], values: dict[str, Detail]) -> str:
-    names = [field["name"] for field in _FIELD.finditer(part[0]) if field["default"] is None]
-    if lacking := [name for name in names if values[name] is None]:
-        if part["optional"] is not None:
-            return ""
-        raise ValueError(f"the detail {lacking[0]} is null")
+@cache
+def _compiled(reason: str) -> _Sentence:
+    names = fields(reason)
+    parts = []
+    for part in _PART.finditer(SENTENCES[reason]):
+        text, at = part["optional"] or part["needed"], 0
+        pieces: list[str | _Field] = []
+        for field in _FIELD.finditer(text):
+            most = int(field["most"]) if field["most"] else None
+            pieces += [text[at : field.start()], _Field(names.index(field["name"]), most, field["default"])]
+            at = field.end()
+        pieces.append(text[at:])
+        parts.append(_Part(part["optional"] is not None, tuple(piece for piece in pieces if piece != "")))
+    pieces = [piece for part in parts for piece in part.pieces]
+    used = [piece for piece in pieces if isinstance(piece, _Field)]
+    in_order = [piece.n for piece in used] == list(range(len(names))) and not any(piece.most for piece in used)
+    plain = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in pieces)
+    return _Sentence(len(names), tuple(parts), plain if in_order else "")
 
-    def shown(field: re.Match[str]) -> str:
-        value = values[field["name"]]
-        if value is None:
-            return field["default"]
-        # SQLite's substr ends at a NUL, too.
-        return str(value).partition("\0")[0][: int(field["most"])] if field["most"] else str(value)
 
-    return _FIELD.sub(shown, part[0].strip("[]"))
+def _filled(field: _Field, details: tuple[Detail, ...]) -> str | None:
+    value = details[field.n]
+    if value is None:
+        return field.default
+    return str(value).partition("\0")[0][: field.most] if field.most else str(value)  # SQLite's substr ends at a NUL
 
 
-def _pieces_as_sql(text: str, values: dict[str, str]) -> list[str]:
-    pieces = []
-    at = 0
-    for field in _FIELD.finditer(text):
-        pieces.append(_quoted(text[at : field.start()]))
-        value = values[field["name"]]
-        if field["most"]:
-            value = f"substr({value}, 1, {field['most']})"
-        elif field["default"] is not None:
-            value = f"coalesce({value}, {_quoted(field['default'])})"
-        pieces.append(value)
-        at = field.end()
-    pieces.append(_quoted(text[at:]))
-    return [piece for piece in pieces if piece != "''"]
+def _as_sql(field: _Field, details: tuple[str, ...]) -> str:
+    value = details[field.n]
+    if field.most:
+        return f"substr({value}, 1, {field.most})"
+    return value if field.default is None else f"coalesce({value}, {_quoted(field.default)})"
 
 
 def _quoted(text: str) -> str:

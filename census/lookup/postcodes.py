@@ -138,7 +138,7 @@ def explained(lookup: Lookup, text: str | None, choice: str) -> PostcodeFigures:
         reason = chosen["without"]
     elif chosen is not editions[0] and choice in NEWEST:
         reason = f"{editions[0]['without']} {explain('older_index', index_id)}"
-    return answer._replace(message=" ".join(filter(None, (answer.message, reason))) or None)
+    return answer._replace(message=messages.sentences(answer.message, reason))
 
 
 def look_alikes(lookup: Lookup, text: str | None) -> list[str]:
@@ -162,9 +162,8 @@ def months(lookup: Lookup) -> dict[str, int]:
 
 
 def _unknown(lookup: Lookup, text: str | None, normal: str | None) -> PostcodeFigures:
-    alike = look_alikes(lookup, text)
-    hint = alike[0] if len(alike) == 1 else None
-    message = messages.unknown_postcode(text, hint, lookup.directory, lookup.authorities)
+    alike = ", ".join(look_alikes(lookup, text))
+    message = messages.unknown_postcode(text, lookup.directory, lookup.authorities, alike)
     values = {"status": "unknown" if normal else "invalid", "message": message, "postcode": normal}
     return PostcodeFigures._make(values.get(name) for name in _ALL)
 

@@ -1,48 +1,63 @@
-"""Views of census.db: what several canned queries say alike, said once.
+"""Views of census.db: what several canned queries read.
 
-Each is read by key (`where postcode = …`), never from end to end.
+Each is read by key (`where postcode = …`), never from end to end. Their sentences are written out as SQL, so that the
+views work in any SQLite shell.
 """
 
 import inspect
 
+from census.domain.geographies import PARENTS
+from census.lookup.messages import as_sql
 from census.schema.deprivation import DEPRIVATION
 
-# What to say of a postcode that is no longer in use, as SQL.
-RETIRED = """postcode || ' was retired in ' || substr(terminated, 1, 4) || '-' || substr(terminated, 5)
-                  || '; any figures are those of the area it lay in.'"""
+
+def _month(column: str) -> str:
+    """Return SQL for a month (yyyymm) as people read it: 2019-04."""
+    return f"substr({column}, 1, 4) || '-' || substr({column}, 5)"
+
+
+_RETIRED = as_sql("retired", "postcode", _month("terminated"))
+
+
+def _by_geography(expression: str) -> str:
+    """Return SQL for an expression that depends on the geography of an index, of which `parent` has the areas."""
+    whens = (
+        f"when '{geography}' then {expression.format(geography=geography, parent=parent)}"
+        for geography, parent in PARENTS.items()
+    )
+    return f"case indices.geography {' '.join(whens)} end"
+
 
 _FIGURES = [column for column in DEPRIVATION.columns if column not in ("lsoa_2011", "lsoa_2021")]
 
 VIEWS = {
-    "edition_notes": """
+    "edition_notes": f"""
         select
-          coalesce(directory || coalesce(' (' || small_areas || ')', ''), 'no postcode directory')
+          coalesce(directory || coalesce(' (' || edition.small_areas || ')', ''), 'no postcode directory')
             || '; census.db ' || substr(digest, 1, 16)
             || case when scope = 'extract' then ' (extract)' else '' end as edition,
           case
-            when directory is null then
-              ' cannot be looked up: this database was built without the ONS Postcode Directory.'
-            when scope = 'extract' then
-              ' is not in this database, which is an extract of the ' || directory || ': it has the postcodes of '
-              || authorities || ' only.'
-            else ' is not in the ' || directory || '.'
+            when directory is null then {as_sql("no_directory", "''")}
+            when scope = 'extract' then {as_sql("not_in_extract", "''", "directory", "authorities")}
+            else {as_sql("not_in_directory", "''", "directory")}
           end as not_in_directory,
           case
-            when directory is null then
-              ' cannot be looked up: this database was built without the ONS Postcode Directory.'
-            else ' is not in the ' || directory || '.'
-          end || ' ZZ99 postcodes are NHS pseudo-postcodes (no fixed abode, abroad, not known), not places.'
-            as pseudo_postcode,
-          ' looks alike and is known here: was that meant?' as looks_alike,
-          left_out
+            when directory is null then {as_sql("no_directory", "''")}
+            else {as_sql("not_in_directory", "''", "directory")}
+          end || ' ' || {as_sql("pseudo_postcode")} as pseudo_postcode,
+          {as_sql("look_alike", "''")} as looks_alike,
+          left_out,
+          publications.licence as postcode_licence,
+          publications.conditions as postcode_conditions,
+          publications.attribution as postcode_attribution
         from edition
+        left join publications on publications.id = 'postcode_directory'
     """,
     "postcode_places": f"""
         with placed as (
           select
             postcodes.postcode,
             postcodes.terminated,
-            substr(postcodes.terminated, 1, 4) || '-' || substr(postcodes.terminated, 5) as retired_in,
             small_areas.code as area_code,
             coalesce(small_areas.name, small_areas.publisher_name) as area_name,
             small_areas.publisher_name as area_publisher_name,
@@ -69,8 +84,7 @@ VIEWS = {
             edition.directory,
             edition.left_out,
             postcode_areas.postcode_area,
-            substr(postcode_areas.small_areas_of, 1, 4) || '-' || substr(postcode_areas.small_areas_of, 5)
-              as small_areas_of
+            {_month("postcode_areas.small_areas_of")} as small_areas_of
           from postcodes
           cross join edition
           left join postcode_areas
@@ -92,28 +106,18 @@ VIEWS = {
           nullif(
             trim(
               case
-                when covered and terminated is not null then
-                  {RETIRED} || ' '
-                when covered then ''
+                when covered then coalesce({_RETIRED} || ' ', '')
                 when nation in ('Jersey', 'Guernsey', 'Isle of Man') then
-                  postcode || ' is in ' || replace(nation, 'Isle', 'the Isle')
-                  || ', which no index of deprivation covers, nor the figures of green space.'
-                else
-                  postcode || ' is a real postcode, but the ' || directory || ', as it was loaded here, gives it no'
-                  || ' small area' || coalesce(
-                    ' (the newest postcode with one in ' || postcode_area || ' is of ' || small_areas_of || ')', ''
-                  ) || ', so it has no index and no figures of green space.'
+                  {as_sql("island", "postcode", "replace(nation, 'Isle', 'the Isle')")}
+                else {as_sql("no_small_area", "postcode", "directory", "postcode_area", "small_areas_of")}
               end
-              || case
-                when not covered and terminated is not null then ' It was retired in ' || retired_in || '.'
-                else ''
-              end
-              || case
-                when left_out is not null and covered
-                and (coalesce(area_name, lsoa_2021_name) is null or local_authority_name is null) then
-                  'A name is missing: ' || left_out || ' was left out of this database.'
-                else ''
-              end
+              || coalesce(iif(covered, null, ' ' || {as_sql("retired_too", _month("terminated"))}), '')
+              || iif(
+                left_out is not null and covered
+                and (coalesce(area_name, lsoa_2021_name) is null or local_authority_name is null),
+                {as_sql("name_missing", "left_out")},
+                ''
+              )
             ),
             ''
           ) as message,
@@ -131,7 +135,7 @@ VIEWS = {
           lsoa_2021_publisher_name
         from placed
     """,
-    "postcode_indices": """
+    "postcode_indices": f"""
         with placed as (
           select
             postcodes.postcode,
@@ -140,7 +144,7 @@ VIEWS = {
             indices.geography,
             indices.title,
             indices.loaded,
-            case indices.geography when 'lsoa_2021' then postcodes.lsoa_2021 else postcodes.lsoa_2011 end as area_code
+            {_by_geography("postcodes.{geography}")} as area_code
           from postcodes
           left join small_areas on small_areas.code = postcodes.lsoa_2011
           left join lsoas_2021 on small_areas.code is null and lsoas_2021.code = postcodes.lsoa_2021
@@ -155,12 +159,10 @@ VIEWS = {
           deprivation.rank,
           case
             when deprivation.rank is not null then null
-            when not placed.loaded then placed.title || ' was left out of this database.'
+            when not placed.loaded then {as_sql("left_out", "placed.title")}
             when placed.area_code is null then
-              'The directory, as it was loaded here, does not give ' || placed.postcode || ' an LSOA of '
-              || substr(placed.geography, -4)
-              || ', so it has no figures of the ' || placed.title || '.'
-            else 'There are no figures of the ' || placed.title || ' for ' || placed.area_code || '.'
+              {as_sql("no_lsoa", "placed.postcode", "substr(placed.geography, -4)", "'the ' || placed.title")}
+            else {as_sql("no_figures", "placed.title", "placed.area_code")}
           end as without
         from placed
         left join deprivation
@@ -170,19 +172,11 @@ VIEWS = {
         select
           postcodes.postcode,
           case when postcodes.terminated is null then 'found' else 'terminated' end as status,
-          case when postcodes.terminated is not null then
-            {RETIRED}
-          end as message,
+          {_RETIRED} as message,
           postcodes.terminated,
           indices.nation,
-          case indices.geography
-            when 'lsoa_2021' then coalesce(lsoas_2021.name, lsoas_2021.publisher_name)
-            else coalesce(small_areas.name, small_areas.publisher_name)
-          end as area_name,
-          case indices.geography
-            when 'lsoa_2021' then lsoas_2021.publisher_name
-            else small_areas.publisher_name
-          end as area_publisher_name,
+          {_by_geography("coalesce({parent}.name, {parent}.publisher_name)")} as area_name,
+          {_by_geography("{parent}.publisher_name")} as area_publisher_name,
           local_authorities.code as local_authority_code,
           local_authorities.name as local_authority_name,
           small_areas.local_authority_2019 as local_authority_2019_code,
@@ -200,14 +194,40 @@ VIEWS = {
         cross join indices on indices.nation = coalesce(small_areas.nation, lsoas_2021.nation)
         cross join deprivation
           on deprivation.index_id = indices.id
-          and deprivation.area_code = case indices.geography
-            when 'lsoa_2021' then postcodes.lsoa_2021
-            else postcodes.lsoa_2011
-          end
+          and deprivation.area_code = {_by_geography("postcodes.{geography}")}
         left join local_authorities
           on local_authorities.code
           = coalesce(postcodes.local_authority, small_areas.local_authority, lsoas_2021.local_authority)
         left join imd_uk_composite as composite on composite.area_code = postcodes.lsoa_2011
+    """,
+    "index_areas": """
+        select
+          'lsoa_2011' as geography,
+          code,
+          nation,
+          name,
+          publisher_name,
+          local_authority,
+          local_authority_2019 as local_authority_then,
+          (
+            select group_concat(lsoa_2021, ', ')
+            from (select lsoa_2021 from lsoa_changes where lsoa_2011 = small_areas.code order by lsoa_2021)
+          ) as other_areas
+        from small_areas
+        union all
+        select
+          'lsoa_2021',
+          code,
+          nation,
+          name,
+          publisher_name,
+          local_authority,
+          local_authority_2024,
+          (
+            select group_concat(lsoa_2011, ', ')
+            from (select lsoa_2011 from lsoa_changes where lsoa_2021 = lsoas_2021.code order by lsoa_2011)
+          )
+        from lsoas_2021
     """,
 }
 """Name to the SQL of its select."""
@@ -217,6 +237,7 @@ KEYS = {
     "postcode_places": ("postcode",),
     "postcode_indices": ("postcode", "index_id"),
     "postcode_figures": ("postcode", "index_id"),
+    "index_areas": ("code", "geography"),
 }
 """Name to the columns by which each of its rows is another one."""
 

@@ -24,6 +24,7 @@ from census.lookup.postcode_lists import many
 from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, one
 from census.schema.indices import indices as band_rules
 from census.web.api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
+from census.web.state import Site
 from sources.registry import publications
 from tests.canned import canned, canned_sql
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
@@ -622,7 +623,7 @@ def test_without_a_database_the_api_says_so(tmp_path):
 def test_a_mistake_of_ours_is_a_500_that_logs_no_postcode(extract_db, tmp_path, capsys):
     site = datasette_of(site_of(extract_db, tmp_path))
     assert get(site, "/postcodes/SW1A1AA").status_code == 200
-    site._census_api.lookup.connection.close()
+    Site.of(site).api.lookup.connection.close()
     answer = get(site, "/postcodes/SW1A1AA")
     assert answer.status_code == 500
     assert answer.json()["reason"] == "internal"

@@ -12,8 +12,9 @@ from cogapp import Cog
 
 import guide
 from census.domain import postcode
+from census.lookup import messages
 from census.schema import hosted
-from census.web import sandbox
+from census.web.sql import sandbox
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -113,7 +114,7 @@ def test_every_sql_function_is_described(extract_site):
     ours.set_authorizer(None)  # which lets nobody ask for the list
     names = "select distinct name from pragma_function_list"
     added = {row[0] for row in ours.execute(names)} - {row[0] for row in plain.execute(names)} - {"escape_fts"}
-    assert added == {*postcode.FUNCTIONS, "imd_quantile", "distance_m"}
+    assert added == {*postcode.FUNCTIONS, *messages.FUNCTIONS, "imd_quantile", "distance_m", "number_between"}
     for name in added:
         assert re.search(rf"^\| `{name}\(", README, re.MULTILINE), name
 
@@ -157,7 +158,7 @@ def test_the_security_page_has_the_bounds_that_hold():
     assert settings["num_sql_threads"] > METADATA["plugins"]["sql_gate"]["at_once"]
     for test in set(re.findall(r"`(test_\w+\.py)`", page)):
         assert list((ROOT / "tests").rglob(test)), test
-    for file in set(re.findall(r"`((?:plugins|census/web)/\w+\.py)`", page)):
+    for file in set(re.findall(r"`((?:plugins|census/\w+)/[\w/]+\.py)`", page)):
         assert (ROOT / file).exists(), file
 
 

@@ -55,7 +55,7 @@ def test_what_a_visitor_typed_is_cut_to_40_characters(sql):
 def test_an_unknown_reason_and_another_number_of_details_are_errors(sql):
     with pytest.raises(KeyError):
         messages.explain("bogus")
-    with pytest.raises(TypeError, match=r"retired needs 2 details \(postcode, month\), not 1"):
+    with pytest.raises(TypeError, match="retired needs the details postcode, month, not 1"):
         messages.explain("retired", "M1 1AA")
     with pytest.raises(sqlite3.OperationalError):
         sql.execute("select explain('bogus')").fetchone()
@@ -63,23 +63,34 @@ def test_an_unknown_reason_and_another_number_of_details_are_errors(sql):
 
 
 @pytest.mark.parametrize(
-    "text, look_alike, directory, authorities, message",
+    "text, directory, authorities, look_alikes, message",
     [
-        ("m11aa", None, "ONSPD", None, "M1 1AA is not in the ONSPD."),
-        ("m11aa", "MI 1AA", "ONSPD", None, "M1 1AA is not in the ONSPD. MI 1AA looks alike and is known here: was that"
+        ("m11aa", "ONSPD", None, None, "M1 1AA is not in the ONSPD."),
+        ("m11aa", "ONSPD", None, "MI 1AA", "M1 1AA is not in the ONSPD. MI 1AA looks alike and is known here: was that"
          " meant?"),
-        ("m11aa", None, "ONSPD", "York", "M1 1AA is not in this database, which is an extract of the ONSPD: it has the"
+        ("m11aa", "ONSPD", None, "MI 1AA,ML 1AA", "M1 1AA is not in the ONSPD."),
+        ("m11aa", "ONSPD", "York", None, "M1 1AA is not in this database, which is an extract of the ONSPD: it has the"
          " postcodes of York only."),
         ("m11aa", None, None, None, "M1 1AA cannot be looked up: this database was built without the ONS Postcode"
          " Directory."),
-        ("ZZ993VZ", "ZZ99 3VZ", "ONSPD", "York", "ZZ99 3VZ is not in the ONSPD. ZZ99 postcodes are NHS"
+        ("ZZ993VZ", "ONSPD", "York", "ZZ99 3VZ", "ZZ99 3VZ is not in the ONSPD. ZZ99 postcodes are NHS"
          " pseudo-postcodes (no fixed abode, abroad, not known), not places."),
-        ("", None, "ONSPD", None, "No postcode was given."),
-        ("CF10 1A1", "CF10 1AL", "ONSPD", None, "'CF10 1A1' does not have the form of a postcode, such as SW1A 1AA or"
+        ("", "ONSPD", None, None, "No postcode was given."),
+        ("CF10 1A1", "ONSPD", None, "CF10 1AL", "'CF10 1A1' does not have the form of a postcode, such as SW1A 1AA or"
          " M1 1AE. CF10 1AL looks alike and is known here: was that meant?"),
-        ("CFI0 1AA", "CF10 1AA", "ONSPD", None, "'CFI0 1AA' does not have the form of a postcode, such as SW1A 1AA or"
+        ("CFI0 1AA", "ONSPD", None, "CF10 1AA", "'CFI0 1AA' does not have the form of a postcode, such as SW1A 1AA or"
          " M1 1AE. CF10 1AA would have."),
     ],
 )  # fmt: skip
-def test_an_unknown_postcode_is_explained(text, look_alike, directory, authorities, message):
-    assert messages.explain("unknown_postcode", text, look_alike, directory, authorities) == message
+def test_an_unknown_postcode_is_explained(text, directory, authorities, look_alikes, message):
+    assert messages.explain("unknown_postcode", text, directory, authorities, look_alikes) == message
+
+
+def test_an_unknown_code_is_explained_in_an_extract_and_elsewhere():
+    assert messages.explain("unknown_area_code", "X1", "extract").endswith(" of this extract.")
+    assert messages.explain("unknown_area_code", "X1", "complete").endswith("(2011 or 2021; Northern Ireland 2001).")
+
+
+def test_sentences_are_joined_by_spaces_and_none_is_null():
+    assert messages.sentences("One.", None, "", "Two.") == "One. Two."
+    assert messages.sentences(None, "") is None

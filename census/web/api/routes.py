@@ -28,10 +28,10 @@ from census.web.api import rcpch
 from census.web.api.openapi import document, rcpch_document
 from census.web.api.v1 import AT_ONCE, V1, ListRequest
 from census.web.asgi import App, Receive, Scope, Send
+from census.web.concurrency.admission import Busy, OneThread, Slots
+from census.web.concurrency.disconnect import until_gone
+from census.web.concurrency.side_loop import SideLoop
 from census.web.connections import reader_of
-from census.web.places import Busy, OneThread, Places
-from census.web.side_loop import SideLoop
-from census.web.until_gone import until_gone
 
 BASE = "/api/v1"
 LIST = "census.list"  # in the scope: the list that is requested
@@ -68,18 +68,10 @@ class Api:
         self.list_app = SideLoop("lists").wrap(content_length.with_length(self.answer_list), lambda _: True)
         config = datasette.plugin_config("api") or {}
         at_once, waiting, unread = (config.get(name, default) for name, default in LISTS.items())
-        self.lists = Places(at_once, waiting, LONGEST_WAIT_MS, unread)
+        self.lists = Slots(at_once, waiting, LONGEST_WAIT_MS, unread)
         self.areas = OneThread()  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: Record = {}
-
-    @staticmethod
-    def of(datasette: Datasette) -> "Api":
-        """Return the API of `datasette`, made once."""
-        if not hasattr(datasette, "_census_api"):
-            datasette._census_api = Api(datasette)
-        api: Api = datasette._census_api
-        return api
 
     def open(self) -> None:
         """Open the database, if there is one."""
