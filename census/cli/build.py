@@ -147,14 +147,14 @@ def maps(options: argparse.Namespace) -> int:
 def report(found: list[Check]) -> None:
     """Print the checks, a line each."""
     for c in found:
-        outcome = c.found if c.passed else f"expected {c.expected}, found {c.found}"
+        outcome = c.actual if c.passed else f"expected {c.expected}, found {c.actual}"
         console.print(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
 
 
 def failures(found: list[Check]) -> str:
     """Return the failed checks, a sentence each."""
     return "\n".join(
-        f"{c.name}: expected {c.expected}, found {c.found}." + (f" {c.hint}" if c.hint else "")
+        f"{c.name}: expected {c.expected}, found {c.actual}." + (f" {c.hint}" if c.hint else "")
         for c in found
         if not c.passed
     )

@@ -24,9 +24,9 @@ def test_what_queries_find_is_named_under_the_name_and_hint_of_the_first():
     connection.execute("create table t (code text, a_share real, b_share real)")
     connection.executemany("insert into t values (?, ?, ?)", [("x", 0.5, 1), ("y", 1.5, 0), ("z", -1, 7)])
     queries = [check.query("shares", table="t", key="code", column=column) for column in ("a_share", "b_share")]
-    found = check.expect_no_rows(connection, *queries)
-    assert (found.name, found.expected) == ("shares that are not within 0 to 1", "none")
-    assert (found.found, found.hint) == (
+    check_of_shares = check.expect_no_rows(connection, *queries)
+    assert (check_of_shares.name, check_of_shares.expected) == ("shares that are not within 0 to 1", "none")
+    assert (check_of_shares.actual, check_of_shares.hint) == (
         "y a_share 1.5; z a_share -1.0; z b_share 7.0",
         "Are they percentages now?",
     )

@@ -1,4 +1,4 @@
-"""Check a census.db: what was expected and what was found, and queries that must find nothing."""
+"""Check a census.db: what was expected and what is there, and queries that must find nothing."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class Check:
 
     name: str
     expected: str
-    found: str
+    actual: str
     hint: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether what was found is what was expected."""
-        return self.expected == self.found
+        """Whether what is there is what was expected."""
+        return self.expected == self.actual
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,5 @@ def expect_no_rows(connection: sqlite3.Connection, *queries: Query) -> Check:
     """
     together = "\nunion all\n".join(query.sql for query in queries)
     rows = connection.execute(f"select * from (\n{together}\n) limit 3").fetchall()
-    found = "; ".join(" ".join(map(str, row)) for row in rows)
-    return Check(queries[0].name, "none", found or "none", queries[0].hint)
+    actual = "; ".join(" ".join(map(str, row)) for row in rows)
+    return Check(queries[0].name, "none", actual or "none", queries[0].hint)

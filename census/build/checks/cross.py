@@ -98,7 +98,7 @@ def _rank_checks(connection: sqlite3.Connection, index: Index, ranks: list[str])
     """
     rows = connection.execute(f"select area_code, {', '.join(ranks)} from {index.table}").fetchall()
     codes = [row[0] for row in rows]
-    misplaced, expected, found = [], [], []
+    misplaced, expected, actual = [], [], []
     for at, column in enumerate(ranks, 1):
         tied: dict[float, int] = {}
         for row in rows:
@@ -115,13 +115,13 @@ def _rank_checks(connection: sqlite3.Connection, index: Index, ranks: list[str])
             leads = any(code == first and row[at] == min(tied) for code, row in zip(codes, rows, strict=True))
             if (len(tied), leads) != (distinct, True):
                 expected.append(f"{column} {distinct:,} ranks, {first} first")
-                found.append(f"{column} {len(tied):,} ranks, {first} {'' if leads else 'not '}first")
+                actual.append(f"{column} {len(tied):,} ranks, {first} {'' if leads else 'not '}first")
     name = f"{index.id}: ranks that are not the {index.ties} of their places ({len(ranks)} columns)"
     checks = [Check(name, "none", _few(misplaced), ALTERED)]
     if index.published_ranks:
         name = f"{index.id}: number of ranks and most deprived area of each column ({len(ranks)})"
-        told = "as published"
-        checks.append(Check(name, "; ".join(expected[:3]) or told, "; ".join(found[:3]) or told, ALTERED))
+        published = "as published"
+        checks.append(Check(name, "; ".join(expected[:3]) or published, "; ".join(actual[:3]) or published, ALTERED))
     return checks
 
 
@@ -186,8 +186,8 @@ def composite(connection: sqlite3.Connection, indices: list[Index], complete: bo
     if complete:
         decile = "uk_imd_e_pop_decile"
         counted = connection.execute(f"select count(*) from {table} group by {decile} order by {decile}")
-        expected, found = (", ".join(f"{n:,}" for n in ns) for ns in (uk_composite.DECILES, (n for (n,) in counted)))
-        checks.append(Check(f"{table}: areas in each decile", expected, found, ALTERED))
+        expected, actual = (", ".join(f"{n:,}" for n in ns) for ns in (uk_composite.DECILES, (n for (n,) in counted)))
+        checks.append(Check(f"{table}: areas in each decile", expected, actual, ALTERED))
     return checks
 
 
@@ -291,7 +291,7 @@ def _filled(connection: sqlite3.Connection, table: str, column: str) -> bool:
 
 def _dicts(connection: sqlite3.Connection, sql: str) -> list[Record]:
     cursor = connection.execute(sql)
-    names = [told[0] for told in cursor.description]
+    names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 

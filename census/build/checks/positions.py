@@ -251,12 +251,12 @@ def _pairs(connection: sqlite3.Connection, groups: list[Group], complete: bool) 
         ),
     ]
     if complete:
-        found = f"{sum(unpaired.values()):,} of {sum(both.values()):,}"
+        actual = f"{sum(unpaired.values()):,} of {sum(both.values()):,}"
         enough = sum(unpaired.values()) <= MOST_UNPAIRED * sum(both.values())
         checks.append(
             Check(
                 "postcodes whose areas of 2011 and 2021 the lookup does not have together",
-                *(found if enough else f"{100 * MOST_UNPAIRED:g} % or fewer", found, hint),
+                *(actual if enough else f"{100 * MOST_UNPAIRED:g} % or fewer", actual, hint),
             )
         )
     return checks

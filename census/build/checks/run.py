@@ -1,6 +1,6 @@
-"""What must hold of a census.db, asked of the finished database itself, after a build and by `--check`.
+"""Check a finished census.db, after a build and by `--check`.
 
-A check compares what was expected with what was found; all of them are reported, and one that fails refuses the
+A check compares what was expected with what is there; all of them are reported, and one that fails refuses the
 database.
 """
 
@@ -88,16 +88,16 @@ def undescribed(connection: sqlite3.Connection, metadata: Record, publications: 
     problems += [f"{t}, which nobody builds" for t in described if t not in built]
     for table in set(built) & set(described):
         columns = [row[1] for row in connection.execute(f"pragma table_xinfo({table})")]
-        told = described[table].get("columns") or {}
-        problems += [f"no column {table}.{c}" for c in columns if not told.get(c)]
-        problems += [f"{table}.{c}, which is not built" for c in told if c not in columns]
+        columns_described = described[table].get("columns") or {}
+        problems += [f"no column {table}.{c}" for c in columns if not columns_described.get(c)]
+        problems += [f"{table}.{c}, which is not built" for c in columns_described if c not in columns]
         problems += [
             f"no {key} of {table}"
             for key in ("title", "description", "license", "license_url", "source", "source_url", "about")
             if not described[table].get(key)
         ]
-    found = "; ".join(sorted(problems)[:6]) or "everything"
-    return [Check("metadata.yml describes", "everything", found, "Describe it in metadata.yml, or take it out there.")]
+    actual = "; ".join(sorted(problems)[:6]) or "everything"
+    return [Check("metadata.yml describes", "everything", actual, "Describe it in metadata.yml, or take it out there.")]
 
 
 def _one(connection: sqlite3.Connection, sql: str, *parameters: object) -> Any:
@@ -123,23 +123,25 @@ def _counts(
         expected["small_areas"] = sum(expected[table] for table in LISTS.values())
     if "uk_composite" not in left_out:
         expected[uk_composite.TABLE.name] = uk_composite.AREAS
-    whole = [p.id for p in green_space.PUBLICATIONS if p.id not in left_out | absent]  # each has one table, of its name
-    expected |= dict.fromkeys(whole, green_space.AUTHORITIES)
+    loaded = [
+        p.id for p in green_space.PUBLICATIONS if p.id not in left_out | absent
+    ]  # each has one table, of its name
+    expected |= dict.fromkeys(loaded, green_space.AUTHORITIES)
     for table, areas in expected.items():
-        found = _one(connection, f"select count(*) from {table}")
-        if complete or table in whole:
-            checks.append(Check(f"rows of {table}", f"{areas:,}", f"{found:,}"))
+        actual = _one(connection, f"select count(*) from {table}")
+        if complete or table in loaded:
+            checks.append(Check(f"rows of {table}", f"{areas:,}", f"{actual:,}"))
         else:
-            checks.append(Check(f"rows of {table}", f"1 to {areas:,}", _within(found, 1, areas)))
+            checks.append(Check(f"rows of {table}", f"1 to {areas:,}", _within(actual, 1, areas)))
     if complete and "postcode_directory" not in left_out:
-        found = _one(connection, "select count(*) from postcodes")
+        actual = _one(connection, "select count(*) from postcodes")
         most = 10 * FEWEST_POSTCODES
-        checks.append(Check("postcodes", f"{FEWEST_POSTCODES:,} to {most:,}", _within(found, FEWEST_POSTCODES, most)))
+        checks.append(Check("postcodes", f"{FEWEST_POSTCODES:,} to {most:,}", _within(actual, FEWEST_POSTCODES, most)))
     return checks
 
 
-def _within(found: int, least: int, most: int) -> str:
-    return f"{least:,} to {most:,}" if least <= found <= most else f"{found:,}"
+def _within(actual: int, least: int, most: int) -> str:
+    return f"{least:,} to {most:,}" if least <= actual <= most else f"{actual:,}"
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
@@ -164,9 +166,9 @@ def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list
             f"select count(*) from (select imd_rank, rank() over (order by imd_rank) as place from {table})"
             " where imd_rank <> place",
         )
-        found = f"{gaps:,} ranks are not the place of their area" if gaps else f"{low} to {rows:,}, {rows - distinct}"
+        actual = f"{gaps:,} ranks are not the place of their area" if gaps else f"{low} to {rows:,}, {rows - distinct}"
         expected = f"1 to {n:,}, {index.tied_pairs}"
-        checks.append(Check(f"{index.id}: overall ranks without a gap, tied pairs", expected, found))
+        checks.append(Check(f"{index.id}: overall ranks without a gap, tied pairs", expected, actual))
     return checks
 
 
@@ -243,14 +245,14 @@ def _composite(connection: sqlite3.Connection, complete: bool) -> list[Check]:
 def _natural_green_space(connection: sqlite3.Connection, complete: bool, missing: bool) -> list[Check]:
     """Check that the table has rows within bounds, each of an LSOA of England, and none where it was not loaded."""
     table = natural_green_space.TABLE.name
-    found = _one(connection, f"select count(*) from {table}")
+    actual = _one(connection, f"select count(*) from {table}")
     if missing:
-        return [Check(f"rows of {table}, which was not loaded", "0", f"{found:,}")]
+        return [Check(f"rows of {table}, which was not loaded", "0", f"{actual:,}")]
     least = natural_green_space.FEWEST_AREAS if complete else 1
     bounds = f"{least:,} to {natural_green_space.AREAS:,}"
-    expected = f"{found:,}" if least <= found <= natural_green_space.AREAS else bounds
+    expected = f"{actual:,}" if least <= actual <= natural_green_space.AREAS else bounds
     return [
-        Check(f"rows of {table} ({bounds})", expected, f"{found:,}"),
+        Check(f"rows of {table} ({bounds})", expected, f"{actual:,}"),
         expect_no_rows(connection, query("natural_green_space")),
     ]
 
@@ -282,10 +284,10 @@ def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool,
     return checks
 
 
-def _answered(connection: sqlite3.Connection, indices: list[Index], whole: bool) -> list[Check]:
+def _answered(connection: sqlite3.Connection, indices: list[Index], least_holds: bool) -> list[Check]:
     """Return how many live postcodes with a small area have figures on the LSOAs of 2021.
 
-    In a `whole` database it must be most.
+    least_holds: whether it must be LEAST_SHARE of them, as in a complete database with its lookups.
     """
     counted = {}
     for index in (i for i in indices if i.geography == "lsoa_2021"):
@@ -301,11 +303,11 @@ def _answered(connection: sqlite3.Connection, indices: list[Index], whole: bool)
         counted[" and ".join(counted)] = tuple(map(sum, zip(*counted.values(), strict=True)))
     checks = []
     for nation, (live, answered) in counted.items():
-        found = f"{answered:,} of {live:,} ({1000 * answered // (live or 1) / 10} %)"  # never 100 % but where it is
-        enough = not whole or answered >= LEAST_SHARE * live
-        expected = found if enough else f"{100 * LEAST_SHARE:.0f} % or more"
+        actual = f"{answered:,} of {live:,} ({1000 * answered // (live or 1) / 10} %)"  # never 100 % but where it is
+        enough = not least_holds or answered >= LEAST_SHARE * live
+        expected = actual if enough else f"{100 * LEAST_SHARE:.0f} % or more"
         checks.append(
-            Check(f"live postcodes of {nation} with a small area that have figures by LSOA (2021)", expected, found)
+            Check(f"live postcodes of {nation} with a small area that have figures by LSOA (2021)", expected, actual)
         )
     return checks
 
@@ -336,9 +338,9 @@ def check_search_indexes(connection: sqlite3.Connection, tables: dict[str, Table
         if table.search and indexed not in there:
             problems.append(f"no full-text index of {table.name}")
         elif table.search:
-            rows, found = (_one(connection, f"select count(*) from {name}") for name in (table.name, indexed))
-            if rows != found:
-                problems.append(f"{found:,} of {rows:,} rows of {table.name} in its full-text index")
+            rows, actual = (_one(connection, f"select count(*) from {name}") for name in (table.name, indexed))
+            if rows != actual:
+                problems.append(f"{actual:,} of {rows:,} rows of {table.name} in its full-text index")
     return Check("views, indexes and full-text search", "all there", "; ".join(problems) or "all there")
 
 
@@ -346,11 +348,11 @@ def check_integrity(connection: sqlite3.Connection, tables: dict[str, Table]) ->
     """Check the file, its foreign keys and the digest of every row."""
     integrity = "; ".join(row[0] for row in connection.execute("pragma integrity_check(3)"))
     broken = connection.execute("pragma foreign_key_check").fetchmany(3)
-    found = "; ".join(f"{child} row {row} has no {parent}" for child, row, parent, _ in broken)
+    actual = "; ".join(f"{child} row {row} has no {parent}" for child, row, parent, _ in broken)
     stamped = _one(connection, f"select digest from {EDITION.name}")
     return [
         Check("integrity_check", "ok", integrity),
-        Check("foreign_key_check", "none", found or "none"),
+        Check("foreign_key_check", "none", actual or "none"),
         Check(
             "digest of every row",
             stamped[:16],
