@@ -1,12 +1,13 @@
 """The layers of the map, and what each area carries."""
 
-from census.domain.geographies import DOMAINS
+from census.domain.geographies import DOMAINS, GEOGRAPHIES
 
 ZOOMS = range(13)
 
 OUTLINES = "local_authority_2024"
 
-VINTAGES = {"lsoa_2011": 2011, "lsoa_2021": 2021, OUTLINES: 2024}  # of `boundaries`, by geography
+VINTAGES = {**{geography.name: geography.year for geography in GEOGRAPHIES}, OUTLINES: 2024}
+"""Of `boundaries`, by geography."""
 
 DECILES = tuple(f"{name}_decile" for name in (*DOMAINS, "idaci"))
 
