@@ -148,14 +148,14 @@ def maps(options: argparse.Namespace) -> int:
 def report(results: list[Check]) -> None:
     """Print the checks, a line each."""
     for c in results:
-        outcome = c.found if c.passed else f"expected {c.expected}, found {c.found}"
+        outcome = c.actual if c.passed else f"expected {c.expected}, found {c.actual}"
         say(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
 
 
 def failures(results: list[Check]) -> str:
     """Return the failed checks, a sentence each."""
     return "\n".join(
-        f"{c.name}: expected {c.expected}, found {c.found}." + (f" {c.hint}" if c.hint else "")
+        f"{c.name}: expected {c.expected}, found {c.actual}." + (f" {c.hint}" if c.hint else "")
         for c in results
         if not c.passed
     )

@@ -1,5 +1,27 @@
 """Geographies, the areas of each, and the domains of an index."""
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Geography:
+    """A kind of small areas that indices are on.
+
+    name: the column of `postcodes` that leads to them. parent: the table that they are rows of. year: of the census.
+    authority_then: the column of `parent` with their local authority at the time of the indices on them.
+    """
+
+    name: str
+    parent: str
+    year: int
+    authority_then: str
+
+
+GEOGRAPHIES = (
+    Geography("lsoa_2011", "small_areas", 2011, "local_authority_2019"),
+    Geography("lsoa_2021", "lsoas_2021", 2021, "local_authority_2024"),
+)
+
 DOMAINS = (
     "income",
     "employment",
@@ -16,5 +38,5 @@ but Wales's community safety (crime) and physical environment (living environmen
 
 SUPPLEMENTARY = ("idaci", "idaopi")
 
-PARENTS = {"lsoa_2011": "small_areas", "lsoa_2021": "lsoas_2021"}
+PARENTS = {geography.name: geography.parent for geography in GEOGRAPHIES}
 """Geography, as a column of `postcodes`, to the table that its areas are rows of."""

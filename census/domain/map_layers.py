@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from census.domain.geographies import DOMAINS
+from census.domain.geographies import DOMAINS, GEOGRAPHIES
 
 ZOOMS = range(13)
 
@@ -29,7 +29,8 @@ BOUNDARY_FILES = {
 }
 """The files that the map is made of, by the id of their publication."""
 
-VINTAGES = {"lsoa_2011": 2011, "lsoa_2021": 2021, OUTLINES: 2024}  # of `boundaries`, by geography
+VINTAGES = {**{geography.name: geography.year for geography in GEOGRAPHIES}, OUTLINES: 2024}
+"""Of `boundaries`, by geography."""
 
 DECILES = tuple(f"{name}_decile" for name in (*DOMAINS, "idaci"))
 

@@ -6,7 +6,7 @@ views work in any SQLite shell.
 
 import inspect
 
-from census.domain.geographies import PARENTS
+from census.domain.geographies import GEOGRAPHIES, Geography
 from census.lookup.messages import as_sql
 from census.schema.deprivation import DEPRIVATION
 
@@ -22,10 +22,33 @@ _RETIRED = as_sql("retired", "postcode", _month("terminated"))
 def _by_geography(expression: str) -> str:
     """Return SQL for an expression that depends on the geography of an index, of which `parent` has the areas."""
     whens = (
-        f"when '{geography}' then {expression.format(geography=geography, parent=parent)}"
-        for geography, parent in PARENTS.items()
+        f"when '{geography.name}' then {expression.format(geography=geography.name, parent=geography.parent)}"
+        for geography in GEOGRAPHIES
     )
     return f"case indices.geography {' '.join(whens)} end"
+
+
+def _areas_of(geography: Geography) -> str:
+    """Return the part of the view `index_areas` with the areas of a geography."""
+    [other] = (other.name for other in GEOGRAPHIES if other is not geography)
+    return (
+        inspect.cleandoc(f"""
+        select
+          '{geography.name}' as geography,
+          code,
+          nation,
+          name,
+          publisher_name,
+          local_authority,
+          {geography.authority_then} as local_authority_then,
+          (
+            select group_concat({other}, ', ')
+            from (select {other} from lsoa_changes where {geography.name} = {geography.parent}.code order by {other})
+          ) as other_areas
+        from {geography.parent}
+    """)
+        + "\n"
+    )
 
 
 _FIGURES = [column for column in DEPRIVATION.columns if column not in ("lsoa_2011", "lsoa_2021")]
@@ -200,35 +223,7 @@ VIEWS = {
           = coalesce(postcodes.local_authority, small_areas.local_authority, lsoas_2021.local_authority)
         left join imd_uk_composite as composite on composite.area_code = postcodes.lsoa_2011
     """,
-    "index_areas": """
-        select
-          'lsoa_2011' as geography,
-          code,
-          nation,
-          name,
-          publisher_name,
-          local_authority,
-          local_authority_2019 as local_authority_then,
-          (
-            select group_concat(lsoa_2021, ', ')
-            from (select lsoa_2021 from lsoa_changes where lsoa_2011 = small_areas.code order by lsoa_2021)
-          ) as other_areas
-        from small_areas
-        union all
-        select
-          'lsoa_2021',
-          code,
-          nation,
-          name,
-          publisher_name,
-          local_authority,
-          local_authority_2024,
-          (
-            select group_concat(lsoa_2011, ', ')
-            from (select lsoa_2011 from lsoa_changes where lsoa_2021 = lsoas_2021.code order by lsoa_2011)
-          )
-        from lsoas_2021
-    """,
+    "index_areas": "union all\n".join(map(_areas_of, GEOGRAPHIES)),
 }
 """Name to the SQL of its select."""
 

@@ -40,7 +40,7 @@ def test_the_order_in_which_tied_areas_are_stored_does_not_matter(rows):
         "update imd_uk_composite set uk_imd_e_pop_decile = 7, uk_imd_e_pop_quintile = 4 where uk_imd_e_rank = 33672"
     )
     [refused] = [check for check in checks._composite(connection, complete=False) if not check.passed]
-    assert refused.found.startswith("E01000002 33672")
+    assert refused.actual.startswith("E01000002 33672")
 
 
 def test_a_transformed_score_is_that_of_the_technical_report():
@@ -73,7 +73,7 @@ def ranked(index, ranks: list[float]) -> list[str]:
     connection.execute(f"create table {index.table} (area_code text, imd_rank numeric)")
     connection.executemany(f"insert into {index.table} values (?, ?)", zip("abcdefgh", ranks, strict=False))
     found = cross_checks.index(connection, dataclasses.replace(index, weights={}), complete=True)
-    return [check.found for check in found if not check.passed]
+    return [check.actual for check in found if not check.passed]
 
 
 FIRST = dataclasses.replace(wales.INDEX, published_ranks={"imd_rank": (4, "b")})

@@ -2,10 +2,18 @@
 
 import re
 import sqlite3
+from pathlib import Path
 
 import pytest
+import yaml
 
 from census.lookup import messages
+
+ROOT = Path(__file__).parents[2]
+LOOKUP = {
+    *("bad_quantile_in_api", "unknown_index_anywhere", "unknown_small_area", "unknown_authority_code"),
+}
+"""Reasons that only Python gives."""
 
 DETAILS = ("M1 1AA", "It's", "50", "4", "5")
 
@@ -46,12 +54,25 @@ def test_no_sentence_stands_twice():
     assert len(set(messages.SENTENCES.values())) == len(messages.SENTENCES)
 
 
+def test_each_reason_that_a_canned_query_gives_is_there_and_each_that_is_there_is_given():
+    program = [Path(name) for name in ("metadata.yml", "census/schema/views.py", "census/lookup/messages.py")]
+    texts = [(ROOT / path).read_text("utf-8") for path in program]
+    queries = yaml.safe_load(texts[0])["databases"]["census"]["queries"].values()
+    called = {reason for query in queries for reason in re.findall(r"explain\('(\w+)'", query["sql"])}
+    built = {"no_figures_of_"}  # 2011 or 2021
+    assert called - messages.COMPOSED.keys() - built <= messages.SENTENCES.keys()
+    for reason in messages.SENTENCES.keys() - LOOKUP:
+        quoted = [text for text in texts if re.search(rf"""['"]{reason}['"]""", text.replace(f'"{reason}": ', ""))]
+        assert quoted or reason.startswith("no_figures_of_"), reason
+
+
 def test_what_a_visitor_typed_is_cut_to_40_characters(sql):
     for text in ("x" * 41, "x" * 40):
         assert messages.explain("bad_latitude", text).startswith("'" + "x" * 40 + "' is not")
     assert sql.execute("select explain('bad_latitude', ?)", ("a\0b",)).fetchone()[0].startswith("'a' is not")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # where Datasette asks for tracebacks
 def test_an_unknown_reason_and_another_number_of_details_are_errors(sql):
     with pytest.raises(KeyError):
         messages.explain("bogus")

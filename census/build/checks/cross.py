@@ -8,19 +8,17 @@ docs/security.md (Altered figures) says which alteration each check refuses; tes
 import math
 import sqlite3
 
-from census.build.checks.check import Check, expect_no_rows
+from census.build.checks.check import ALTERED, Check, Query, expect_no_rows, query
 from census.build.provenance import attribution_of
 from census.domain.types import Record
 from census.schema.tables import INDICES, PROVENANCE
-from sources import green_space_2020 as green_space
 from sources import uk_composite_3_4 as uk_composite
-from sources.geography import LISTS, LSOA_CHANGES, LSOAS, LSOAS_2021
+from sources.geography import LISTS, LSOAS, LSOAS_2021
 from sources.publication import Index, Publication
 
 SCALE = 23  # of the exponential transformation, in the technical reports of all four nations
 MOST_MOVED = 0.7  # of the range of ranks, between the editions of 2019 and 2025: the most was 0.558
 MOST_TIED = 3  # areas at one place in a domain of England, as published; an extract does not show them all
-HINT = "A figure is another area's, another column's, or was changed: compare with the publication."
 
 
 def transformed(rank: float | None, areas: int) -> float | None:
@@ -100,7 +98,7 @@ def _rank_checks(connection: sqlite3.Connection, index: Index, ranks: list[str])
     """
     rows = connection.execute(f"select area_code, {', '.join(ranks)} from {index.table}").fetchall()
     codes = [row[0] for row in rows]
-    misplaced, expected, found = [], [], []
+    misplaced, expected, actual = [], [], []
     for at, column in enumerate(ranks, 1):
         tied: dict[float, int] = {}
         for row in rows:
@@ -117,28 +115,25 @@ def _rank_checks(connection: sqlite3.Connection, index: Index, ranks: list[str])
             leads = any(code == first and row[at] == min(tied) for code, row in zip(codes, rows, strict=True))
             if (len(tied), leads) != (distinct, True):
                 expected.append(f"{column} {distinct:,} ranks, {first} first")
-                found.append(f"{column} {len(tied):,} ranks, {first} {'' if leads else 'not '}first")
+                actual.append(f"{column} {len(tied):,} ranks, {first} {'' if leads else 'not '}first")
     name = f"{index.id}: ranks that are not the {index.ties} of their places ({len(ranks)} columns)"
-    checks = [Check(name, "none", _few(misplaced), HINT)]
+    checks = [Check(name, "none", _few(misplaced), ALTERED)]
     if index.published_ranks:
         name = f"{index.id}: number of ranks and most deprived area of each column ({len(ranks)})"
-        told = "as published"
-        checks.append(Check(name, "; ".join(expected[:3]) or told, "; ".join(found[:3]) or told, HINT))
+        published = "as published"
+        checks.append(Check(name, "; ".join(expected[:3]) or published, "; ".join(actual[:3]) or published, ALTERED))
     return checks
 
 
 def _domain_scores(connection: sqlite3.Connection, index: Index, scored: dict[str, str], complete: bool) -> Check:
     """Check that each domain's score follows from its rank, to the published decimals."""
     tolerance = 0.55 * 10**-index.decimals  # the publishers round once more on the way
-    wrong = " union all ".join(
-        f"select area_code, '{column}', score from (select area_code, {column} as score,"
-        f" {_score_sql(f'{prefix}_rank', index, complete, most=True)} as most,"
-        f" {_score_sql(f'{prefix}_rank', index, complete, most=False)} as least from {index.table})"
-        f" where score > most + {tolerance} or score < least - {tolerance}"
-        for prefix, column in scored.items()
-    )
-    name = f"{index.id}: domain scores that do not follow from the rank ({len(scored)} columns)"
-    return expect_no_rows(name, connection, wrong, HINT)
+    queries = []
+    for prefix, column in scored.items():
+        most, least = (_score_sql(f"{prefix}_rank", index, complete, most) for most in (True, False))
+        columns = {"column": column, "columns": len(scored)}
+        queries.append(query("domain_scores", index=index, most=most, least=least, tolerance=tolerance, **columns))
+    return expect_no_rows(connection, *queries)
 
 
 def _score_sql(rank: str, index: Index, complete: bool, most: bool) -> str:
@@ -165,24 +160,13 @@ def weighted_sql(index: Index, complete: bool, most: bool = True) -> str:
 def _overall(connection: sqlite3.Connection, index: Index, complete: bool) -> Check:
     """Check that the overall score is that of the weighted domains, and that the overall rank is in their order."""
     tolerance = 0.55 * 10**-index.decimals
+    most, least = (weighted_sql(index, complete, most) for most in (True, False))
     score = index.score or "null"
-    wrong = f"""
-        with weighted as (
-            select area_code, imd_rank, {score} as score, {weighted_sql(index, complete, most=True)} as most,
-                {weighted_sql(index, complete, most=False)} as least
-            from {index.table}
-        )
-        select area_code, 'score', score, 'from its domains', round(most, {index.decimals}) from weighted
-        where score > most + {tolerance} or score < least - {tolerance}
-        union all
-        select area_code, 'rank', imd_rank, 'against its domains', round(least, 3) from (
-            select *, min(most) over (order by imd_rank groups between unbounded preceding and 1 preceding) as before
-            from weighted
-        )
-        where least > before + {index.slack}
-    """
-    name = f"{index.id}: overall scores and ranks that are not those of the weighted domains ({len(index.weights)})"
-    return expect_no_rows(name, connection, wrong, HINT)
+    columns = len(index.weights)
+    return expect_no_rows(
+        connection,
+        query("overall", index=index, score=score, most=most, least=least, tolerance=tolerance, columns=columns),
+    )
 
 
 def composite(connection: sqlite3.Connection, indices: list[Index], complete: bool) -> list[Check]:
@@ -190,62 +174,47 @@ def composite(connection: sqlite3.Connection, indices: list[Index], complete: bo
     _with_functions(connection)
     table = uk_composite.TABLE.name
     by_id = {index.id: index for index in indices}
-    parts = [
-        f"select area_code, 'e_expanded_decile' from (select *, max(e_expanded_decile) over (order by uk_imd_e_score"
-        f" desc groups between unbounded preceding and 1 preceding) as before from {table})"
-        " where e_expanded_decile < before or e_expanded_decile not between 1 and 10"
-    ]
+    queries = [query("composite_expanded_deciles")]
     for nation, id_ in uk_composite.STANDS_ON.items():
         constant, employment, overall = uk_composite.MODEL[nation]
-        parts.append(
-            f"select area_code, 'uk_imd_e_score' from {table} where nation_code = '{nation}' and abs(uk_imd_e_score -"
-            f" ({constant!r} + {employment!r} * employment_score + {overall!r} * overall_local_score)) > 1e-6"
+        queries.append(
+            query("composite_model", nation=nation, constant=constant, employment=employment, overall=overall)
         )
         if id_ in by_id:
-            parts += _composite_of(by_id[id_], nation, complete)
-    name = f"{table}: figures that are not those of the four indices"
-    checks = [expect_no_rows(name, connection, " union all ".join(parts), HINT)]
+            queries += _composite_of(by_id[id_], nation, complete)
+    checks = [expect_no_rows(connection, *queries)]
     if complete:
         decile = "uk_imd_e_pop_decile"
         counted = connection.execute(f"select count(*) from {table} group by {decile} order by {decile}")
-        expected, found = (", ".join(f"{n:,}" for n in ns) for ns in (uk_composite.DECILES, (n for (n,) in counted)))
-        checks.append(Check(f"{table}: areas in each decile", expected, found, HINT))
+        expected, actual = (", ".join(f"{n:,}" for n in ns) for ns in (uk_composite.DECILES, (n for (n,) in counted)))
+        checks.append(Check(f"{table}: areas in each decile", expected, actual, ALTERED))
     return checks
 
 
-def _composite_of(index: Index, nation: str, complete: bool) -> list[str]:
+def _composite_of(index: Index, nation: str, complete: bool) -> list[Query]:
     """Return queries for the areas whose figures in the composite are not those of `index`."""
-    table = uk_composite.TABLE.name
-    local = index.score or weighted_sql(index, complete)
+    score = index.score or weighted_sql(index, complete)
     decile = "imd_decile" if "decile" in index.bands else f"(imd_rank * 10 + {index.areas - 1}) / {index.areas}"
     near = uk_composite.DECILES_DIFFER.get(nation, 0)
-    rates = uk_composite.RATES.get(nation, {})
-    there = "".join(f", {column} as {part}_there" for part, column in rates.items())
-    unlike = "".join(f" or abs({part} - 100 * {part}_there) > 1e-6" for part in rates)
-    parts = [
-        f"select area_code, 'not as {index.id}' from (select area_code, {local} as local, {decile} as decile{there}"
-        f" from {index.table}) join (select area_code, overall_local_score, original_decile, income_score as income,"
-        f" employment_score as employment from {table}) using (area_code) where abs(overall_local_score - local) > 1e-6"
-        f" or abs(original_decile - decile) > {near}{unlike}"
+    rates = "".join(
+        f" or abs(composite.{part}_score - 100 * original.{rate}) > 1e-6"
+        for part, rate in uk_composite.RATES.get(nation, {}).items()
+    )
+    return [
+        query("composite_index", index=index, score=score, decile=decile, near=near, rates=rates),
+        *(query("composite_domain", index=index, part=part) for part in ("income", "employment")),
     ]
-    for part in ("income", "employment"):
-        parts.append(
-            f"select area_code, '{part}_score against the rank in {index.id}' from (select c.area_code, c.{part}_score"
-            f" as score, min(c.{part}_score) over (order by i.{part}_rank groups between unbounded preceding and 1"
-            f" preceding) as before from {table} as c join {index.table} as i using (area_code)) where score > before"
-        )
-    return parts
 
 
 def between_tables(
     connection: sqlite3.Connection, indices: list[Index], complete: bool, left_out: set[str]
 ) -> list[Check]:
     """Check lookups, populations, green space and editions: what one table says against what another says."""
-    checks = [_green_space(connection), _populations(connection)]
+    checks = [expect_no_rows(connection, query(file)) for file in ("green_space", "populations")]
     if not left_out:
         checks += [_nested(connection), _names(connection)]
         if complete:
-            checks.append(_boards(connection))
+            checks.append(expect_no_rows(connection, query("boards")))
     return [*checks, *_editions(connection, indices, left_out)]
 
 
@@ -277,50 +246,23 @@ Westminster 018C, names its middle layer area."""
 
 
 def _nested(connection: sqlite3.Connection) -> Check:
-    wrong = " union all ".join(
-        f"select min(code), '{outer}', group_concat(distinct {outer}) from {table} where {inner} is not null"
-        f" group by {inner}, substr(code, 1, 1) having count(distinct {outer}) > 1"
-        for table, pairs in NESTED.items()
-        for inner, outer in pairs
+    return expect_no_rows(
+        connection,
+        *(
+            query("nested", table=table, inner=inner, outer=outer)
+            for table, pairs in NESTED.items()
+            for inner, outer in pairs
+        ),
     )
-    name = "wards, zones, middle layer areas and boards that lie in two of what they lie in"
-    return expect_no_rows(name, connection, wrong, HINT)
 
 
 def _names(connection: sqlite3.Connection) -> Check:
     """Check that what an area's list and `small_areas` say of it are the same, and authorities' names their rows'."""
-    parts = [
-        f"select code, 'in {table} and small_areas' from {table} join small_areas using (code)"
-        f" where {table}.name is not small_areas.name or {table}.local_authority_2019 is not"
-        " small_areas.local_authority_2019 or "
-        f"{table}.local_authority is not small_areas.local_authority"
-        for table in LISTS.values()
-    ]
-    parts += [
-        f"select {table}.code, 'local_authority_name' from {table} left join local_authorities as l on l.code ="
-        f" {table}.local_authority where local_authority_name is not l.name"
-        for table in (*LISTS.values(), LSOAS_2021.name)
-    ]
-    parts.append(
-        f"select s.code, local_government_district_2014 from {LISTS['SOA']} as s join local_authorities as l"
-        " on l.code = s.local_authority_2019 where l.name <> local_government_district_2014"
-    )
     return expect_no_rows(
-        "names and authorities that differ between tables", connection, " union all ".join(parts), HINT
-    )
-
-
-def _boards(connection: sqlite3.Connection) -> Check:
-    """Check that one LSOA alone does not change its sub-ICB location between 2022 and 2024: boundaries move by more."""
-    sql = f"""
-        select min(lsoa_2021), sub_icb_2022, 'to', sub_icb_2024
-        from {LSOA_CHANGES.name}
-        join {LSOAS.name} as o on o.code = lsoa_2011
-        join {LSOAS_2021.name} as n on n.code = lsoa_2021
-        where change = 'U' and o.nation = 'England' group by sub_icb_2022, sub_icb_2024 having count(*) < 3
-    """
-    return expect_no_rows(
-        "LSOAs that alone go from one sub-ICB location to another, 2022 to 2024", connection, sql, HINT
+        connection,
+        *(query("names", table=table) for table in LISTS.values()),
+        *(query("names_of_authorities", table=table) for table in (*LISTS.values(), LSOAS_2021.name)),
+        query("names_of_districts"),
     )
 
 
@@ -333,70 +275,10 @@ def _editions(connection: sqlite3.Connection, indices: list[Index], left_out: se
         older = next((i for i in indices if i.nation == nation and i.geography == "lsoa_2011"), None)
         newer = next((i for i in indices if i.nation == nation and i.geography == "lsoa_2021"), None)
         if older and newer:
-            sql = f"""
-                select lsoa_2021, o.imd_rank, 'in {older.year},', n.imd_rank, 'in {newer.year}'
-                from {LSOA_CHANGES.name} join {older.table} as o on o.area_code = lsoa_2011
-                join {newer.table} as n on n.area_code = lsoa_2021
-                where change = 'U' and abs(1.0 * o.imd_rank / {older.areas} - 1.0 * n.imd_rank / {newer.areas})
-                > {MOST_MOVED}
-            """
-            name = f"{nation}: unchanged areas whose rank moved by more than {100 * MOST_MOVED:.0f} % of the range"
-            checks.append(expect_no_rows(name, connection, sql, HINT))
+            percent = f"{100 * MOST_MOVED:.0f}"
+            moved = query("editions", older=older, newer=newer, most=MOST_MOVED, percent=percent)
+            checks.append(expect_no_rows(connection, moved))
     return checks
-
-
-def _populations(connection: sqlite3.Connection) -> Check:
-    """Check that the populations by age add up, and none is larger than the whole."""
-    older, newer = "mid_2015", "mid_2022"
-    sql = f"""
-        select code, 'mid-2015' from {LSOAS.name}
-        where total_population_{older} <> dependent_children_{older} + population_16_59_{older}
-            + older_population_60_and_over_{older}
-        or working_age_population_{older} not between 0.5 * population_16_59_{older} and 1.5 * population_16_59_{older}
-        union all
-        select code, 'mid-2022' from {LSOAS_2021.name}
-        where total_population_{newer} < dependent_children_{newer} + older_population_60_and_over_{newer}
-        or total_population_{newer} < working_age_population_{newer}
-        union all
-        select code, 'data zone' from {LISTS["data zone"]}
-        where working_age_population not between 0.1 * population and population
-    """
-    return expect_no_rows("populations that do not add up", connection, sql, HINT)
-
-
-def _green_space(connection: sqlite3.Connection) -> Check:
-    """Check that houses and flats add up to the total, and shares and averages are those of the counts and areas."""
-    wrong = [
-        f"houses_{end} + flats_{end} <> total_{end}"
-        for end in ("address_count", "addresses_with_private_outdoor_space_count")
-    ]
-    wrong.append(
-        "abs(houses_private_outdoor_space_total_area_m2 + flats_private_outdoor_space_total_area_m2"
-        " - total_private_outdoor_space_total_area_m2) > 0.001 * total_private_outdoor_space_total_area_m2"
-    )
-    spaces = {
-        "houses": "houses_addresses_with_private_outdoor_space_count",
-        "flats": "flats_private_outdoor_space_count",
-        "total": "(houses_addresses_with_private_outdoor_space_count + flats_private_outdoor_space_count)",
-    }
-    for kind, count in spaces.items():
-        wrong.append(
-            f"abs({kind}_addresses_with_private_outdoor_space_share - 1.0"
-            f" * {kind}_addresses_with_private_outdoor_space_count / {kind}_address_count) > 0.0055"
-        )
-        wrong.append(
-            f"abs({kind}_private_outdoor_space_total_area_m2 / {count}"
-            f" - {kind}_average_private_outdoor_space_m2) > 0.055"
-        )
-    wrong.append(
-        "abs(1.0 * flats_addresses_with_private_outdoor_space_count / flats_private_outdoor_space_count"
-        " - flats_average_flats_sharing_a_garden) > 0.055"
-    )
-    table = green_space.TABLE.name
-    sql = f"select local_authority from {table} where {' or '.join(wrong)}"
-    return expect_no_rows(
-        f"{table}: totals, shares and averages that are not those of the counts", connection, sql, HINT
-    )
 
 
 def _with_functions(connection: sqlite3.Connection) -> None:
@@ -409,7 +291,7 @@ def _filled(connection: sqlite3.Connection, table: str, column: str) -> bool:
 
 def _dicts(connection: sqlite3.Connection, sql: str) -> list[Record]:
     cursor = connection.execute(sql)
-    names = [told[0] for told in cursor.description]
+    names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 

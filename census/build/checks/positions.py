@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from census.build.checks.check import Check, expect_no_rows
+from census.build.checks.check import Check, expect_no_rows, query
 from census.domain.types import Row
 from sources.geography import LSOA_CHANGES
 
@@ -119,12 +119,7 @@ def _dates(connection: sqlite3.Connection) -> Check:
     edition = connection.execute("select edition from publications where id = 'postcode_directory'").fetchone()
     month, _, year = str(edition[0] if edition else "").partition(" ")
     newest = int(year) * 100 + MONTHS.index(month) + 1 if month in MONTHS and year.isdecimal() else 999999
-    sql = f"""
-        select postcode, introduced, terminated from postcodes
-        where terminated < introduced or introduced > {newest} or terminated > {newest}
-    """
-    name = "postcodes that end before they begin, or are dated after their directory"
-    return expect_no_rows(name, connection, sql, "A date was changed, or belongs to another postcode.")
+    return expect_no_rows(connection, query("dates", newest=newest))
 
 
 def _positions(connection: sqlite3.Connection, groups: list[Group], complete: bool) -> Check:
@@ -256,12 +251,12 @@ def _pairs(connection: sqlite3.Connection, groups: list[Group], complete: bool) 
         ),
     ]
     if complete:
-        found = f"{sum(unpaired.values()):,} of {sum(both.values()):,}"
+        actual = f"{sum(unpaired.values()):,} of {sum(both.values()):,}"
         enough = sum(unpaired.values()) <= MOST_UNPAIRED * sum(both.values())
         checks.append(
             Check(
                 "postcodes whose areas of 2011 and 2021 the lookup does not have together",
-                *(found if enough else f"{100 * MOST_UNPAIRED:g} % or fewer", found, hint),
+                *(actual if enough else f"{100 * MOST_UNPAIRED:g} % or fewer", actual, hint),
             )
         )
     return checks

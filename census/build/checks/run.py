@@ -1,6 +1,6 @@
-"""What must hold of a census.db, asked of the finished database itself, after a build and by `--check`.
+"""Check a finished census.db, after a build and by `--check`.
 
-A check compares what was expected with what was found; all of them are reported, and one that fails refuses the
+A check compares what was expected with what is there; all of them are reported, and one that fails refuses the
 database.
 """
 
@@ -10,17 +10,16 @@ from typing import Any
 
 from census.build.checks import cross as cross_checks
 from census.build.checks import positions as position_checks
-from census.build.checks.check import Check, expect_no_rows
+from census.build.checks.check import Check, expect_no_rows, query
 from census.domain.bands import band_sql, quantile_sql
 from census.domain.geographies import PARENTS
 from census.domain.types import Record
-from census.schema.deprivation import DEPRIVATION
 from census.schema.tables import EDITION, NOT_LOADED, all_tables, digest
 from census.schema.views import VIEWS, view_sql
 from sources import green_space_2020 as green_space
 from sources import natural_green_space
 from sources import uk_composite_3_4 as uk_composite
-from sources.geography import LISTS, LSOA_CHANGES, LSOAS_2021
+from sources.geography import LISTS, LSOAS_2021
 from sources.publication import Index, Publication, Table
 
 FEWEST_POSTCODES = 2_600_000  # the directory of 2023 had 2.69 million and it only grows
@@ -35,7 +34,12 @@ def run(connection: sqlite3.Connection, publications: list[Publication]) -> list
     if not all(check.passed for check in checks[:2]):
         return checks  # a table is missing
     tables = all_tables(publications)
-    return [*checks, _types(connection, tables), _findable(connection, tables), *_sound(connection, tables)]
+    return [
+        *checks,
+        _types(connection, tables),
+        check_search_indexes(connection, tables),
+        *check_integrity(connection, tables),
+    ]
 
 
 def figures(connection: sqlite3.Connection, publications: list[Publication]) -> list[Check]:
@@ -85,16 +89,16 @@ def undescribed(connection: sqlite3.Connection, metadata: Record, publications: 
     problems += [f"{t}, which nobody builds" for t in described if t not in built]
     for table in set(built) & set(described):
         columns = [row[1] for row in connection.execute(f"pragma table_xinfo({table})")]
-        told = described[table].get("columns") or {}
-        problems += [f"no column {table}.{c}" for c in columns if not told.get(c)]
-        problems += [f"{table}.{c}, which is not built" for c in told if c not in columns]
+        columns_described = described[table].get("columns") or {}
+        problems += [f"no column {table}.{c}" for c in columns if not columns_described.get(c)]
+        problems += [f"{table}.{c}, which is not built" for c in columns_described if c not in columns]
         problems += [
             f"no {key} of {table}"
             for key in ("title", "description", "license", "license_url", "source", "source_url", "about")
             if not described[table].get(key)
         ]
-    found = "; ".join(sorted(problems)[:6]) or "everything"
-    return [Check("metadata.yml describes", "everything", found, "Describe it in metadata.yml, or take it out there.")]
+    actual = "; ".join(sorted(problems)[:6]) or "everything"
+    return [Check("metadata.yml describes", "everything", actual, "Describe it in metadata.yml, or take it out there.")]
 
 
 def _one(connection: sqlite3.Connection, sql: str, *parameters: object) -> Any:
@@ -120,23 +124,25 @@ def _counts(
         expected["small_areas"] = sum(expected[table] for table in LISTS.values())
     if "uk_composite" not in left_out:
         expected[uk_composite.TABLE.name] = uk_composite.AREAS
-    whole = [p.id for p in green_space.PUBLICATIONS if p.id not in left_out | absent]  # each has one table, of its name
-    expected |= dict.fromkeys(whole, green_space.AUTHORITIES)
+    loaded = [
+        p.id for p in green_space.PUBLICATIONS if p.id not in left_out | absent
+    ]  # each has one table, of its name
+    expected |= dict.fromkeys(loaded, green_space.AUTHORITIES)
     for table, areas in expected.items():
-        found = _one(connection, f"select count(*) from {table}")
-        if complete or table in whole:
-            checks.append(Check(f"rows of {table}", f"{areas:,}", f"{found:,}"))
+        actual = _one(connection, f"select count(*) from {table}")
+        if complete or table in loaded:
+            checks.append(Check(f"rows of {table}", f"{areas:,}", f"{actual:,}"))
         else:
-            checks.append(Check(f"rows of {table}", f"1 to {areas:,}", _within(found, 1, areas)))
+            checks.append(Check(f"rows of {table}", f"1 to {areas:,}", _within(actual, 1, areas)))
     if complete and "postcode_directory" not in left_out:
-        found = _one(connection, "select count(*) from postcodes")
+        actual = _one(connection, "select count(*) from postcodes")
         most = 10 * FEWEST_POSTCODES
-        checks.append(Check("postcodes", f"{FEWEST_POSTCODES:,} to {most:,}", _within(found, FEWEST_POSTCODES, most)))
+        checks.append(Check("postcodes", f"{FEWEST_POSTCODES:,} to {most:,}", _within(actual, FEWEST_POSTCODES, most)))
     return checks
 
 
-def _within(found: int, least: int, most: int) -> str:
-    return f"{least:,} to {most:,}" if least <= found <= most else f"{found:,}"
+def _within(actual: int, least: int, most: int) -> str:
+    return f"{least:,} to {most:,}" if least <= actual <= most else f"{actual:,}"
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
@@ -148,19 +154,10 @@ def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list
     columns = _columns(connection, table)
     blank = [c for c in columns if c in index.may_be_blank and not _one(connection, f"select count({c}) from {table}")]
     ranks = [c for c in columns if c.endswith("_rank") and c not in blank]
-    checks = [
-        expect_no_rows(
-            f"{index.id}: ranks that are blank or not within 1 to {n:,} ({len(ranks)} columns)",
-            connection,
-            " union all ".join(
-                f"select area_code, '{c}', {c} from {table} where {c} is null or {c} not between 1 and {n}"
-                for c in ranks
-            ),
-        )
-    ]
+    checks = [expect_no_rows(connection, *(query("ranks", index=index, column=c, columns=len(ranks)) for c in ranks))]
     if some := [c for c in columns if c in index.may_be_blank and c not in blank]:
-        wrong = " union all ".join(f"select area_code, '{c}' from {table} where {c} is null" for c in some)
-        checks.append(expect_no_rows(f"{index.id}: blanks in {', '.join(some)}", connection, wrong))
+        queries = (query("blanks", index=index, column=c, columns=", ".join(some)) for c in some)
+        checks.append(expect_no_rows(connection, *queries))
     if complete:
         low, distinct, rows = connection.execute(
             f"select min(imd_rank), count(distinct imd_rank), count(*) from {table}"
@@ -170,9 +167,9 @@ def _ranks(connection: sqlite3.Connection, index: Index, complete: bool) -> list
             f"select count(*) from (select imd_rank, rank() over (order by imd_rank) as place from {table})"
             " where imd_rank <> place",
         )
-        found = f"{gaps:,} ranks are not the place of their area" if gaps else f"{low} to {rows:,}, {rows - distinct}"
+        actual = f"{gaps:,} ranks are not the place of their area" if gaps else f"{low} to {rows:,}, {rows - distinct}"
         expected = f"1 to {n:,}, {index.tied_pairs}"
-        checks.append(Check(f"{index.id}: overall ranks without a gap, tied pairs", expected, found))
+        checks.append(Check(f"{index.id}: overall ranks without a gap, tied pairs", expected, actual))
     return checks
 
 
@@ -187,16 +184,12 @@ def _scores(connection: sqlite3.Connection, index: Index) -> list[Check]:
     }
     if not scored:
         return []
-    wrong = " union all ".join(
-        f"select area_code, '{column}', score from (select area_code, {column} as score,"
-        f" min({column}) over (order by {rank} groups between unbounded preceding and 1 preceding) as before,"
-        f" max({column}) over (partition by {rank}) as tied from {index.table}) where score > before or score < tied"
-        for column, rank in scored.items()
-    )
+    queries = [
+        query("scores", index=index, column=column, rank=rank, columns=len(scored)) for column, rank in scored.items()
+    ]
     if index.score:
-        wrong += f" union all select area_code, '{index.score}', 'blank' from {index.table} where {index.score} is null"
-    name = f"{index.id}: scores that rise with the rank or differ within a tie ({len(scored)} columns), blank ones"
-    return [expect_no_rows(name, connection, wrong, "A score or its rank is another area's or another column's.")]
+        queries.append(query("scores_blank", index=index))
+    return [expect_no_rows(connection, *queries)]
 
 
 def _transformed(
@@ -210,19 +203,14 @@ def _transformed(
     if not columns:
         return []
     loaded = any(p.goes_with == index.id and p.id not in missing for p in publications)
-    if not loaded:
-        filled = " union all ".join(
-            f"select area_code, '{c}' from {index.table} where {c} is not null" for c in columns
+    file = "transformed" if loaded else "transformed_not_loaded"
+    ranks = {column: f"{column.removesuffix(TRANSFORMED)}_rank" for column in columns}
+    return [
+        expect_no_rows(
+            connection,
+            *(query(file, index=index, column=c, rank=rank, columns=len(columns)) for c, rank in ranks.items()),
         )
-        return [expect_no_rows(f"{index.id}: transformed scores, which were not loaded", connection, filled)]
-    wrong = " union all ".join(
-        f"select area_code, '{c}', score from (select area_code, {c} as score, min({c}) over"
-        f" (order by {c.removesuffix(TRANSFORMED)}_rank groups between unbounded preceding and 1 preceding) as before"
-        f" from {index.table}) where score is null or score > before or score not between 0 and 100"
-        for c in columns
-    )
-    name = f"{index.id}: transformed scores that are blank, not within 0 to 100, or rise with the rank"
-    return [expect_no_rows(f"{name} ({len(columns)} columns)", connection, wrong)]
+    ]
 
 
 def _bands(connection: sqlite3.Connection, index: Index) -> list[Check]:
@@ -231,234 +219,76 @@ def _bands(connection: sqlite3.Connection, index: Index) -> list[Check]:
     columns = _columns(connection, index.table)
     if index.domain_bands:
         bands |= {c: (c[:-7], 10) for c in columns if c.endswith("_decile") and c != "imd_decile"}
-    irregular = [f"imd_{name}" for name in index.bands if index.bounds and name not in index.bounds]
-    wrong, falling = [], []
-    for column, (prefix, q) in bands.items():
-        rank = f"{prefix}_rank"
-        where = f"{column} is not null and " if column in index.may_be_blank else ""
-        if column in irregular:
-            falling.append(
-                f"select area_code, '{column}', band from (select area_code, {column} as band,"
-                f" max({column}) over (order by imd_rank groups between unbounded preceding and 1 preceding) as before"
-                f" from {index.table}) where band < before or band not between 1 and {q}"
-            )
-        else:
-            rule = quantile_sql(index, rank, q) if prefix == "imd" else band_sql(rank, index.areas, q, index.band_rule)
-            wrong.append(
-                f"select area_code || ' {column} ' || coalesce({column}, 'null') || ', by the rule ' || ({rule})"
-                f" from {index.table} where {where}{column} is not {rule}"
-            )
-    hint = "A changed cell, or a publisher's new rule: compare with the publication."
+    irregular = {f"imd_{name}" for name in index.bands if index.bounds and name not in index.bounds}
+    falling = [
+        query("bands_falling", index=index, column=column, bands=q, columns=len(irregular))
+        for column, (_, q) in bands.items()
+        if column in irregular
+    ]
     rule = "as bounded" if index.bounds else f"{index.band_rule} of the rank"
-    checks = []
-    if wrong:
-        name = f"{index.id}: published bands that are not {rule} ({len(wrong)} columns)"
-        checks.append(expect_no_rows(name, connection, " union all ".join(wrong), hint))
-    if falling:
-        name = f"{index.id}: published bands that do not rise with the rank ({len(falling)} columns)"
-        checks.append(expect_no_rows(name, connection, " union all ".join(falling), hint))
-    return checks
+    regular = {column: of for column, of in bands.items() if column not in irregular}
+    wrong = []
+    for column, (prefix, q) in regular.items():
+        rank = f"{prefix}_rank"
+        band = quantile_sql(index, rank, q) if prefix == "imd" else band_sql(rank, index.areas, q, index.band_rule)
+        condition = f"{column} is not null" if column in index.may_be_blank else "true"
+        wrong.append(
+            query("bands", index=index, column=column, band=band, condition=condition, rule=rule, columns=len(regular))
+        )
+    return [expect_no_rows(connection, *queries) for queries in (wrong, falling) if queries]
 
 
 def _composite(connection: sqlite3.Connection, complete: bool) -> list[Check]:
-    table = uk_composite.TABLE.name
-    checks = [
-        expect_no_rows(
-            f"{table}: areas without it, and the reverse",
-            connection,
-            f"select code from small_areas where code not in (select area_code from {table})"
-            f" union all select area_code from {table} where area_code not in (select code from small_areas)",
-        ),
-        expect_no_rows(
-            f"{table}: scores, deciles and quintiles that do not follow the rank",
-            connection,
-            f"""
-            select area_code, uk_imd_e_rank from (
-                select *, min(uk_imd_e_score) over lower_ranks as higher,
-                    max(uk_imd_e_pop_decile) over lower_ranks as decile
-                from {table} window lower_ranks as (
-                    order by uk_imd_e_rank groups between unbounded preceding and 1 preceding
-                )
-            )
-            where uk_imd_e_score > higher or uk_imd_e_pop_decile < decile or uk_imd_e_pop_decile not between 1 and 10
-            or uk_imd_e_pop_quintile is not (uk_imd_e_pop_decile + 1) / 2
-            """,
-        ),
-    ]
-    if complete:
-        checks.append(
-            expect_no_rows(
-                f"{table}: ranks that are not the mean place of their score",
-                connection,
-                f"""
-                select area_code, uk_imd_e_rank from (
-                    select area_code, uk_imd_e_rank,
-                        rank() over by_score + (count(*) over (partition by uk_imd_e_score) - 1) / 2.0 as place
-                    from {table} window by_score as (order by uk_imd_e_score desc)
-                )
-                where uk_imd_e_rank <> place
-                """,
-            )
-        )
-    return checks
+    files = ("composite_areas", "composite_order", *(("composite_ranks",) if complete else ()))
+    return [expect_no_rows(connection, query(file)) for file in files]
 
 
 def _natural_green_space(connection: sqlite3.Connection, complete: bool, missing: bool) -> list[Check]:
     """Check that the table has rows within bounds, each of an LSOA of England, and none where it was not loaded."""
     table = natural_green_space.TABLE.name
-    found = _one(connection, f"select count(*) from {table}")
+    actual = _one(connection, f"select count(*) from {table}")
     if missing:
-        return [Check(f"rows of {table}, which was not loaded", "0", f"{found:,}")]
+        return [Check(f"rows of {table}, which was not loaded", "0", f"{actual:,}")]
     least = natural_green_space.FEWEST_AREAS if complete else 1
     bounds = f"{least:,} to {natural_green_space.AREAS:,}"
-    expected = f"{found:,}" if least <= found <= natural_green_space.AREAS else bounds
-    others = f"select area_code from {table} where area_code not glob 'E01*'"
+    expected = f"{actual:,}" if least <= actual <= natural_green_space.AREAS else bounds
     return [
-        Check(f"rows of {table} ({bounds})", expected, f"{found:,}"),
-        expect_no_rows(f"{table}: areas that are not LSOAs of England", connection, others),
+        Check(f"rows of {table} ({bounds})", expected, f"{actual:,}"),
+        expect_no_rows(connection, query("natural_green_space")),
     ]
 
 
 def _areas(connection: sqlite3.Connection, index: Index) -> list[Check]:
     parent = PARENTS[index.geography]
-    kind = f"and kind = '{index.area_kind}'" if parent == "small_areas" else ""
-    return [
-        expect_no_rows(
-            f"{index.id}: areas without the index, and the reverse",
-            connection,
-            f"""
-            select code from {parent} where nation = '{index.nation}' {kind}
-            and code not in (select area_code from {index.table})
-            union all
-            select area_code from {index.table} left join {parent} on code = area_code
-            where code is null or nation <> '{index.nation}'
-            """,
-        )
-    ]
+    kind = f"kind = '{index.area_kind}'" if parent == "small_areas" else "true"
+    return [expect_no_rows(connection, query("areas", index=index, parent=parent, kind=kind))]
 
 
 def _joins(connection: sqlite3.Connection, indices: list[Index], complete: bool, left_out: set[str]) -> list[Check]:
     checks = []
     if "postcode_directory" not in left_out:
         for geography, parent in PARENTS.items():
-            covered = ", ".join({f"'{i.nation}'" for i in indices if i.geography == geography})
-            checks.append(
-                expect_no_rows(
-                    f"postcodes whose {geography} does not meet its area and an index",
-                    connection,
-                    f"""
-                    with met as (
-                        select code from {parent} where nation not in ({covered})
-                        or code in (select {geography} from {DEPRIVATION.name})
-                    )
-                    select distinct {geography} from postcodes
-                    where {geography} is not null and {geography} not in (select code from met)
-                    """,
-                )
-            )
+            nations = ", ".join({f"'{i.nation}'" for i in indices if i.geography == geography})
+            met = query("postcodes_met", geography=geography, parent=parent, nations=nations)
+            checks.append(expect_no_rows(connection, met))
         checks += _answered(connection, indices, complete and "lsoa_changes" not in left_out)
         if complete:
-            checks.append(
-                expect_no_rows(
-                    "small areas without a postcode",
-                    connection,
-                    "select code from small_areas where code not in"
-                    " (select lsoa_2011 from postcodes where lsoa_2011 is not null)",
-                    "The directory may be cut short.",
-                )
-            )
+            checks.append(expect_no_rows(connection, query("areas_without_postcode")))
     if "green_space" not in left_out:
-        reverse = """
-            union all
-            select local_authority from green_space where local_authority not in
-            (select local_authority_2019 from small_areas where local_authority_2019 is not null)
-        """
-        checks.append(
-            expect_no_rows(
-                "authorities of Great Britain (2019) without green space" + (", and the reverse" if complete else ""),
-                connection,
-                """
-                select distinct local_authority_2019 from small_areas
-                where nation <> 'Northern Ireland' and local_authority_2019 not in
-                (select local_authority from green_space)
-                """
-                + (reverse if complete and not left_out else ""),
-            )
-        )
+        queries = [query("green_space_lacking", reverse=", and the reverse" if complete else "")]
+        if complete and not left_out:
+            queries.append(query("green_space_reverse"))
+        checks.append(expect_no_rows(connection, *queries))
     if not left_out:
-        checks.append(
-            expect_no_rows(
-                "small areas without a name or a 2019 authority",
-                connection,
-                "select code from small_areas where name is null or local_authority_2019 is null",
-            )
-        )
-        checks.append(
-            expect_no_rows(
-                "LSOAs of 2021 without a name or a 2024 authority",
-                connection,
-                "select code from lsoas_2021 where name is null or local_authority_2024 is null",
-            )
-        )
-        checks.append(
-            expect_no_rows(
-                "areas without their ward, middle layer, integrated care board or health board",
-                connection,
-                """
-                select code from lsoas_2011 where ward_2019 is null or msoa_2011 is null
-                or (nation = 'England' and (sub_icb_2022 is null or icb_2022 is null))
-                union all
-                select code from lsoas_2021 where nation = 'England' and (sub_icb_2024 is null or icb_2024 is null)
-                union all
-                select code from data_zones_2011
-                where ward is null or intermediate_zone is null or health_board is null or urban_rural_8fold is null
-                """,
-            )
-        )
-        checks.append(
-            expect_no_rows(
-                "integrated care boards without their NHS region, authorities of Wales without their health board",
-                connection,
-                """
-                select icb_2022 from lsoas_2011
-                where exists (select * from nhs_regions_2021)
-                and icb_2022 not in (select icb_2022 from nhs_regions_2021)
-                union
-                select icb_2024 from lsoas_2021
-                where exists (select * from nhs_regions_2021)
-                and icb_2024 not in (select icb_2024 from nhs_regions_2021)
-                union
-                select local_authority_2019 from lsoas_2011
-                where nation = 'Wales' and exists (select * from health_boards_2022)
-                and local_authority_2019 not in (select local_authority from health_boards_2022)
-                """,
-                "A lookup does not fit the others' year.",
-            )
-        )
-        checks.append(
-            expect_no_rows(
-                "LSOAs that are in no change from 2011 to 2021, changes that are not of their kind",
-                connection,
-                f"""
-                select code from lsoas_2011 where code not in (select lsoa_2011 from {LSOA_CHANGES.name})
-                union all
-                select code from lsoas_2021 where code not in (select lsoa_2021 from {LSOA_CHANGES.name})
-                union all
-                select lsoa_2011 from {LSOA_CHANGES.name} where change in ('U', 'M')
-                group by lsoa_2011 having count(*) > 1
-                union all
-                select lsoa_2021 from {LSOA_CHANGES.name} where change in ('U', 'S')
-                group by lsoa_2021 having count(*) > 1
-                """,
-            )
-        )
+        files = ("names_missing", "names_missing_2021", "larger_areas_missing", "health_lookups", "lsoa_changes")
+        checks += [expect_no_rows(connection, query(file)) for file in files]
     return checks
 
 
-def _answered(connection: sqlite3.Connection, indices: list[Index], whole: bool) -> list[Check]:
+def _answered(connection: sqlite3.Connection, indices: list[Index], least_holds: bool) -> list[Check]:
     """Return how many live postcodes with a small area have figures on the LSOAs of 2021.
 
-    In a `whole` database it must be most.
+    least_holds: whether it must be LEAST_SHARE of them, as in a complete database with its lookups.
     """
     counted = {}
     for index in (i for i in indices if i.geography == "lsoa_2021"):
@@ -474,11 +304,11 @@ def _answered(connection: sqlite3.Connection, indices: list[Index], whole: bool)
         counted[" and ".join(counted)] = tuple(map(sum, zip(*counted.values(), strict=True)))
     checks = []
     for nation, (live, answered) in counted.items():
-        found = f"{answered:,} of {live:,} ({1000 * answered // (live or 1) / 10} %)"  # never 100 % but where it is
-        enough = not whole or answered >= LEAST_SHARE * live
-        expected = found if enough else f"{100 * LEAST_SHARE:.0f} % or more"
+        actual = f"{answered:,} of {live:,} ({1000 * answered // (live or 1) / 10} %)"  # never 100 % but where it is
+        enough = not least_holds or answered >= LEAST_SHARE * live
+        expected = actual if enough else f"{100 * LEAST_SHARE:.0f} % or more"
         checks.append(
-            Check(f"live postcodes of {nation} with a small area that have figures by LSOA (2021)", expected, found)
+            Check(f"live postcodes of {nation} with a small area that have figures by LSOA (2021)", expected, actual)
         )
     return checks
 
@@ -489,19 +319,17 @@ def _types(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
         wrong = " or ".join(
             f"typeof({column}) not in ({SQL_TYPES[type_]}, 'null')" for column, type_ in table.columns.items()
         )
-        queries.append(f"select '{table.name}', {table.key.split(', ')[0]} from {table.name} where {wrong}")
-    return expect_no_rows("values of another type than their column's", connection, " union all ".join(queries))
+        queries.append(query("types", table=table, key=table.key.split(", ")[0], wrong=wrong))
+    return expect_no_rows(connection, *queries)
 
 
 def _shares(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
     shares = [(t, c) for t in tables.values() for c in t.columns if c.endswith("_share")]
-    wrong = " union all ".join(
-        f"select {t.key.split(', ')[0]}, '{c}', {c} from {t.name} where {c} not between 0 and 1" for t, c in shares
-    )
-    return expect_no_rows("shares that are not within 0 to 1", connection, wrong, "Are they percentages now?")
+    queries = (query("shares", table=t.name, key=t.key.split(", ")[0], column=c) for t, c in shares)
+    return expect_no_rows(connection, *queries)
 
 
-def _findable(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
+def check_search_indexes(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check:
     """Check that views are as declared, every index is there, and the full-text indexes have every row."""
     there = dict(connection.execute("select name, sql from sqlite_master"))
     problems = [f"view {name} is another" for name in VIEWS if there[name] != view_sql(name)]
@@ -511,20 +339,21 @@ def _findable(connection: sqlite3.Connection, tables: dict[str, Table]) -> Check
         if table.search and indexed not in there:
             problems.append(f"no full-text index of {table.name}")
         elif table.search:
-            rows, found = (_one(connection, f"select count(*) from {name}") for name in (table.name, indexed))
-            if rows != found:
-                problems.append(f"{found:,} of {rows:,} rows of {table.name} in its full-text index")
+            rows, actual = (_one(connection, f"select count(*) from {name}") for name in (table.name, indexed))
+            if rows != actual:
+                problems.append(f"{actual:,} of {rows:,} rows of {table.name} in its full-text index")
     return Check("views, indexes and full-text search", "all there", "; ".join(problems) or "all there")
 
 
-def _sound(connection: sqlite3.Connection, tables: dict[str, Table]) -> list[Check]:
+def check_integrity(connection: sqlite3.Connection, tables: dict[str, Table]) -> list[Check]:
+    """Check the file, its foreign keys and the digest of every row."""
     integrity = "; ".join(row[0] for row in connection.execute("pragma integrity_check(3)"))
     broken = connection.execute("pragma foreign_key_check").fetchmany(3)
-    found = "; ".join(f"{child} row {row} has no {parent}" for child, row, parent, _ in broken)
+    actual = "; ".join(f"{child} row {row} has no {parent}" for child, row, parent, _ in broken)
     stamped = _one(connection, f"select digest from {EDITION.name}")
     return [
         Check("integrity_check", "ok", integrity),
-        Check("foreign_key_check", "none", found or "none"),
+        Check("foreign_key_check", "none", actual or "none"),
         Check(
             "digest of every row",
             stamped[:16],

@@ -131,6 +131,7 @@ def main(database: str, mode: str, plugins: str) -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else writes into the answers
     worker = Worker(uri, Path(plugins))
+    sqlite3.enable_callback_tracebacks(False)  # they have the message of an error in an SQL function
     bound_process()
     write_message(answers, ("ready",))
     while True:

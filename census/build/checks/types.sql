@@ -1,0 +1,2 @@
+-- name: values of another type than their column's
+select '{table.name}', {key} from {table.name} where {wrong}
