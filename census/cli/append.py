@@ -22,6 +22,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -323,7 +324,7 @@ def output_file(options: argparse.Namespace) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def progress(table: Table) -> Iterator[Callable[[], None]]:
     """Yield a progress bar on standard error, where that is a terminal; gives what moves it."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or find_spec("rich") is None:  # a server's environment has no rich
         yield lambda: None
         return
     import rich.console  # a third of the time that a short table takes
