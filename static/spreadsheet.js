@@ -11,7 +11,7 @@ const MOST_BYTES = 100e6;
 const SPACES = /[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]+/gu;
 const FORM = /^((?:[A-Z]{1,2}[0-9]{1,2}|[A-Z]{1,2}[0-9][A-Z]|GIR|NPT))([0-9][A-Z]{2})$/;
 
-/** The postcode in `text` as ONS writes it, or null where it has not the form of one. */
+/** The postcode in `text` as ONS writes it, or null where it is not in the format of one. */
 const normalise = (text) => {
   const packed = text.replace(SPACES, "");
   const match = /^[A-Za-z0-9]*$/.test(packed) && FORM.exec(packed.toUpperCase());
@@ -365,7 +365,7 @@ const join = async (event) => {
 const showResult = (result, keys, fields, titles, places) => {
   const none = (row) => {
     const near = nearMiss(places.map((place) => bare(row[place])).join(" "));
-    return { status: "invalid", message: `This has not the form of a postcode; it was not sent.${near ? ` ${near} would have.` : ""}` };
+    return { status: "invalid", message: `This is not in a valid postcode format; it was not sent.${near ? ` ${near} would be.` : ""}` };
   };
   const counts = new Map();
   const added = keys.map((key, n) => {

@@ -123,7 +123,7 @@ def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
             f"insert or ignore into chosen_postcodes select postcode from postcodes where {where}", (parameter,)
         )
         if not areas and not cursor.rowcount:
-            raise SourceError(f"--extract: no area or postcode is in {code!r}, or it is there twice.")
+            raise SourceError(f"--extract: no area or postcode is in {code!r}, or the code is given twice.")
     chosen = -1
     while chosen != connection.total_changes:  # until no change of 2021 leads out of the areas chosen
         chosen = connection.total_changes
@@ -185,7 +185,7 @@ def load(build: Build, folder: Path = FOLDER) -> None:
         if name in manifest["tables"]:
             build.insert(name, list(table.columns), _rows(folder, manifest["tables"][name], table))
         elif name not in empty:
-            raise SourceError(f"{folder} has no table {name}; cut the extract anew (--extract).")
+            raise SourceError(f"{folder} has no table {name}; cut the extract again (--extract).")
     for publication in newer:
         build.record_publication(publication, "left out")
     for name in (name for name, table in tables.items() if table.area):

@@ -220,7 +220,7 @@ class Library:
         content_range = response.headers.get("content-range", "")
         if response.status_code == 206 and not content_range.startswith(f"bytes {have}-"):
             part.unlink(missing_ok=True)
-            raise httpx.TransportError("another part of the file came than was asked for; starting again")
+            raise httpx.TransportError("the server sent another part of the file than requested; starting again")
 
     def _features(self, address: str, file: SourceFile, page_size: int, path: Path) -> None:
         """Download the features of an ArcGIS layer as GeoJSON, a feature a line; a lookup's have no geometry.

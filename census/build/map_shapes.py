@@ -64,7 +64,7 @@ def read_shapes(obtained: Obtained, code: str) -> dict[str, bytes]:
             if shape is None:
                 raise SourceError(f"{obtained.name}: {area} has no boundary.")
             if shapes.setdefault(area, shape) is not shape:
-                raise SourceError(f"{obtained.name}: {area} is there twice.")
+                raise SourceError(f"{obtained.name}: duplicate area {area}.")
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(
             f"{obtained.name} is not GeoJSON of polygons with the property {code}: {type(error).__name__}: {error}"
@@ -162,7 +162,7 @@ def cut(maps: Path, census: sqlite3.Connection) -> tuple[bytes, int]:
     census.execute("attach ? as maps", (f"{maps.resolve().as_uri()}?mode=ro",))
     [figures] = census.execute("select value from maps.metadata where name = 'figures'").fetchone()
     if figures != figures_digest(census):
-        raise SourceError(f"{maps} was built for another database: build it anew with --maps.")
+        raise SourceError(f"{maps} was built for another database: build it again with --maps.")
     rows = census.execute(
         """
         select vintage, code, shape from maps.boundaries

@@ -5,7 +5,7 @@ python append.py patients.xlsx --index england_2019 --quantile 20 -o out.csv
 zcat patients.csv.gz | python append.py - -o - --columns decile,idaci_decile | gzip > out.csv.gz
 
 Every row stays, in its order, with its cells as they are; the added column `imd_status` is found, terminated,
-not_covered, unknown or invalid. What the table is and what was found is told on standard error, without a postcode.
+not_covered, unknown or invalid. What the table is and what was found goes to standard error, without a postcode.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -240,7 +241,7 @@ def summary(lookup: Lookup, counts: Counts, choice: str, columns: list[str], pre
         which = f"see {prefix}index_id" if "index_id" in columns else "index_id, added to --columns, says which"
         yield f"{counted.older_edition:,} have figures of an older index than their nation's newest: {which}"
     if without := counted.without_figures:
-        yield f"{without:,} of those found or terminated have no figures of the index that was asked for"
+        yield f"{without:,} of those found or terminated have no figures of the index that you named"
     yield f"from {lookup.edition}"
     if lookup.extract:
         yield "This database is an extract: it knows the postcodes of a few authorities only (build_db.py --full)."
@@ -323,7 +324,7 @@ def output_file(options: argparse.Namespace) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def progress(table: Table) -> Iterator[Callable[[], None]]:
     """Yield a progress bar on standard error, where that is a terminal; gives what moves it."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or find_spec("rich") is None:  # a server's environment has no rich
         yield lambda: None
         return
     import rich.console  # a third of the time that a short table takes
@@ -378,7 +379,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--index", metavar="INDEX", help="such as england_2025, or a year; default: the newest that has figures"
     )
-    parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group of so many; 5 are quintiles")
+    parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group out of N; 5 gives quintiles")
     parser.add_argument("--prefix", metavar="TEXT", default="imd_", help="what added names begin with; default: imd_")
     parser.add_argument("--encoding", metavar="NAME", type=codec, help="default: UTF-8, UTF-16 by its mark, or cp1252")
     parser.add_argument("--delimiter", metavar="CHARACTER", type=character, help="default: detected; tab is a tab")
@@ -388,7 +389,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         metavar="FILE",
         type=Path,
         default=ROOT / "census.db",
-        help="default: the census.db beside append.py",
+        help="default: the census.db next to append.py",
     )
     parser.add_argument(
         "--escape-formulas",

@@ -5,8 +5,8 @@ python build_db.py --full                       the whole UK, from the publisher
 python build_db.py --full --mirror DIR-or-URL   the same files from a folder or a base address, nothing else
 python build_db.py --check census.db            verifies a database and says what it holds
 python build_db.py --parquet DIR                every table of census.db as a Parquet file
-python build_db.py --maps                       maps/uk.mbtiles beside census.db: boundaries and tiles for the map
-python build_db.py --extract CODES              cuts the extract anew from a full census.db and its map
+python build_db.py --maps                       maps/uk.mbtiles next to census.db: boundaries and tiles for the map
+python build_db.py --extract CODES              cuts the extract again from a full census.db and its map
 """
 
 import argparse
@@ -239,7 +239,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     names = [p.id for p in registry.publications()]
     parser.add_argument("--full", action="store_true", help="every publication instead of the extract")
     parser.add_argument(
-        "--mirror", metavar="DIR-or-URL", help="with --full or --maps: where the files are; nothing else is asked"
+        "--mirror", metavar="DIR-or-URL", help="with --full or --maps: where the files are; no other address is used"
     )
     parser.add_argument("--cache", metavar="DIR", type=Path, default=ROOT / "cache", help="where downloads are kept")
     parser.add_argument("--output", metavar="FILE", type=Path, default=ROOT / "census.db", help="default: census.db")
@@ -271,7 +271,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--parquet", metavar="DIR", type=Path, help="write the tables of the database at --output as Parquet files"
     )
     parser.add_argument(
-        "--maps", action="store_true", help="boundaries and tiles of the database at --output, in maps/ beside it"
+        "--maps", action="store_true", help="boundaries and tiles of the database at --output, in maps/ next to it"
     )
     options = parser.parse_args(arguments)
     if not options.full and options.skip:

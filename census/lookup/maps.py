@@ -18,7 +18,7 @@ from census.lookup.map_figures import ShownIndex
 from census.lookup.sources import Source
 
 ABSENT = "There is no map here: python build_db.py --maps makes it from the boundaries."
-OTHER = "The map is of other figures than the database: build it anew, python build_db.py --maps."
+OTHER = "The map shows other figures than the database: build it again with python build_db.py --maps."
 
 _AROUND = """
     from boundaries_around cross join boundaries on boundaries.id = boundaries_around.id

@@ -129,7 +129,7 @@ def data_sets(folder: Path = FOLDER) -> list[Publication]:
         if suffix not in (".csv", OLD, *PACKAGE):
             raise SourceError(f"{path}: a data set is a .csv and a {PACKAGE[0]}, nothing else.")
         if suffix != ".csv" and not path.with_name(f"{_name(path)}.csv").is_file():
-            raise SourceError(f"{path.name} has no {_name(path)}.csv beside it in {folder}.")
+            raise SourceError(f"{path.name} has no {_name(path)}.csv next to it in {folder}.")
     return [_publication(path) for path in sorted(folder.glob("*.csv"))]
 
 
@@ -142,7 +142,7 @@ def description_of(csv: Path) -> Path:
     """Return the description next to the CSV of a data set. Raises SourceError where there is none, or two."""
     paths = [path for suffix in (*PACKAGE, OLD) if (path := csv.with_name(f"{_name(csv)}{suffix}")).is_file()]
     if not paths:
-        raise SourceError(f"{csv.name} has no {_name(csv)}{PACKAGE[0]} beside it in {csv.parent}.")
+        raise SourceError(f"{csv.name} has no {_name(csv)}{PACKAGE[0]} next to it in {csv.parent}.")
     if len(paths) > 1:
         raise SourceError(f"{csv.parent}: {' and '.join(path.name for path in paths)} describe one CSV. Delete one.")
     return paths[0]

@@ -66,6 +66,6 @@ def damaged(database: Path, why: str) -> str:
     """Return the message about a damaged database."""
     return (
         f"{database} is not as it was built: {why}. A figure in it may be wrong, so it is not read."
-        f" Copy it again with the inspect-data.json beside it, or build it anew;"
+        f" Copy it again with the inspect-data.json next to it, or build it again;"
         f" python build_db.py --check {database.name} says what differs."
     )

@@ -27,7 +27,7 @@ DESCRIPTION = """Runs Datasette's workers behind Caddy, and changes the database
 Workers serve a copy of census.db that nobody else touches, in .serve/: whatever happens to the file, they answer from
 the one that they began with. One worker more answers pages of areas, tables, SQL of one's own and GraphQL; the
 Caddyfile says which addresses go where. One that ends is started again. SIGHUP takes the workers over to the census.db
-there is, one at a time, each after it has answered what it was asked; SIGTERM and SIGINT end all of it.
+there is, one at a time, each after it has answered its open requests; SIGTERM and SIGINT end all of it.
 """
 SHOWN = ("plugins", "templates", "static", "metadata.yml", "settings.json")
 
@@ -301,7 +301,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status; see the module's text."""
     write_any_character()
     parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="workers beside the one for SQL (2)")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="workers in addition to the one for SQL (2)"
+    )
     parser.add_argument("--port", type=int, default=8000, help="Caddy's, on this machine (8000)")
     parser.add_argument("--database", type=Path, default=ROOT / "census.db", help="the file to serve (census.db)")
     parser.add_argument("--home", type=Path, default=ROOT / ".serve", help="where copies and state are kept (.serve)")

@@ -19,7 +19,7 @@ def takes(*names: str) -> Callable[[Page], Page]:
         async def wrapped(datasette: Datasette, request: Request) -> Response:
             problem = undeclared({name: request.args[name] for name in request.args}, "this page", names)
             if problem is None and (twice := [name for name in names if len(request.args.getlist(name)) > 1]):
-                problem = f"'{twice[0]}' is there twice."
+                problem = f"Duplicate parameter '{twice[0]}'."
             if problem is None:
                 return await page(datasette, request)
             if request.path.endswith(".json"):

@@ -140,11 +140,12 @@ def parameters(query_string: bytes, known: tuple[str, ...]) -> dict[str, str]:
     given = pairs(query_string)
     for name, _ in given:
         if name not in known:
-            others = f"those here are {', '.join(known)}" if known else "there is none here"
-            raise Malformed(f"'{name[:40]}' is not a parameter; {others}.")
+            takes = f"takes {', '.join(known)}" if known else "takes no parameters"
+            raise Malformed(f"'{name[:40]}' is not a parameter; this address {takes}.")
     values = dict(given)
     if len(values) < len(given):
-        raise Malformed("A parameter is there twice.")
+        duplicate = next(name for n, (name, _) in enumerate(given) if name in dict(given[:n]))
+        raise Malformed(f"Duplicate parameter '{duplicate}'.")
     return values
 
 

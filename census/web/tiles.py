@@ -118,7 +118,7 @@ class Tiles:
                 return problem
             of_this_map = scope["query_string"] == b"v=" + map_.version.encode()
             if scope["query_string"].startswith(b"v=") and not of_this_map:
-                return web.problem(410, "other_map", "This is a tile of another map: ask for the TileJSON anew.")
+                return web.problem(410, "other_map", "This is a tile of another map: request the TileJSON again.")
             return Tile(map_.tile(layer, zoom, column, row), _etag(map_), of_this_map)
         if described := JSON.fullmatch(path):
             layer = described[1]
@@ -156,7 +156,7 @@ class Tiles:
         try:
             data = await self.changed.run(changed.change)
         except Busy:
-            busy = web.problem(503, "busy", "Too many tiles are asked for just now; try again.")
+            busy = web.problem(503, "busy", "Too many tiles are in progress; try again.")
             busy.headers = ((b"retry-after", b"1"),)
             return await web.send_answer(scope, send, busy, b"")
         with self.changed.until_sent(send, reader_of(scope)) as sending:

@@ -109,7 +109,7 @@ def test_a_message_names_the_postcode_that_looks_alike_and_nothing_else_does(run
     assert [message.rpartition(". ")[2] for message in messages[:3]] == [
         "CF10 1AA looks alike and is known here: was that meant?",
         "CF10 1AL looks alike and is known here: was that meant?",
-        "SW1A 1AA would have.",
+        "SW1A 1AA would be.",
     ]
     assert not [message for message in messages[3:] if "meant" in message]
     assert {row["imd_rank"] for row in rows_of(content)} == {""}, "no figure is given for what it may be"

@@ -37,7 +37,7 @@ BASE = "/api/v1"
 LIST = "census.list"  # in the scope: the list that is requested
 LISTS = {"lists_at_once": 4, "lists_waiting": 64, "lists_unread": 16}  # worked on, waiting, not read yet
 LONGEST_WAIT_MS = 20_000  # for a list; Caddy waits 30 s
-BUSY = "Too many lists are asked for just now; try again."
+BUSY = "Too many lists are in progress; try again."
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 

@@ -49,7 +49,7 @@ class Problem(Exception):
 
 def busy() -> Problem:
     """Return the refusal of a list for which there is no room now."""
-    refusal = Problem(503, "busy", "Too many lists are asked for just now; try again.")
+    refusal = Problem(503, "busy", "Too many lists are in progress; try again.")
     refusal.answer.headers = ((b"retry-after", b"1"),)
     return refusal
 

@@ -152,7 +152,7 @@ def query_of(query_string: bytes, body: bytes) -> tuple[str, Record]:
         request = json.loads(body)
     else:
         if doubled := [name for name, values in given.items() if len(values) > 1]:
-            raise ValueError(f"{', '.join(doubled)} is there twice")
+            raise ValueError(f"duplicate parameter {', '.join(doubled)}")
         request = {name: values[0] for name, values in given.items()}
         request["variables"] = json.loads(request.get("variables") or "{}")
     if not isinstance(request, dict):

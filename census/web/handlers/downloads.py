@@ -17,7 +17,7 @@ from census.web.parameters import takes
 from census.web.sql.process import own_rows
 
 NONE = (
-    "There are no downloads beside this database: build_db.py makes them with a census.db."
+    "There are no downloads next to this database: build_db.py makes them with a census.db."
     " After a new build, restart the server."
 )
 

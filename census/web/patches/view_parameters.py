@@ -153,7 +153,7 @@ def check_values(request: Request) -> None:
     args = request.args
     for name in args:
         if name.startswith("_") and "__" not in name and name not in MANY and len({*args.getlist(name)}) > 1:
-            raise refused(f"'{name[:60]}' is there twice, with two values.")
+            raise refused(f"Duplicate parameter '{name[:60]}', with two values.")
     if (shape := args.get("_shape", "array")) not in SHAPES:
         raise refused(f"'{shape[:40]}' is not a shape: _shape is one of {', '.join(SHAPES)}.")
     for name, pattern, values in (

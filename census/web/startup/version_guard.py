@@ -27,7 +27,7 @@ async def check(datasette: Datasette) -> None:
     if lacking:
         raise click.ClickException(
             f"{census.path} was built by another version of this project: it has no {', '.join(lacking[:3])}."
-            " Build it anew: make extract (the demonstration) or make full (the whole UK)."
+            " Build it again: make extract (the demonstration) or make full (the whole UK)."
         )
 
 
