@@ -46,7 +46,7 @@ def list_of(lookup: Lookup, kind: str, code: str, choice: str) -> AreaList:
             continue
         licence, attribution = _terms(lookup, kind, index)
         return AreaList(index, licence, attribution, lookup.edition, read(index))
-    raise NotFound("unknown", problem or f"'{choice[:40]}' is not the id of an index of {nation}.")
+    raise NotFound("unknown", problem or explain("not_an_index_of", choice, nation))
 
 
 def _area(lookup: Lookup, code: str) -> tuple[str, Problem, Read]:

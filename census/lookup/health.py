@@ -80,8 +80,7 @@ def health_geography(lookup: Lookup, code: str) -> HealthGeography:
         {"code": code},
     )
     if not rows:
-        problem = f"'{code[:40]}' is not the code of an integrated care board, sub-ICB location or health board."
-        raise NotFound("unknown", problem)
+        raise NotFound("unknown", explain("not_a_health_geography", code))
     return next((row for row in rows if row.code == code), rows[0])
 
 

@@ -50,6 +50,7 @@ SENTENCES = {
     "[: {areas}].",
     "older_index": "These figures are those of {index_id}.",
     "unknown_index": "'{text:.40}' is not an index of {nation}, which has {index_ids}.",
+    "not_an_index_of": "'{text:.40}' is not the id of an index of {nation}.",
     "unknown_index_anywhere": "'{text:.40}' is not an index: give {index_ids}, a year, latest or nothing.",
     # A quantile
     "no_quantile": f"No quantile was given: {_A_QUANTILE} for quintiles.",
@@ -99,6 +100,8 @@ SENTENCES = {
     " authorities.",
     "unknown_health_code": "'{text:.40}' is not the code of an integrated care board or sub-ICB location of England or"
     " of a health board of Scotland that is known here.",
+    "not_a_health_geography": "'{text:.40}' is not the code of an integrated care board, sub-ICB location or health"
+    " board.",
     "no_areas_of_year": "{name} ({code}) has no areas of {year}, which {index_id} is about; it existed in {vintages}.",
     "health_geography_in_part": "This database does not hold every area of {name} ({code}): {areas} of {all_areas}.",
     "no_people": "The figures that were loaded have no populations of these areas.",

@@ -82,10 +82,11 @@ def many(
     for row in rows:
         answers[row[0]] = row[4:]
     if has_quantile:
+        end = 4 + len(columns)
+        in_order = [(*columns, *QUANTILE_FIELDS).index(name) for name in names]
         for row in rows:
-            quantile = lookup.indices.quantile(_Bands._make(row[-len(_Bands._fields) :]), groups)
-            values = dict(zip(columns, row[4:], strict=False)) | quantile._asdict()
-            answers[row[0]] = tuple(values[name] for name in names)
+            values = (*row[4:end], *lookup.indices.quantile(_Bands._make(row[end:]), groups))
+            answers[row[0]] = tuple([values[n] for n in in_order])
     if len(rows) < len(texts):
         left = {place: _as_text(texts[place]) for place, answer in enumerate(answers) if answer is None}
         for place, figures in _without_figures(lookup, left, choice, not _WORDED.isdisjoint(names)):

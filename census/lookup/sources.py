@@ -1,7 +1,8 @@
 """Name the publications whose figures an answer has, with their licences."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,15 @@ class Publication(Source):
     checked: str | None
     checked_note: str | None
 
+    @cached_property
+    def source(self) -> Source:
+        """What an answer says of it."""
+        return Source(*(getattr(self, field.name) for field in fields(Source)))
 
-_SOURCE = tuple(field.name for field in fields(Source))
+    @cached_property
+    def source_without_conditions(self) -> Source:
+        """What an answer says of it where its conditions do not apply."""
+        return replace(self.source, conditions=None)
 
 
 def sources_of(
@@ -51,10 +59,10 @@ def sources_of(
     (BT) is among them, to which conditions of its own apply. more: further publications.
     """
     ids = ["postcode_directory", *sorted(set(indices)), *more]
-    sources = []
-    for publication in (publications[id_] for id_ in ids if id_ in publications):
-        values = {name: getattr(publication, name) for name in _SOURCE}
-        if publication.id == "postcode_directory" and not northern_ireland:
-            values["conditions"] = None
-        sources.append(Source(**values))
-    return sources
+    return [
+        publications[id_].source
+        if northern_ireland or id_ != "postcode_directory"
+        else publications[id_].source_without_conditions
+        for id_ in ids
+        if id_ in publications
+    ]
