@@ -19,10 +19,10 @@ MAKE_GUIDE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir .site
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: $(VENV)/serve census.db $(GUIDE) ## environment, census.db and its map from the extract if there is none, the guide, Datasette on http://127.0.0.1:8001; PORT=N for another
+serve: $(VENV)/build $(VENV)/maps census.db $(GUIDE) ## environment, census.db and its map from the extract if there is none, the guide, Datasette on http://127.0.0.1:8001; PORT=N for another
 	$(BIN)/datasette . --host 127.0.0.1 --port $(or $(PORT),8001)
 
-serve-many: $(VENV)/serve census.db $(GUIDE) ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more, PORT=N for another
+serve-many: $(VENV)/build $(VENV)/maps census.db $(GUIDE) ## two workers and one for SQL behind Caddy on http://127.0.0.1:8000; WORKERS=N for more, PORT=N for another
 	$(BIN)/python serve_many.py --workers $(WORKERS) $(if $(PORT),--port $(PORT))
 
 swap: $(VENV)/serve ## DATABASE=new.db, checked, in census.db's place under running workers
@@ -50,14 +50,14 @@ golden: $(VENV)/dev ## record what the site, the build and the commands answer a
 tables: $(VENV)/dev census.db ## the tables of README.md anew, from the program that they describe
 	$(BIN)/cog -I . -r README.md
 
-full: $(VENV)/serve ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there
+full: $(VENV)/build ## census.db of the whole UK; MIRROR=DIR-or-URL takes the publications from there
 	$(BIN)/python build_db.py --full $(if $(MIRROR),--mirror "$(MIRROR)")
 
-extract: $(VENV)/serve $(VENV)/maps ## census.db and its map anew from the extract in the repository
+extract: $(VENV)/build $(VENV)/maps ## census.db and its map anew from the extract in the repository
 	$(BIN)/python build_db.py
 	$(BIN)/python build_db.py --maps
 
-map: $(VENV)/maps census.db ## maps/uk.mbtiles for census.db, and the program that shows it; MIRROR as for make full
+map: $(VENV)/build $(VENV)/maps census.db ## maps/uk.mbtiles for census.db, and the program that shows it; MIRROR as for make full
 	$(BIN)/python build_db.py --maps $(if $(MIRROR),--mirror "$(MIRROR)")
 
 parquet: $(VENV)/dev census.db ## every table of census.db as a Parquet file, in parquet/
@@ -82,15 +82,19 @@ docs: $(VENV)/docs census.db ## the guide in site/, which the site has at /guide
 	$(MAKE_GUIDE)
 
 image: $(VENV)/serve census.db ## the container image uk-census, with census.db in it (needs Docker)
-	digest=$$($(BIN)/python -c "import pathlib; from census.serve.stack import digest_of; print(digest_of(pathlib.Path('census.db')))") && \
+	digest=$$($(BIN)/python -c "import pathlib; from census.serve.database import digest_of; print(digest_of(pathlib.Path('census.db')))") && \
 	docker build --build-arg DIGEST=$$digest --build-arg EDITION=$$(echo $$digest | cut -c1-16) \
 		--build-arg REVISION=$$(git rev-parse HEAD) -t uk-census .
 
-lock: ## the four lock files anew, from pyproject.toml (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -c requirements.lock -o requirements-docs.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-deps --group maps -o requirements-maps.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group install --group dev --group docs --group parquet -c requirements.lock -c requirements-docs.lock pyproject.toml -o requirements-dev.lock
+# A server's: requirements.lock, and requirements-maps.lock for the map. The others add to them.
+COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: ## write the five lock files from pyproject.toml (needs uv)
+	$(COMPILE) --group serve pyproject.toml -o requirements.lock
+	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
+	$(COMPILE) --group docs -c requirements.lock -c requirements-build.lock -o requirements-docs.lock
+	$(COMPILE) --no-deps --group maps -o requirements-maps.lock
+	$(COMPILE) --group serve --group build --group dev --group docs --group parquet \
+		-c requirements.lock -c requirements-build.lock -c requirements-docs.lock pyproject.toml -o requirements-dev.lock
 
 release: $(VENV)/dev ## the files of a release in dist/, step by step; it tags and pushes nothing; DRY=1 only checks; MIRROR as for make full
 	$(BIN)/python deploy/release.py $(if $(DRY),--dry-run) $(if $(MIRROR),--mirror "$(MIRROR)")
@@ -127,7 +131,7 @@ $(GUIDE): mkdocs.yml guide.py metadata.yml README.md Makefile $(wildcard docs/* 
 	$(MAKE_GUIDE)
 
 # With its map, which a server can do without.
-census.db: | $(VENV)/maps
+census.db: | $(VENV)/build $(VENV)/maps
 	$(BIN)/python build_db.py
 	-$(BIN)/python build_db.py --maps
 
@@ -135,6 +139,11 @@ $(VENV)/serve: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# What a build and append.py need beyond a server's.
+$(VENV)/build: requirements-build.lock $(VENV)/serve
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.lock
 	touch $@
 
 $(VENV)/docs: requirements-docs.lock $(VENV)/serve
@@ -145,7 +154,7 @@ $(VENV)/maps: requirements-maps.lock $(VENV)/serve
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-maps.lock
 	touch $@
 
-$(VENV)/dev: requirements-dev.lock $(VENV)/serve $(VENV)/maps
+$(VENV)/dev: requirements-dev.lock $(VENV)/build $(VENV)/maps
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 

@@ -1,6 +1,6 @@
-"""What the guide takes from the house itself, so that nothing is typed twice: a hook of MkDocs (mkdocs.yml).
+"""Fill the guide with facts of the repository, so that nothing is typed twice: a hook of MkDocs (mkdocs.yml).
 
-A line `*[Filled in on the site: NAME ARGUMENTS]*` of a page in docs/ becomes what the function NAME of `House` gives,
+A line `*[Filled in on the site: NAME ARGUMENTS]*` of a page in docs/ becomes what the function NAME of `Facts` gives,
 as Markdown: from census.db (CENSUS_DB, by default the one here), metadata.yml, the README, the Makefile, the
 description of the API.
 """
@@ -22,8 +22,9 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.pages import Page
 
 from census.domain.types import Record
-from census.lookup.lookup import Lookup
+from census.lookup.database import Lookup
 from census.schema import hosted
+from census.schema.indices import indices
 from census.web.api.openapi import document
 from census.web.api.v1 import V1
 from sources.boundaries import PUBLISHED
@@ -32,11 +33,11 @@ from tests import LAYERS
 from tests.__main__ import PROGRAMS
 
 ROOT = Path(__file__).resolve().parent
-ASKED = re.compile(r"^\*\[Filled in on the site: (\w+) ?(.*?)\]\*$", re.MULTILINE)
+PLACEHOLDER = re.compile(r"^\*\[Filled in on the site: (\w+) ?(.*?)\]\*$", re.MULTILINE)
 
 
-class House:
-    """What there is to tell, each as Markdown."""
+class Facts:
+    """The facts of the repository and its database, each as Markdown."""
 
     def __init__(self, database: Path) -> None:
         """Raise PluginError where there is no database."""
@@ -50,19 +51,19 @@ class House:
         """Return the rows of a query of the database."""
         with sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True) as connection:
             connection.row_factory = sqlite3.Row
-            found: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
-            return found
+            rows: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
+            return rows
 
     def publication(self, *ids: str) -> str:
         """Return the provenance of files: what, whose, when, where from, which terms, and the tables made of them."""
-        told = []
+        parts = []
         for identity in ids:
-            found = self.rows("select * from publications where id = ?", identity)
-            if not found:
+            rows = self.rows("select * from publications where id = ?", identity)
+            if not rows:
                 raise PluginError(f"There is no publication {identity!r}.")
-            [p] = found
+            [p] = rows
             file = p["file"] or "not in the database that this guide was made with"
-            facts = {
+            provenance = {
                 "Publisher": p["publisher"],
                 "Edition": p["edition"],
                 "Published at": f"<{p['page']}>",
@@ -73,8 +74,8 @@ class House:
                 "Conditions": p["conditions"],
                 "Tables": ", ".join(f"[`{name}`](dictionary.md#{name})" for name in p["tables"].split(", ")),
             }
-            told.append(table(p["title"], "", [(name, value) for name, value in facts.items() if value]))
-        return "\n\n".join(told)
+            parts.append(table(p["title"], "", [(name, value) for name, value in provenance.items() if value]))
+        return "\n\n".join(parts)
 
     def publications(self) -> str:
         """Return the publications, a row each."""
@@ -94,16 +95,16 @@ class House:
 
     def hosted(self) -> str:
         """Return the hosted data sets, each with what it is and its provenance."""
-        told = []
+        parts = []
         for row in self.rows("select id, title from publications where status = 'hosted' order by title"):
             described = self.census["tables"][row["id"]]["description"]
-            told.append(f"## {row['title']}\n\n{described} [The table](/census/{row['id']}).")
-            told.append(self.publication(row["id"]))
-        return "\n\n".join(told)
+            parts.append(f"## {row['title']}\n\n{described} [The table](/census/{row['id']}).")
+            parts.append(self.publication(row["id"]))
+        return "\n\n".join(parts)
 
     def dictionary(self) -> str:
         """Return every table and view with its columns."""
-        told = []
+        parts = []
         for name, of in self.census["tables"].items():
             keys = [
                 row["name"] for row in self.rows(f"select name from pragma_table_info('{name}') where pk order by pk")
@@ -117,23 +118,23 @@ class House:
                 (f"`{column}`{parents.get(column, '')}", types[column].lower(), of["columns"][column])
                 for column in types
             ]
-            told.append(
+            parts.append(
                 f"## {of['title']} {{ #{name} data-toc-label='{name}' }}\n\n`{name}`. {of['description']} Source:"
                 f" [{of['source']}]({of['source_url']}), [{of['license']}]({of['license_url']})."
                 + (f" Key: {', '.join(f'`{key}`' for key in keys)}." if keys else "")
                 + f" [Open it](/census/{name}).\n\n"
                 + table("Column|Type|What it is", columns)
             )
-        return "\n\n".join(told)
+        return "\n\n".join(parts)
 
     def queries(self) -> str:
         """Return the canned queries as their own pages describe them."""
-        told = []
+        parts = []
         for name, of in self.census["queries"].items():
             text = re.sub(r'href="(?!/|https)', 'href="/census/', of["description_html"]).strip()
             text = "".join(line.strip() + " " for line in text.splitlines())
-            told.append(f"## {of['title']} {{ #{name} data-toc-label='{name}' }}\n\n`/census/{name}`\n\n{text}")
-        return "\n\n".join(told)
+            parts.append(f"## {of['title']} {{ #{name} data-toc-label='{name}' }}\n\n`/census/{name}`\n\n{text}")
+        return "\n\n".join(parts)
 
     def query_list(self) -> str:
         """Return the canned queries, a row each."""
@@ -161,9 +162,9 @@ class House:
         return table("Plugin|What it does", rows)
 
     def settings(self) -> str:
-        """Return the settings: of Datasette in its own words, of plugins in those beside them in metadata.yml."""
+        """Return the settings: of Datasette in its own words, of plugins in the comments in metadata.yml."""
         of_datasette = {setting.name: setting.help for setting in SETTINGS}
-        told = [
+        rows = [
             (f"`{name}`", "`settings.json`", f"`{json.dumps(value)}`", of_datasette[name])
             for name, value in json.loads((ROOT / "settings.json").read_text("utf-8")).items()
         ]
@@ -173,8 +174,8 @@ class House:
                 where = f"`metadata.yml`, {plugin[1]}"
             elif setting := re.fullmatch(r"    (\w+):(.*?)# (.+)", line):
                 value = f"`{setting[2].strip()}`" if setting[2].strip() else ""
-                told.append((f"`{setting[1]}`", where, value, setting[3]))
-        return table("Setting|In|Value|What it does", told)
+                rows.append((f"`{setting[1]}`", where, value, setting[3]))
+        return table("Setting|In|Value|What it does", rows)
 
     def layers(self) -> str:
         """Return the layers of the tests."""
@@ -190,8 +191,8 @@ class House:
         for path, item in self._openapi("/api/v1").items():
             for method, of in item.items():
                 if path.startswith("/api/v1"):
-                    asked = ", ".join(f"`{p['name']}`" for p in of.get("parameters", ()) if "name" in p)
-                    rows.append((f"`{method.upper()} {path}`", asked, of["summary"]))
+                    parameters = ", ".join(f"`{p['name']}`" for p in of.get("parameters", ()) if "name" in p)
+                    rows.append((f"`{method.upper()} {path}`", parameters, of["summary"]))
         return table("Route|Parameters|What it answers", rows)
 
     def indices(self) -> str:
@@ -236,8 +237,8 @@ class House:
 
     def commands(self) -> str:
         """Return the targets of the Makefile."""
-        told = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-        return table("Command|What it does", [(f"`make {name}`", text) for name, text in told])
+        targets = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        return table("Command|What it does", [(f"`make {name}`", text) for name, text in targets])
 
     def file(self, name: str, language: str) -> str:
         """Return a file of the repository, as it stands."""
@@ -245,22 +246,19 @@ class House:
 
     def readme(self, name: str) -> str:
         """Return what stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README."""
-        found = re.search(
-            rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
-        )
-        if found is None:
+        part = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+        if part is None:
             raise PluginError(f"The README has no part {name!r}.")
-        return found[1].replace("](docs/", "](").strip()
+        return part[1].replace("](docs/", "](").strip()
 
-    @cache  # noqa: B019 there is one house
+    @cache  # noqa: B019 there is one Facts
     def _openapi(self, base: str) -> Record:
-        queries = {name: of["sql"] for name, of in self.census["queries"].items()}
-        paths: Record = document(self.census["tables"], V1(Lookup(self.database, queries)), base, [])["paths"]
+        paths: Record = document(self.census["tables"], V1(Lookup(self.database, indices())), base, [])["paths"]
         return paths
 
 
 NAMES = [
-    name for name, _ in inspect.getmembers(House, inspect.isfunction) if not name.startswith("_") and name != "rows"
+    name for name, _ in inspect.getmembers(Facts, inspect.isfunction) if not name.startswith("_") and name != "rows"
 ]
 
 
@@ -271,16 +269,16 @@ def table(head: str, *rows: Iterable[Iterable[object]]) -> str:
     """
     *middle, lines = rows
     title, names = (f"**{head}**\n\n", ["", ""]) if middle else ("", head.split("|"))
-    told: list[Iterable[object]] = [names, ["---"] * len(names), *lines]
-    return title + "\n".join(f"| {' | '.join(map(cell, line))} |" for line in told)
+    table_lines: list[Iterable[object]] = [names, ["---"] * len(names), *lines]
+    return title + "\n".join(f"| {' | '.join(map(cell, line))} |" for line in table_lines)
 
 
 def docstring(path: Path) -> str:
     """Return the docstring of a module. Raises PluginError where it has none."""
-    told = ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    if not told:
+    text = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    if not text:
         raise PluginError(f"{path.name} has no docstring.")
-    return told
+    return text
 
 
 def cell(value: object) -> str:
@@ -290,15 +288,15 @@ def cell(value: object) -> str:
 
 
 @cache
-def house() -> House:
-    """Return the house, over CENSUS_DB or census.db."""
-    return House(Path(os.environ.get("CENSUS_DB") or ROOT / "census.db"))
+def facts() -> Facts:
+    """Return the facts, over CENSUS_DB or census.db."""
+    return Facts(Path(os.environ.get("CENSUS_DB") or ROOT / "census.db"))
 
 
 def on_post_page(output: str, page: Page, **_: object) -> str:
     """Return the page as HTML (a hook of MkDocs), with a name for the box of the search, which the theme gives none.
 
-    Links to the site become relative: it may be below a prefix, /data/guide/ beside /data/census.
+    Links to the site become relative: it may be below a prefix, /data/guide/ next to /data/census.
     """
     root = "../" * (page.url.count("/") + 1)
     output = re.sub(r'(\s(?:href|src)=")/(?!/)', lambda match: match[1] + root, output)
@@ -308,12 +306,12 @@ def on_post_page(output: str, page: Page, **_: object) -> str:
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Return the page with what it asks for (a hook of MkDocs)."""
+    """Return the page with its placeholders filled in (a hook of MkDocs)."""
 
-    def told(asked: re.Match[str]) -> str:
-        if asked[1] not in NAMES:
-            raise PluginError(f"{asked[0]}: there is no {asked[1]!r}, but {', '.join(NAMES)}.")
-        text: str = getattr(house(), asked[1])(*shlex.split(asked[2]))
+    def filled(request: re.Match[str]) -> str:
+        if request[1] not in NAMES:
+            raise PluginError(f"{request[0]}: there is no {request[1]!r}, but {', '.join(NAMES)}.")
+        text: str = getattr(facts(), request[1])(*shlex.split(request[2]))
         return text
 
-    return ASKED.sub(told, markdown)
+    return PLACEHOLDER.sub(filled, markdown)

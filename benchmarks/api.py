@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import quote
 
-from census.serve.stack import free_port
+from census.serve.worker import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 THIN = "status,index_id,rank,decile,quintile"

@@ -28,7 +28,7 @@ from benchmarks.api import ROOT
 from benchmarks.client import Found, Request, Sending
 from benchmarks.stack import Stack
 from benchmarks.usage import Usage
-from census.serve.stack import free_port
+from census.serve.worker import free_port
 
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "10"))
 CONNECTIONS = 50

@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 import uvicorn
 
-from census.lookup.lookup import FIELDS, Lookup, canned_sql, one_sql
+from census.lookup.database import Lookup
+from census.lookup.postcodes import PostcodeFigures, one_sql
+from census.schema.indices import indices
 from census.web import responses as web
 from census.web.api.v1 import V1
 from census.web.asgi import Receive, Scope, Send
@@ -21,7 +23,7 @@ from census.web.asgi import Receive, Scope, Send
 def main() -> None:
     """Serve the answers to the postcodes asked for, each looked up and then sent as made before."""
     database, asked, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    lookup = Lookup(database, canned_sql(), immutable=True)
+    lookup = Lookup(database, indices(), immutable=True)
     v1 = V1(lookup)
     ready = {}
     for postcode in json.loads(asked.read_text("utf-8")):
@@ -29,8 +31,8 @@ def main() -> None:
         length = (b"content-length", b"%d" % len(body))
         headers = [*web.ALWAYS, (b"cache-control", web.MAX_AGE), (b"content-type", web.JSON), length]
         ready[f"/api/v1/postcodes/{quote(postcode)}".encode()] = postcode, headers, body
-    execute, meant = lookup.connection.execute, lookup.meant_by["latest"]
-    one, older = one_sql(FIELDS), one_sql(FIELDS, older=True)
+    execute, meant = lookup.connection.execute, lookup.indices.ids["latest"]
+    one, older = one_sql(PostcodeFigures._fields), one_sql(PostcodeFigures._fields, older=True)
 
     async def bare(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         postcode, headers, body = ready[scope["raw_path"]]

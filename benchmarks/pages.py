@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.api import ROOT, served
-from census.serve.stack import free_port
+from census.serve.worker import free_port
 
 
 def main(seconds: float) -> None:

@@ -18,7 +18,8 @@ from urllib.parse import quote
 
 from benchmarks.api import ROOT, matched
 from benchmarks.client import Request, Sending
-from census.serve.stack import State, free_port
+from census.serve.stack import State
+from census.serve.worker import free_port
 
 UNVERIFIED = ssl.create_default_context()
 UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE  # a certificate of Caddy's own authority

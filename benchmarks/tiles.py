@@ -14,7 +14,7 @@ from benchmarks.api import ROOT, Load, load, ratio, served
 from census.domain import map_layers
 from census.domain.types import Row
 from census.lookup.maps import map_of
-from census.serve.stack import free_port
+from census.serve.worker import free_port
 
 CONNECTIONS = 16
 

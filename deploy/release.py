@@ -221,8 +221,8 @@ def describe_database(path: Path) -> str:
     lines += [f"- Left out: {left_out}"] if left_out else []
     lines += ["", "## Sources and licences", ""]
     for title, edition, *terms in sources:
-        said = ". ".join(str(term).rstrip(".") for term in terms if term)
-        lines.append(f"- {title}{f' ({edition})' if edition else ''}: {said}.")
+        details = ". ".join(str(term).rstrip(".") for term in terms if term)
+        lines.append(f"- {title}{f' ({edition})' if edition else ''}: {details}.")
     return "\n".join(lines) + "\n"
 
 
@@ -279,7 +279,7 @@ def _git(root: Path, *arguments: str) -> str:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dry-run", action="store_true", help="print the steps and check what needs no build")
-    parser.add_argument("--mirror", metavar="DIR-or-URL", help="where the publications are; nothing else is asked")
+    parser.add_argument("--mirror", metavar="DIR-or-URL", help="where the publications are; no other address is used")
     parser.add_argument("--extract", action="store_true", help="rehearse over the extract in the repository")
     parser.add_argument("--root", metavar="DIR", type=Path, default=ROOT, help="the repository; default: this one")
     options = parser.parse_args(arguments)

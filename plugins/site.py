@@ -1,41 +1,23 @@
-"""Start the site, wrap Datasette and fill its menu: the hooks whose order matters, each once.
+"""Register everything but routes and SQL functions: start, middleware, menu, templates, connections and filters.
 
-Datasette calls the hooks of several plugins in an order that differs by machine.
+Datasette calls the hooks of several plugins in an order that differs by machine, so each of these is here, once.
 """
 
-from datasette import database as datasette_database
+import sqlite3
+from functools import partial
+
 from datasette import hookimpl
 from datasette.app import Datasette
+from datasette.utils.asgi import Request
 from jinja2 import Environment
 
 from census.pages import charts
-from census.web import (
-    accessible,
-    connections,
-    database_guard,
-    entity_tags,
-    gate,
-    graphql_limits,
-    graphql_tables,
-    middleware,
-    parameters,
-    private_logs,
-    private_paths,
-    readiness,
-    same_file,
-    sandbox,
-    site_metadata,
-    table_filters,
-    table_order,
-    tiles,
-    version_guard,
-    whole_csv,
-)
-from census.web.api.routes import Api
 from census.web.asgi import Links, WhenStarted, Wrapper
-from census.web.sql_process import SqlProcesses
-
-private_paths.apply()  # here, as Datasette makes its routes before it starts
+from census.web.handlers import notices
+from census.web.middleware import stack
+from census.web.patches import order, table_filters
+from census.web.sql import sandbox
+from census.web.startup.start import start
 
 MENU = (
     ("/guide/", "Guide"),
@@ -45,43 +27,17 @@ MENU = (
     ("/spreadsheet", "Add figures to a spreadsheet"),
 )
 
+order.apply()  # as Datasette loads this file: it makes its routes before it starts
+
 
 @hookimpl
 def startup(datasette: Datasette) -> WhenStarted:
-    private_logs.silence()
-    datasette_database.sqlite_timelimit = sandbox.time_limit
-    whole_csv.apply()
-    parameters.apply()
-    table_filters.apply()
-    table_order.apply()
-    graphql_tables.apply()
-    graphql_limits.switch_off(datasette)
-    same_file.begin(datasette)
-    connections.apply(datasette)
-    database_guard.ignore_other_counts(datasette)
-    SqlProcesses.take_over(datasette, gate.settings_of(datasette)["at_once"])
-
-    async def nothing() -> None:
-        """Do nothing: what Datasette would refresh is shown nowhere, and its lock is of one event loop alone."""
-
-    datasette.refresh_schemas = nothing
-
-    async def start() -> None:
-        await version_guard.check(datasette)
-        await database_guard.check(datasette)
-        await site_metadata.describe(datasette)
-        await readiness.begin(datasette)
-        tiles.open_map(datasette)
-        await entity_tags.read_tag(datasette)
-        await gate.count_rows(datasette)
-        Api.of(datasette).open()
-
-    return start
+    return partial(start, datasette)
 
 
 @hookimpl
 def asgi_wrapper(datasette: Datasette) -> Wrapper:
-    return lambda app: middleware.wrap(datasette, app)
+    return partial(stack.wrap, datasette)
 
 
 @hookimpl
@@ -91,6 +47,21 @@ def menu_links(datasette: Datasette) -> Links:
 
 @hookimpl
 def prepare_jinja2_environment(env: Environment) -> None:
-    env.filters["number"] = charts.number
-    env.filters["percent"] = charts.percent
-    accessible.apply(env)
+    env.filters.update(number=charts.number, percent=charts.percent)
+
+
+@hookimpl
+def prepare_connection(conn: sqlite3.Connection, database: str | None) -> None:
+    sandbox.prepare_server_connection(conn, database)
+
+
+@hookimpl
+def filters_from_request(datasette: Datasette, request: Request, database: str, table: str) -> table_filters.Filter:
+    return partial(table_filters.conditions, datasette, request, database, table)
+
+
+@hookimpl
+def extra_template_vars(
+    datasette: Datasette, table: str | None, columns: list[str] | None, view_name: str | None, request: Request
+) -> notices.Variables:
+    return partial(notices.variables, datasette, request, table, columns, view_name)

@@ -1,1 +1,1 @@
-"""The official publications: one module each, the vintage in its name, and what they share."""
+"""Read the official publications: one module each, the vintage in its name, and what they share."""

@@ -1,41 +1,47 @@
-"""The boundaries of areas and authorities, as ONS, the Scottish Government and NISRA publish them."""
+"""List the boundaries of areas and authorities that ONS, the Scottish Government and NISRA publish."""
 
 from dataclasses import dataclass
 
-from census.domain.map_layers import OUTLINES
-from sources.geography import LAD_2024, OPEN_GEOGRAPHY, SERVICES
+from census.domain.map_layers import BOUNDARY_FILES
+from sources.local_authorities_2024 import LAD_2024
+from sources.open_geography import OPEN_GEOGRAPHY, SERVICES
 from sources.publication import KnownFile, SourceFile
 
 
 @dataclass(frozen=True)
 class Boundaries:
-    """A publication of boundaries: its `file`, the property with the `code`, and of what they are.
-
-    geography: as in `Index.geography`, or OUTLINES. nations: whose areas it has, by the first letter of their codes.
-    """
+    """A publication of boundaries. code: the property of a feature that has the area's code."""
 
     file: SourceFile
     code: str
-    geography: str
-    nations: str
     title: str
     publisher: str
     edition: str
     page: str
     attribution: str
 
+    @property
+    def geography(self) -> str:
+        """The geography, as in `Index.geography`, or OUTLINES."""
+        return BOUNDARY_FILES[self.file.id].geography
 
-def _ons(file: SourceFile, code: str, geography: str, nations: str, title: str, edition: str) -> Boundaries:
+    @property
+    def nations(self) -> str:
+        """Whose areas it has, by the first letter of their codes."""
+        return BOUNDARY_FILES[self.file.id].nations
+
+
+def _ons(file: SourceFile, code: str, title: str, edition: str) -> Boundaries:
     source = "Source: Office for National Statistics licensed under the Open Government Licence v.3.0."
     owner = f"Contains OS data © Crown copyright and database right {edition[-4:]}."
     return Boundaries(
-        file, code, geography, nations, title, "Office for National Statistics", edition, OPEN_GEOGRAPHY,
+        file, code, title, "Office for National Statistics", edition, OPEN_GEOGRAPHY,
         f"{source} {owner}",
     )  # fmt: skip
 
 
 def _copy(name: str, sha256: str, size: int) -> KnownFile:
-    """Return the known copy of a feature layer, which has itself no checksum that stays."""
+    """Return the known copy of a feature layer, which itself has no checksum, as its pages differ by request."""
     return KnownFile((name,), sha256, size, "rebuilt", "The publisher's codes and names with generalised boundaries.")
 
 
@@ -57,7 +63,7 @@ PUBLISHED = (
             ),
             1000,
         ),
-        *("LSOA11CD", "lsoa_2011", "EW"),
+        "LSOA11CD",
         "Lower layer Super Output Areas, super generalised boundaries (BSC) V3",
         "December 2011",
     ),
@@ -72,7 +78,7 @@ PUBLISHED = (
             ),
             1000,
         ),
-        *("LSOA21CD", "lsoa_2021", "EW"),
+        "LSOA21CD",
         "Lower layer Super Output Areas, super generalised boundaries (BSC) V4",
         "December 2021",
     ),
@@ -91,7 +97,7 @@ PUBLISHED = (
                 ),
             ),
         ),
-        *("DataZone", "lsoa_2011", "S", "Data Zone boundaries", "Scottish Government", "2011"),
+        *("DataZone", "Data Zone boundaries", "Scottish Government", "2011"),
         "https://www.data.gov.uk/dataset/ab9f1f20-3b7f-4efa-9bd2-239acf63b540/data-zone-boundaries-2011",
         "Copyright Scottish Government, contains Ordnance Survey data © Crown copyright and database right 2021,"
         " licensed under the Open Government Licence v3.0.",
@@ -111,7 +117,7 @@ PUBLISHED = (
                 ),
             ),
         ),
-        *("SOA_CODE", "lsoa_2011", "9", "Super Output Areas of Northern Ireland", "NISRA", "2011"),
+        *("SOA_CODE", "Super Output Areas of Northern Ireland", "NISRA", "2011"),
         "https://www.nisra.gov.uk/support/geography/super-output-areas-census-2001-and-census-2011",
         "Contains NISRA data © Crown copyright, licensed under the Open Government Licence v3.0.",
     ),
@@ -122,7 +128,7 @@ PUBLISHED = (
             LAD_2024,
             100,
         ),
-        *("LAD24CD", OUTLINES, "EWSN"),
+        "LAD24CD",
         "Local Authority Districts, generalised boundaries",
         "May 2024",
     ),

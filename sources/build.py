@@ -1,12 +1,12 @@
-"""What the `load` function of a publication may do with the database that is being built."""
+"""Define what the `load` function of a publication can do with the database under construction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
 from census.domain.types import Progress, Record, Row
 from sources.publication import SourceFile
-from sources.workbook import Column
+from sources.workbook import Column, Rows
 
 
 class ObtainedFile(Protocol):
@@ -26,7 +26,7 @@ class ObtainedFile(Protocol):
 class Build(Protocol):
     """A database under construction: the part of `census.build.database.Build` that publications use.
 
-    progress: shows how far a long step has come.
+    progress: shows the progress of a long step.
     """
 
     @property
@@ -38,8 +38,8 @@ class Build(Protocol):
 
     def rows(
         self, file: SourceFile, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
-    ) -> Iterator[Row]:
-        """Return the rows of `columns` in `file`, converted and counted."""
+    ) -> Rows:
+        """Return the rows of `columns` in `file` as named tuples, converted and counted."""
 
     def counted(self, file: SourceFile, rows: int) -> None:
         """Note how many rows were read from `file`."""

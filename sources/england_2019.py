@@ -167,16 +167,21 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fill imd_england_2019 and adds names, 2019 authorities and mid-2015 populations to the LSOAs of England."""
-    file_7 = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
-    scores, people = 1 + len(PLACE) + len(POPULATIONS), 1 + len(PLACE)
-    build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[scores:] for row in file_7))
-    build.authorities("2019", ((row[2], row[3], "England") for row in file_7))
+    """Fill imd_england_2019; add names, 2019 authorities and mid-2015 populations to the LSOAs of England."""
+    rows = build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES)
+    build.insert(TABLE.name, ["area_code", *FIGURES], rows.select("area_code", *FIGURES))
+    build.authorities("2019", ((row.local_authority_2019, row.authority_name, "England") for row in rows))
     build.areas(
-        {"code": row[0], "kind": "LSOA", "nation": "England", "name": row[1], "local_authority_2019": row[2]}
-        for row in file_7
+        {
+            "code": row.area_code,
+            "kind": "LSOA",
+            "nation": "England",
+            "name": row.name,
+            "local_authority_2019": row.local_authority_2019,
+        }
+        for row in rows
     )
-    build.merge("lsoas_2011", ["code", *POPULATIONS], (row[:1] + row[people:scores] for row in file_7))
+    build.merge("lsoas_2011", ["code", *POPULATIONS], rows.select("area_code", *POPULATIONS))
 
 
 def load_transformed(build: "Build") -> None:

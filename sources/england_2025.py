@@ -101,7 +101,7 @@ INDEX = Index(
         "indoors_sub_domain_rank": (33755, "E01020889"),
         "outdoors_sub_domain_rank": (33755, "E01033706"),
     },
-    # Copies of File 7 are around that have none of these, or not the scores
+    # Some copies of File 7 have none of these, or no scores
     may_be_blank=frozenset(
         f"{name}_{figure}" for name in ("idaci", "idaopi") for figure in ("score", "rank", "decile")
     ),
@@ -109,15 +109,14 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fill imd_england_2025 and adds 2024 authorities and mid-2022 populations to the LSOAs of England."""
-    rows = list(build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES))
-    people, scores = 1 + len(PLACE), 1 + len(PLACE) + len(POPULATIONS)
-    build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[scores:] for row in rows))
-    build.authorities("2024", ((row[2], row[3], "England") for row in rows))
+    """Fill imd_england_2025; add names, 2024 authorities and mid-2022 populations to the LSOAs of England."""
+    rows = build.rows(FILE_7, KEY | PLACE | POPULATIONS | FIGURES)
+    build.insert(TABLE.name, ["area_code", *FIGURES], rows.select("area_code", *FIGURES))
+    build.authorities("2024", ((row.local_authority_2024, row.authority_name, "England") for row in rows))
     build.merge(
         "lsoas_2021",
-        ["code", "name", "local_authority_2024", "nation", *POPULATIONS],
-        ((*row[:3], "England", *row[people:scores]) for row in rows),
+        ["code", "name", "local_authority_2024", *POPULATIONS, "nation"],
+        ((*row, "England") for row in rows.select("area_code", "name", "local_authority_2024", *POPULATIONS)),
     )
 
 

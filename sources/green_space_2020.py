@@ -85,11 +85,11 @@ TABLE = Table(
 
 
 def load(build: "Build") -> None:
-    """Fill green_space and adds the 2019 authorities of Great Britain."""
+    """Fill green_space; add the 2019 authorities of Great Britain."""
     sheet = None if build.file(GARDENS).name.endswith(".csv") else SHEET
-    rows = list(build.rows(GARDENS, KEY | PLACE | FIGURES, sheet=sheet, header_rows=2))
-    build.insert(TABLE.name, list(TABLE.columns), (row[:1] + row[3:] for row in rows))
-    build.authorities("2019", ((row[0], row[2], row[1]) for row in rows))
+    rows = build.rows(GARDENS, KEY | PLACE | FIGURES, sheet=sheet, header_rows=2)
+    build.insert(TABLE.name, list(TABLE.columns), rows.select(*TABLE.columns))
+    build.authorities("2019", rows.select("local_authority", "authority_name", "nation"))
 
 
 PARKS = SourceFile(
@@ -130,10 +130,10 @@ PARKS_TABLE = Table(
 
 
 def load_parks(build: "Build") -> None:
-    """Fill green_space_parks and adds the 2019 authorities of Great Britain."""
-    rows = list(build.rows(PARKS, KEY | PLACE | PARKS_FIGURES, sheet=PARKS_SHEET))
-    build.insert(PARKS_TABLE.name, list(PARKS_TABLE.columns), (row[:1] + row[3:] for row in rows))
-    build.authorities("2019", ((row[0], row[2], row[1]) for row in rows))
+    """Fill green_space_parks; add the 2019 authorities of Great Britain."""
+    rows = build.rows(PARKS, KEY | PLACE | PARKS_FIGURES, sheet=PARKS_SHEET)
+    build.insert(PARKS_TABLE.name, list(PARKS_TABLE.columns), rows.select(*PARKS_TABLE.columns))
+    build.authorities("2019", rows.select("local_authority", "authority_name", "nation"))
 
 
 PAGE = "https://www.ons.gov.uk/economy/environmentalaccounts/datasets/accesstogardensandpublicgreenspaceingreatbritain"

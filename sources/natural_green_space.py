@@ -83,10 +83,10 @@ TABLE = Table(
 
 
 def load(build: "Build") -> None:
-    """Fill natural_green_space_inequalities and adds its areas to the small areas."""
-    rows = list(build.rows(LAYER, KEY | FIGURES))
+    """Fill natural_green_space_inequalities; add its areas to the small areas."""
+    rows = build.rows(LAYER, KEY | FIGURES)
     build.insert(TABLE.name, list(TABLE.columns), rows)
-    build.areas({"code": code, "kind": "LSOA", "nation": "England"} for code, *_ in rows)
+    build.areas({"code": row.area_code, "kind": "LSOA", "nation": "England"} for row in rows)
 
 
 LICENCE = Licence(

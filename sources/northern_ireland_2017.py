@@ -3,8 +3,10 @@
 https://www.nisra.gov.uk/statistics/deprivation/northern-ireland-multiple-deprivation-measure-2017-nimdm2017
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from census.domain.types import Row
 from sources.publication import Index, KnownFile, Publication, SourceError, SourceFile, index_table
 from sources.workbook import column
 
@@ -145,39 +147,41 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fill imd_northern_ireland_2017 and soas_2001, and adds the SOAs to the small areas."""
-    rows = list(build.rows(WORKBOOK, KEY | PLACE | MEASURE, sheet="MDM"))
-    measure = 1 + len(PLACE)
-    build.insert(TABLE.name, ["area_code", *MEASURE], (row[:1] + row[measure:] for row in rows))
-    places = list(MEASURE)
+    """Fill imd_northern_ireland_2017 and soas_2001; add the SOAs to the small areas."""
+    rows = build.rows(WORKBOOK, KEY | PLACE | MEASURE, sheet="MDM")
+    build.insert(TABLE.name, ["area_code", *MEASURE], rows.select("area_code", *MEASURE))
     for sheet, (rank, own) in SHEETS.items():
-        again = {"rank_again": MEASURE[rank]} if rank else {}
-        found = list(build.rows(WORKBOOK, KEY | again | own, sheet=sheet))
+        again = {rank: MEASURE[rank]} if rank else {}
+        sheet_rows = build.rows(WORKBOOK, KEY | again | own, sheet=sheet)
         if rank:
-            overall = {row[0]: row[measure + places.index(rank)] for row in rows}
-            for row in found:
-                if overall.get(row[0]) != row[1]:
-                    raise SourceError(
-                        f"{WORKBOOK.names[0]}: {row[0]} has {rank} {overall.get(row[0])} in sheet MDM"
-                        f" and {row[1]} in sheet {sheet}."
-                    )
+            overall: dict[str, int] = dict(rows.select("area_code", rank))
+            _compare_ranks(rank, overall, sheet, sheet_rows.select("area_code", rank))
         if own:
-            build.update(TABLE.name, ["area_code", *own], (row[:1] + row[1 + len(again) :] for row in found))
+            build.update(TABLE.name, ["area_code", *own], sheet_rows.select("area_code", *own))
     build.areas(
         {
-            "code": row[0],
+            "code": row.area_code,
             "kind": "SOA",
             "nation": "Northern Ireland",
-            "name": row[1].replace("_", " "),
-            "local_authority_2019": build.authority_named(row[2], "Northern Ireland"),
+            "name": row.name.replace("_", " "),
+            "local_authority_2019": build.authority_named(row.local_authority_name, "Northern Ireland"),
         }
         for row in rows
     )
     build.merge(
         "soas_2001",
         ["code", "local_government_district_2014", "urban_rural_2015"],
-        ((row[0], row[2], row[3]) for row in rows),
+        rows.select("area_code", "local_authority_name", "urban_rural_2015"),
     )
+
+
+def _compare_ranks(rank: str, overall: dict[str, int], sheet: str, ranks: Iterable[Row]) -> None:
+    """Raise SourceError where `ranks`, code and rank in `sheet`, differ from those of the sheet MDM, `overall`."""
+    for code, value in ranks:
+        if overall.get(code) != value:
+            raise SourceError(
+                f"{WORKBOOK.names[0]}: {code} has {rank} {overall.get(code)} in sheet MDM and {value} in sheet {sheet}."
+            )
 
 
 PUBLICATIONS = (

@@ -114,9 +114,9 @@ Code = TypeVar("Code", str, int)
 
 
 class _Codes(dict[str, Code | None], Generic[Code]):
-    """Raw cell to code, remembered; blank and pseudo-codes are None. Raises ValueError for what looks like neither.
+    """A cache of raw cell to code; blank and pseudo-codes are None. Raises ValueError for a cell that is neither.
 
-    Where the pattern has a group, only what it catches is kept: other nations' codes of that column are None.
+    Where the pattern has a group, only its match is kept: codes of other nations in that column are None.
     """
 
     def __init__(self, pattern: re.Pattern[str], convert: Callable[[str], Code]) -> None:
@@ -193,9 +193,9 @@ Of one that was split, or changed irregularly, the postcode may lie in any part:
 
 
 class _Rows:
-    """The directory's rows as they go into the table, and what is learned of them on the way.
+    """The directory's rows as they go into the table, and their codes, which are complete when all were read.
 
-    count: rows read. areas, newer, authorities: the codes met, of areas of 2011 and 2021 and of authorities.
+    count: rows read. areas, newer, authorities: the codes of areas of 2011 and 2021 and of authorities.
     middle: LSOA to its MSOA.
     """
 
@@ -267,28 +267,28 @@ def _places(header: list[str], where: str) -> dict[str, int]:
     labels = [label(cell) for cell in header]
     places = {}
     for name, pattern in FIELDS.items():
-        found = [i for i, text in enumerate(labels) if re.fullmatch(pattern, text)]
-        if len(found) != 1:
+        matches = [place for place, text in enumerate(labels) if re.fullmatch(pattern, text)]
+        if len(matches) != 1:
             spelling = pattern.replace(r"\d\d", "25").split("|")[0]
             raise SourceError(
                 f"{where}: label {spelling!r} "
-                + (f"stands there {len(found)} times" if found else f"is missing; it has {', '.join(header)[:300]}")
+                + (f"stands there {len(matches)} times" if matches else f"is missing; it has {', '.join(header)[:300]}")
             )
-        places[name] = found[0]
+        places[name] = matches[0]
     return places
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     """Return the CSV of all postcodes, by its name; those of one postcode area each (multi_csv) are others."""
-    found = [
+    members = [
         member
         for member in archive.infolist()
         if re.search(r"(^|/)ONSPD_[A-Z]{3}_\d{4}(_UK)?\.csv$", member.filename, re.IGNORECASE)
         and "multi_csv" not in member.filename.lower()
     ]
-    if len(found) != 1:
-        raise SourceError(f"{name}: expected one Data/ONSPD_MMM_YYYY_UK.csv inside, found {len(found)}")
-    return found[0]
+    if len(members) != 1:
+        raise SourceError(f"{name}: expected one Data/ONSPD_MMM_YYYY_UK.csv inside, found {len(members)}")
+    return members[0]
 
 
 def _edition(name: str) -> tuple[str, str] | None:

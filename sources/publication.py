@@ -1,4 +1,4 @@
-"""What a publication is to the build: its files, the tables it fills, and how it is read."""
+"""Describe a publication to the build: its files, the tables that it fills, and how it is read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class SourceError(Exception):
-    """A publication, file, cell or check is not as it must be. The message says which, and what to do."""
+    """A publication, file, cell or check is wrong. The message says which, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ CC_BY = Licence(
 
 @dataclass(frozen=True)
 class KnownFile:
-    """The content of a file, by its SHA-256: what a file of one of `names` must be, unless it is accepted as changed.
+    """The SHA-256 that a file must have, unless it is accepted as changed.
 
-    names: the accepted names of the `SourceFile` that have this content and no other. sha256: in hexadecimal; size:
-    bytes; both of the file itself, not of a .gz around it.
+    names: the accepted names of the `SourceFile` for which it holds. sha256 (hexadecimal), size (bytes): of the file
+    itself, not of a .gz that holds it.
     kind: "official" for the file as its publisher serves it, "rebuilt" for a copy that others made of its figures.
     note: a sentence that says what the copy is; empty for an official file.
     """
@@ -53,14 +53,13 @@ class SourceFile:
     """One file of a publication.
 
     id: its row in the table `publications`.
-    names: the file names that are accepted, the official one (or the newest edition's) first.
+    names: the accepted file names, the official one (or the newest edition's) first.
     address: where the publisher serves it; None where no address is known.
     served_as: the accepted name of what the address serves, where that is not the first one.
-    optional: a mirror may be without it, and so may the cache where no address is known; the database then says that
-    its publication was not loaded.
-    page_size: for an ArcGIS feature layer, how many features one request may ask for; None for a plain file.
-    geometry: whether the features' boundaries are wanted too, in WGS 84.
-    known: its contents whose SHA-256 is known. A feature layer has none, for the build assembles it from pages.
+    optional: whether a build succeeds without it; the database then says that its publication was not loaded.
+    page_size: of an ArcGIS feature layer, the number of features in a request; None for a plain file.
+    geometry: whether to download the features' boundaries too, in WGS 84.
+    known: the files with a known SHA-256. A feature layer has none, because the build assembles it from pages.
     """
 
     id: str
@@ -78,13 +77,15 @@ class Table:
     """A table of census.db.
 
     columns: column name to str, int, float or Number (whole numbers and halves), in order. Codes are str so that
-    anyone's SQL joins on them.
-    primary_key: its key column, or columns; none where it is empty. references: column to (table, column).
-    area: the columns that hold a small area's code, each with its geography (as in `Index.geography`), by which an
-    extract is cut; empty for a table kept whole.
-    derived: made by every build, from the other tables or a hosted data set, so not part of an extract.
+    all SQL joins on them.
+    primary_key: its key column, or columns; none where it is empty. references: column to (table, column), the foreign
+    keys.
+    area: the columns with a small area's code, each with its geography (as in `Index.geography`), which cut an extract;
+    empty for a table that an extract has completely.
+    derived: whether every build computes it, from the other tables or a hosted data set, so that it is not part of an
+    extract.
     indexes: columns that get an index of their own. search: columns in the full-text index.
-    computed_indexes: name to what is indexed beyond columns, as SQL from the bracket on.
+    computed_indexes: name of an index of expressions to its SQL, from the bracket on.
     """
 
     name: str
@@ -101,7 +102,7 @@ class Table:
 
     @property
     def key(self) -> str:
-        """What each row is another one by, as SQL for an order by: the primary key, or all columns."""
+        """The columns that identify a row, as SQL for an order by: the primary key, or all columns."""
         return self.primary_key if isinstance(self.primary_key, str) else ", ".join(self.primary_key or self.columns)
 
     @property
@@ -114,23 +115,39 @@ class Table:
 
 @dataclass(frozen=True)
 class Index:
-    """An index of multiple deprivation and how to read its table in the words common to all of them.
+    """An index of multiple deprivation, and how the columns of its table map to those of the table `deprivation`.
 
-    areas: how many areas it ranks. geography: the kind of area, as a column of `postcodes`: lsoa_2011 or lsoa_2021.
-    band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `census.schema.deprivation`).
-    bands: published band columns of the overall rank, name to number of bands.
-    bounds: for published bands that follow no rule, name to the highest rank of each band.
-    domains: common domain name to the table's own column prefix; `_rank`, and `_decile` where published.
-    may_be_blank: columns that a file of the publication may have blank, each as a whole.
-    tied_pairs: how many pairs of areas share an overall rank.
-    weights: column prefix of each domain to its weight in the overall score, in per cent of the scores that the
-    domain's ranks give (`census.build.checks.cross.transformed`). domain_scores: how the columns of those scores end,
-    after the prefix; empty where none are published. decimals: how many a published score has. ties: the rank that tied
-    areas get, the "first" of their places or the "mean" of them. scored_at_mean: whether tied areas are scored at the
-    mean of their places all the same. other_ties: column to a rank that follows neither. slack: how far the weighted
-    scores may rise against the published overall rank, for indices whose publisher weighted finer scores than those of
-    the ranks. published_ranks: rank column to how many different ranks it has as published, and an area of the first
-    rank.
+    Its identity:
+
+    - id: as users write it, `england_2019`. nation, year, title, publisher: as published.
+    - areas: the number of areas that it ranks. geography: which areas, as the column of `postcodes` that holds their
+      codes: lsoa_2011 or lsoa_2021. area_kind: what its publisher calls them. table: the table of its figures.
+
+    Its bands:
+
+    - band_rule: "ceil" or "floor", the rule that its publisher's bands follow (see `census.domain.bands`).
+    - bands: the published bands of the overall rank, name to number of bands; their columns are `imd_` and the name.
+    - bounds: for published bands that follow no rule, name to the highest rank of each band.
+    - domain_bands: whether deciles of the domains are published.
+
+    Its columns:
+
+    - score: the column of the overall score; None where none is published.
+    - domains: common domain name (`census.domain.geographies.DOMAINS`) to the prefix of the table's own columns, which
+      end in `_rank`, and in `_decile` where that is published.
+    - may_be_blank: columns that may be blank in every row, because some copies of the publication's file lack them.
+
+    What the checks compare its figures with (`census.build.checks`):
+
+    - tied_pairs: the number of pairs of areas that share an overall rank.
+    - weights: column prefix of each domain to its weight in the overall score, in per cent.
+    - domain_scores: the end of the columns with the domains' transformed scores, after the prefix; empty where none are
+      published. decimals: the number of decimals of a published score.
+    - ties: the rank of tied areas, the "first" or the "mean" of their places. scored_at_mean: whether their score is
+      that of the mean all the same. other_ties: column to a rank that follows neither.
+    - slack: by how much the weighted scores may rise against the published overall rank, where the publisher weighted
+      finer scores than those that the ranks give.
+    - published_ranks: rank column to its number of different ranks as published, and an area with the first rank.
     """
 
     id: str
@@ -164,10 +181,10 @@ class Index:
 class Publication:
     """A publication: who publishes what under which terms, and how it gets into the database.
 
-    load: called with the build; reads its files and fills its tables. None for a hosted data set.
-    goes_with: the publication whose rows it adds to, and without which it is left out too.
-    fills: the tables it writes to. tables: those of them that exist because of it.
-    rows: file id to the exact number of rows that the publication has; a file with another number is refused.
+    load: a function that reads its files and fills its tables; it is called with the build. None for a hosted data set.
+    goes_with: the publication to whose rows it adds, and without which it is left out too.
+    fills: the tables that it writes to. tables: those that it creates.
+    rows: file id to the exact number of rows of the publication; a file with another number is refused.
     hosted: the CSV of a hosted data set (see `census.schema.hosted`); None for an official publication.
     """
 
@@ -190,7 +207,10 @@ class Publication:
 
 
 def index_table(name: str, columns: dict[str, type], geography: str = "lsoa_2011") -> Table:
-    """Return the table of an index: one row an area, keyed by the area's code."""
+    """Return the table of an index: a row for each area, with the area's code as its key.
+
+    columns: the columns of figures, among them imd_rank, which no row may lack. geography: as in `Index.geography`.
+    """
     return Table(
         name,
         {"area_code": str, **columns},

@@ -6,16 +6,22 @@ from pathlib import Path
 from sources.publication import Publication
 
 MODULES = (
-    "geography",  # first: the others add to its areas
+    "local_authorities_2024",  # first, with the other lookups: the indices add to their areas
+    "lsoa_wards_2019",
+    "lsoa_changes_2021",
+    "nhs_geography_2022",
+    "nhs_geography_2024",
+    "data_zones_2011",
     "england_2019",
     "england_2025",
     "green_space_2020",
-    "health_lookups",
+    "nhs_regions_2021",
+    "health_boards_2022",
     "natural_green_space",
     "northern_ireland_2017",
     "postcode_directory",
     "scotland_2020",
-    "uk_composite",
+    "uk_composite_3_4",
     "wales_2019",
     "wales_2025",
 )

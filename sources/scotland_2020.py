@@ -108,26 +108,23 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fill imd_scotland_2020 and adds names, authorities, intermediate zones and populations to the data zones."""
+    """Fill imd_scotland_2020; add names, authorities, intermediate zones and populations to the data zones."""
     sheet = None if build.file(LOOKUP).name.endswith(".csv") else SHEET
-    rows = list(build.rows(LOOKUP, KEY | PLACE | FIGURES, sheet=sheet))
-    build.insert(TABLE.name, ["area_code", *FIGURES], (row[:1] + row[1 + len(PLACE) :] for row in rows))
-    build.authorities("2019", ((row[2], row[3], "Scotland") for row in rows))
+    rows = build.rows(LOOKUP, KEY | PLACE | FIGURES, sheet=sheet)
+    build.insert(TABLE.name, ["area_code", *FIGURES], rows.select("area_code", *FIGURES))
+    build.authorities("2019", ((row.local_authority_2019, row.authority_name, "Scotland") for row in rows))
     build.areas(
         {
-            "code": row[0],
+            "code": row.area_code,
             "kind": "data zone",
             "nation": "Scotland",
-            "publisher_name": row[1],
-            "local_authority_2019": row[2],
+            "publisher_name": row.publisher_name,
+            "local_authority_2019": row.local_authority_2019,
         }
         for row in rows
     )
-    build.merge(
-        "data_zones_2011",
-        ["code", "intermediate_zone", "population", "working_age_population"],
-        (row[:1] + row[4:7] for row in rows),
-    )
+    people = ("intermediate_zone", "population", "working_age_population")
+    build.merge("data_zones_2011", ["code", *people], rows.select("area_code", *people))
 
 
 PUBLICATIONS = (

@@ -122,23 +122,27 @@ def bands_of(
     overall: each area's rank in the main sheet. Raises SourceError where the two sheets give an area different ranks.
     """
     rank = {"imd_rank": column(int, f"WIMD {year} overall rank")}
-    rows = list(build.rows(file, KEY | bands | rank, sheet="Deciles_quintiles_quartiles"))
-    for code, *_, again in rows:
-        if overall.get(code) != again:
+    rows = build.rows(file, KEY | bands | rank, sheet="Deciles_quintiles_quartiles")
+    for row in rows:
+        if overall.get(row.area_code) != row.imd_rank:
             raise SourceError(
-                f"{build.file(file).name}: {code} has rank {overall.get(code)} in one sheet and {again} in another."
+                f"{build.file(file).name}: {row.area_code} has rank {overall.get(row.area_code)} in one sheet"
+                f" and {row.imd_rank} in another."
             )
-    return [row[:-1] for row in rows]
+    return list(rows.select("area_code", *bands))
 
 
 def load(build: "Build") -> None:
-    """Fill imd_wales_2019 and adds the index's own names to the LSOAs of Wales."""
-    ranks = list(build.rows(RANKS, KEY | NAME | RANK, sheet="WIMD_2019_ranks"))
-    build.insert(TABLE.name, ["area_code", *RANK], (row[:1] + row[2:] for row in ranks))
-    bands = bands_of(build, RANKS, BANDS, {row[0]: row[2] for row in ranks}, 2019)
+    """Fill imd_wales_2019; add the index's own names to the LSOAs of Wales."""
+    ranks = build.rows(RANKS, KEY | NAME | RANK, sheet="WIMD_2019_ranks")
+    build.insert(TABLE.name, ["area_code", *RANK], ranks.select("area_code", *RANK))
+    bands = bands_of(build, RANKS, BANDS, {row.area_code: row.imd_rank for row in ranks}, 2019)
     build.update(TABLE.name, ["area_code", *BANDS], bands)
     build.update(TABLE.name, ["area_code", *SCORE], build.rows(SCORES, KEY | SCORE))
-    build.areas({"code": row[0], "kind": "LSOA", "nation": "Wales", "publisher_name": row[1]} for row in ranks)
+    build.areas(
+        {"code": row.area_code, "kind": "LSOA", "nation": "Wales", "publisher_name": row.publisher_name}
+        for row in ranks
+    )
 
 
 PUBLICATIONS = (

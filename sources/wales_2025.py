@@ -2,8 +2,8 @@
 
 https://www.gov.wales/welsh-index-multiple-deprivation-2025
 
-The workbook has a sheet of published bands. Where only its main sheet is at hand, as CSV, the deciles are cut at the
-ranks that the workbook's guidance gives (`DECILES`); the build compares them with the sheet whenever that is there.
+The workbook has a sheet of published bands. Where only its main sheet is given, as CSV, the deciles end at the
+ranks that the workbook's guidance gives (`DECILES`); the build compares them with the sheet wherever it has that.
 """
 
 from bisect import bisect_left
@@ -92,11 +92,11 @@ INDEX = Index(
 
 
 def load(build: "Build") -> None:
-    """Fill imd_wales_2025 and adds the index's own names and the authorities to the LSOAs of Wales."""
+    """Fill imd_wales_2025; add the index's own names and the authorities to the LSOAs of Wales."""
     is_csv = build.file(RANKS).name.endswith(".csv")
-    rows = list(build.rows(RANKS, wales.KEY | PLACE | RANK, sheet=None if is_csv else "WIMD_2025_ranks"))
-    build.insert(TABLE.name, ["area_code", *RANK], (row[:1] + row[3:] for row in rows))
-    overall = {row[0]: row[3] for row in rows}
+    rows = build.rows(RANKS, wales.KEY | PLACE | RANK, sheet=None if is_csv else "WIMD_2025_ranks")
+    build.insert(TABLE.name, ["area_code", *RANK], rows.select("area_code", *RANK))
+    overall = {row.area_code: row.imd_rank for row in rows}
     if is_csv:
         columns, bands = ["imd_decile"], [(code, bisect_left(DECILES, rank) + 1) for code, rank in overall.items()]
     else:
@@ -105,7 +105,10 @@ def load(build: "Build") -> None:
     build.merge(
         "lsoas_2021",
         ["code", "publisher_name", "local_authority_2024", "nation"],
-        ((row[0], row[1], build.authority_named(row[2], "Wales"), "Wales") for row in rows),
+        (
+            (row.area_code, row.publisher_name, build.authority_named(row.authority_name, "Wales"), "Wales")
+            for row in rows
+        ),
     )
 
 

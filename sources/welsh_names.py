@@ -1,8 +1,8 @@
-"""The Welsh names of the 22 local authorities of Wales. No publication that is read here has them, so they stand here.
+"""List the Welsh names of the 22 local authorities of Wales, which no publication that is read here has.
 
-The names are facts of law: the Local Government (Wales) Act 1994, Schedule 1, in Welsh beside the English, and the
+The names are facts of law: the Local Government (Wales) Act 1994, Schedule 1, in Welsh next to the English, and the
 changes of name since (Ynys Môn, Gwynedd, Conwy, Ceredigion, Castell-nedd Port Talbot, Rhondda Cynon Taf). They are
-written as the Department for Work and Pensions writes them beside the codes in Children in low income families, local
+written as by the Department for Work and Pensions next to the codes in Children in low income families, local
 area statistics, 2022 to 2025 (Table 2; Open Government Licence v3.0). ONS writes Torfaen for Tor-faen.
 """
 

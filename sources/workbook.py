@@ -1,7 +1,7 @@
-"""Tables out of csv, xls, xlsx, ods and GeoJSON files, all alike.
+"""Read tables from csv, xls, xlsx, ods and GeoJSON files.
 
-The header is found by its labels, wherever it stands and whatever white space is in it; values are converted to the
-column's type, and what cannot be is refused with file, sheet, row and label.
+The header is searched for by its labels, in any of the first rows and with any white space; values are converted to the
+column's type, and a value that cannot be is refused with file, sheet, row and label.
 """
 
 import csv
@@ -9,12 +9,16 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from numbers import Number
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-from census.domain.types import Row
+from census.domain.types import NamedRow, Row
 from sources.publication import SourceError
 from sources.workbook_reader import SheetMissingError, WorkbookError, sheets
 
@@ -26,7 +30,7 @@ Grid = Sequence[Sequence[object]]
 
 @dataclass(frozen=True)
 class Column:
-    """A column to read: the labels it may stand under (any one of them), and its type, as of a table's column."""
+    """A column to read: the labels that it may have (any one of them), and its type, as of a table's column."""
 
     type: type
     labels: tuple[str, ...]
@@ -42,30 +46,43 @@ def label(text: object) -> str:
     return " ".join(str(text).replace("\ufeff", " ").split()).casefold()
 
 
-def rows(
-    path: Path, data: bytes, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1
-) -> Iterator[Row]:
-    """Return the rows of `columns`, in their order and typed; blank cells are None, blank rows are passed over.
+class Rows(list[NamedRow]):
+    """The rows of a table that was read: named tuples, whose fields are `columns` in this order."""
 
-    path: the file's name says what it is (.csv, .xls, .xlsx, .ods, .geojson). data: its bytes.
-    sheet: a workbook's sheet; None takes the one sheet that holds the labels.
-    header_rows: 2 for a header of groups over columns.
-    Raises SourceError, naming file, sheet and label, for a label that is missing or there twice, and naming the row
+    def __init__(self, columns: Iterable[str], cells: Iterable[Row]) -> None:
+        self.columns = tuple(columns)
+        make_row: Any = namedtuple("Row", self.columns)._make  # type: ignore[attr-defined]
+        super().__init__(map(make_row, cells))
+
+    def select(self, *columns: str) -> Iterator[Row]:
+        """Yield the cells of these columns of each row, in this order. Raises KeyError for an unknown column."""
+        place_of = {column: place for place, column in enumerate(self.columns)}
+        places = [place_of[column] for column in columns]
+        return map(itemgetter(*places), self) if len(places) > 1 else ((row[places[0]],) for row in self)
+
+
+def rows(path: Path, data: bytes, columns: dict[str, Column], sheet: str | None = None, header_rows: int = 1) -> Rows:
+    """Return the rows of `columns`, typed; blank cells are None, blank rows and footnotes are left out.
+
+    path: the file's name gives its format (.csv, .xls, .xlsx, .ods, .geojson). data: its bytes.
+    sheet: a workbook's sheet; None takes the one sheet that has the labels.
+    header_rows: 2 for a header of groups above columns.
+    Raises SourceError, naming file, sheet and label, for a label that is missing or duplicated, and naming the row
     and the cell for a value that is not of its type.
     """
-    found, misses = [], []
+    tables, misses = [], []
     for name, grid in _sheets(path, data, sheet):
         where = f"{path.name}, sheet {name!r}" if name else path.name
         first, places, complaint = _header(grid, columns, header_rows)
         if complaint:
             misses.append((len(places), f"{where}: {complaint}"))
         else:
-            found.append((grid, first, places, columns, where))
-    if not found or any(seen == len(columns) for seen, _ in misses):  # all labels, but one of them twice
+            tables.append((grid, first, places, columns, where))
+    if not tables or any(labels == len(columns) for labels, _ in misses):  # all labels, but one of them twice
         raise SourceError(max(misses)[1])
-    if len(found) > 1:
-        raise SourceError(f"{path.name}: the labels stand in several sheets ({', '.join(f[-1] for f in found)})")
-    return _typed(*found[0])
+    if len(tables) > 1:
+        raise SourceError(f"{path.name}: the labels stand in several sheets ({', '.join(t[-1] for t in tables)})")
+    return Rows(columns, _typed(*tables[0]))
 
 
 def _sheets(path: Path, data: bytes, sheet: str | None) -> Iterator[tuple[str | None, Grid]]:
@@ -113,18 +130,19 @@ def _feature_grid(path: Path, data: bytes) -> Grid:
 
 
 def _header(grid: Grid, columns: dict[str, Column], header_rows: int) -> tuple[int, list[int], str | None]:
-    """Return the first row of data, the place of each column found, and what is wrong with the header, or None."""
+    """Return the first row of data, the places of the columns, and what is wrong with the header, or None."""
     best: tuple[int, list[int], str | None] = (0, [], "the file is empty")
     for top in range(min(HEADER_SEARCH_ROWS, len(grid) - header_rows + 1)):
         labels = _labels(grid[top : top + header_rows])
         places, complaints = [], []
-        for wanted in columns.values():
-            found = [i for i, text in enumerate(labels) if text in {label(x) for x in wanted.labels}]
-            places += found[:1]
-            if not found:
-                complaints.append(f"label {wanted.labels[0]!r} is missing")
-            elif len(found) > 1:
-                complaints.append(f"label {wanted.labels[0]!r} stands there {len(found)} times")
+        for column_ in columns.values():
+            accepted = {label(text) for text in column_.labels}
+            matches = [place for place, text in enumerate(labels) if text in accepted]
+            places += matches[:1]
+            if not matches:
+                complaints.append(f"label {column_.labels[0]!r} is missing")
+            elif len(matches) > 1:
+                complaints.append(f"label {column_.labels[0]!r} stands there {len(matches)} times")
         if not complaints:
             return top + header_rows, places, None
         if not best[0] or len(places) > len(best[1]):
@@ -146,20 +164,20 @@ def _labels(header: Grid) -> list[str]:
 
 
 def _typed(grid: Grid, first: int, places: list[int], columns: dict[str, Column], where: str) -> Iterator[Row]:
-    wanted = [(_CONVERT[c.type], place) for c, place in zip(columns.values(), places, strict=True)]
-    for number, row in enumerate(grid[first:], first + 1):
+    conversions = [(_CONVERT[c.type], place) for c, place in zip(columns.values(), places, strict=True)]
+    for number, row in enumerate(islice(grid, first, None), first + 1):
         filled = (cell for cell in row if not _blank(cell))
         if next(filled, None) is None or next(filled, None) is None:  # blank, or a footnote
             continue
         try:
-            values = tuple([convert(row[place]) for convert, place in wanted])
+            values = tuple([convert(row[place]) for convert, place in conversions])
         except (ValueError, IndexError):
             raise SourceError(f"{where}, row {number}{_fault(row, places, columns)}") from None
         yield values
 
 
 def _fault(row: Sequence[object], places: list[int], columns: dict[str, Column]) -> str:
-    """Return which of the wanted cells of a row cannot be read, and why."""
+    """Return which cell of a row cannot be read, and why."""
     for column, place in zip(columns.values(), places, strict=True):
         if place >= len(row):
             return f": it ends before {column.labels[0]!r}"

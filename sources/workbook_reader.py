@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import IO, Any, BinaryIO
 from xml.parsers import expat
 
@@ -47,6 +48,9 @@ UNREADABLE = "is not a readable workbook. Save it again as .xlsx, or as CSV."
 NO_WORKBOOK = (
     "is a ZIP archive or a document with no workbook in it. Unpack it first, and use the table that was in it, or save"
     " the table as CSV."
+)
+NO_LIBRARY = (
+    "is a workbook, which needs the package python-calamine: make .venv/build installs it. Or save the table as CSV."
 )
 PROTECTED = "is protected by a password. Save it without one, or as CSV."
 SAVE_AGAIN = "Open it in a spreadsheet program and save it again, or save it as CSV."
@@ -98,20 +102,20 @@ def _label(name: str) -> str:
 
 
 def chooser(name: str | None, loose: bool) -> Callable[[str], bool]:
-    """Return what says whether a sheet is asked for. loose: in any case and with any white space."""
+    """Return a function that tells whether a sheet is requested. loose: in any case and with any white space."""
     if name is None:
         return lambda _: True
     return lambda other: _label(other) == _label(name) if loose else other == name
 
 
-# The process that asks
+# The process that requests
 
 
 @contextlib.contextmanager
 def sheets(
     source: bytes | BinaryIO, name: str | None = None, every: bool = False, loose: bool = False, as_text: bool = False
 ) -> Iterator[Iterator[Sheet]]:
-    """Yield the sheets of the workbook `source` that are asked for: by default the first that is not hidden.
+    """Yield the sheets of the workbook `source` that are requested: by default the first that is not hidden.
 
     Sheets of charts and macros are left out: they have no cells.
 
@@ -119,8 +123,10 @@ def sheets(
     as_text: whole numbers without a point, days without a time; otherwise numbers and truth values stay what they are.
     Raises WorkbookError, also while rows are read.
     """
-    asked = json.dumps({"name": name, "every": every, "loose": loose, "as_text": as_text})
-    command = [sys.executable, "-I", os.path.abspath(__file__), asked]
+    if find_spec("python_calamine") is None:  # as in a server's environment
+        raise WorkbookError(NO_LIBRARY)
+    request = json.dumps({"name": name, "every": every, "loose": loose, "as_text": as_text})
+    command = [sys.executable, "-I", os.path.abspath(__file__), request]
     file, data = _regular_file(source), b""
     if file is None:
         data = source if isinstance(source, bytes) else source.read(MOST_PACKED + 1)
@@ -136,7 +142,7 @@ def sheets(
                     process.stdin.write(data)
             del data
             if process.stdout is None:
-                raise AssertionError("a pipe was asked for")
+                raise AssertionError("there is no pipe from the process")
             yield _sheets(process.stdout)
         finally:
             process.kill()
@@ -195,7 +201,7 @@ def _message(pipe: IO[bytes]) -> dict[str, Any]:
 
 def main() -> None:
     """Write the sheets that the argument asks for, of the workbook on standard input, to standard output."""
-    asked = json.loads(sys.argv[1])
+    request = json.loads(sys.argv[1])
     output = sys.stdout.buffer
 
     def send(**message: object) -> None:
@@ -205,10 +211,10 @@ def main() -> None:
 
     def answer(reading: bool, references: bool) -> None:
         try:
-            chosen, first = chooser(asked["name"], asked["loose"]), asked["name"] is None and not asked["every"]
+            chosen, first = chooser(request["name"], request["loose"]), request["name"] is None and not request["every"]
             findings = measure(data, chosen, first, references)
             if reading:
-                _read(data, asked, findings, send)
+                _read(data, request, findings, send)
             else:
                 send(error=_too_much_memory())
         except WorkbookError as error:
@@ -237,7 +243,7 @@ def main() -> None:
 
 
 def _limit_this_process() -> None:
-    """Limit the memory, and end with the process that asked, where the system can."""
+    """Limit the memory, and end with the process that started it, where the system can."""
     if sys.platform == "win32":
         return
     import resource
@@ -261,10 +267,10 @@ def _end_with_parent() -> None:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _read(data: bytes, asked: dict[str, Any], findings: "list[_Findings | None]", send: Callable[..., None]) -> None:
+def _read(data: bytes, request: dict[str, Any], findings: "list[_Findings | None]", send: Callable[..., None]) -> None:
     import python_calamine
 
-    chosen = chooser(asked["name"], asked["loose"])
+    chosen = chooser(request["name"], request["loose"])
     book = python_calamine.load_workbook(io.BytesIO(data))
     if len(book.sheet_names) > MOST_SHEETS:
         raise WorkbookError(_too_many_sheets())
@@ -278,29 +284,29 @@ def _read(data: bytes, asked: dict[str, Any], findings: "list[_Findings | None]"
     if not worksheets:
         raise WorkbookError(f"has no sheet of cells. {ADVICE}")
     send(sheets=[sheet.name for _, sheet in worksheets])
-    wanted = [(index, sheet) for index, sheet in worksheets if chosen(sheet.name)]
-    if asked["name"] is None and not asked["every"]:
+    chosen_sheets = [(index, sheet) for index, sheet in worksheets if chosen(sheet.name)]
+    if request["name"] is None and not request["every"]:
         shown = python_calamine.SheetVisibleEnum.Visible
-        wanted = [(index, sheet) for index, sheet in wanted if sheet.visible == shown] or wanted
-    for index, sheet in wanted if asked["every"] else wanted[:1]:
-        found = _findings_of(findings, index, len(book.sheet_names))
-        if found.refused:
+        chosen_sheets = [(index, sheet) for index, sheet in chosen_sheets if sheet.visible == shown] or chosen_sheets
+    for index, sheet in chosen_sheets if request["every"] else chosen_sheets[:1]:
+        own_findings = _findings_of(findings, index, len(book.sheet_names))
+        if own_findings.refused:
             label = sheet.name[:MOST_IN_A_NAME] + "…" * (len(sheet.name) > MOST_IN_A_NAME)
-            raise WorkbookError(f"has {found.refused} of sheet '{label}'. {SAVE_AGAIN}")
-        _send_sheet(book.get_sheet_by_name(sheet.name), sheet.name, found, asked["as_text"], send)
-    send(**({"end": True} if wanted else {"missing": True}))
+            raise WorkbookError(f"has {own_findings.refused} of sheet '{label}'. {SAVE_AGAIN}")
+        _send_sheet(book.get_sheet_by_name(sheet.name), sheet.name, own_findings, request["as_text"], send)
+    send(**({"end": True} if chosen_sheets else {"missing": True}))
 
 
 def _findings_of(findings: "list[_Findings | None]", index: int, sheets: int) -> "_Findings":
     """Return what was found in a sheet. Raises WorkbookError where it cannot be said which sheet that is."""
-    if len(findings) == sheets and (found := findings[index]) is not None:
-        return found
-    if any(found is None or found.texts or found.refused for found in findings):
+    if len(findings) == sheets and (own := findings[index]) is not None:
+        return own
+    if any(own is None or own.texts or own.refused for own in findings):
         raise WorkbookError(UNREADABLE)
     return _Findings()
 
 
-def _send_sheet(sheet: Any, name: str, found: "_Findings", as_text: bool, send: Callable[..., None]) -> None:
+def _send_sheet(sheet: Any, name: str, findings: "_Findings", as_text: bool, send: Callable[..., None]) -> None:
     last_row, last_column = sheet.end or (0, 0)
     width = last_column + 1
     _check_cells((last_row + 1) * width)
@@ -312,7 +318,7 @@ def _send_sheet(sheet: Any, name: str, found: "_Findings", as_text: bool, send: 
     left_out = sheet.start[1] if sheet.start else 0
     empty = [] if as_text else [""] * left_out
     for number, row in enumerate(sheet.iter_rows()):
-        texts = found.texts.pop(number, None)
+        texts = findings.texts.pop(number, None)
         given = _put_back(row, texts, left_out) if texts else row
         cells = empty + [cell if type(cell) is str else convert(cell) for cell in given]
         if len("".join([cell for cell in cells if type(cell) is str])) > MOST_IN_A_ROW:
@@ -323,7 +329,7 @@ def _send_sheet(sheet: Any, name: str, found: "_Findings", as_text: bool, send: 
             block = []
     if block:
         send(rows=block)
-    if found.texts:
+    if findings.texts:
         raise WorkbookError(UNREADABLE)  # the library ends the sheet before
 
 
@@ -475,7 +481,7 @@ class _Package:
         self._refuse_encrypted()
         sheets = self._worksheets(chosen, first)
         read = {part for part in sheets if part is not None}
-        found: dict[str, _Findings] = {}
+        by_part: dict[str, _Findings] = {}
         findings: list[_Findings | None] = []
         for name in self.parts:
             in_sheets = name.startswith("xl/worksheets/")
@@ -486,7 +492,7 @@ class _Package:
                 _check_cells(document.measure(self._unpacked(name)))
                 findings = [*document.findings]
             elif name in read or (in_sheets and name.endswith((".xml", ".bin"))):
-                found[name] = self._measure_worksheet(name, references)
+                by_part[name] = self._measure_worksheet(name, references)
             elif name.endswith(".xml") and references:
                 _check_cells(_xml_extent(_texts_checked(self._unpacked(name))))
             else:
@@ -496,8 +502,8 @@ class _Package:
                 for _ in _texts_checked(chunks) if is_read else chunks:
                     pass
         if sheets:
-            return [found.get(part) if part else None for part in sheets]
-        return findings or [*found.values()]
+            return [by_part.get(part) if part else None for part in sheets]
+        return findings or [*by_part.values()]
 
     def _measure_worksheet(self, name: str, references: bool) -> _Findings:
         """Unpack a sheet, and look at each of its cells only if its bytes have the marks of what is looked for."""
@@ -541,36 +547,36 @@ class _Package:
         else:
             return []
         targets = self._targets(f"xl/_rels/{posixpath.basename(book)}.rels")
-        wanted = [sheet for sheet in listed if chosen(sheet.name)]
-        if not all(sheet.relationship in targets for sheet in wanted):
+        selected = [sheet for sheet in listed if chosen(sheet.name)]
+        if not all(sheet.relationship in targets for sheet in selected):
             return []
-        wanted = [sheet for sheet in wanted if not targets[sheet.relationship][1].endswith(_WITHOUT_CELLS)]
+        selected = [sheet for sheet in selected if not targets[sheet.relationship][1].endswith(_WITHOUT_CELLS)]
         if first:
-            wanted = ([sheet for sheet in wanted if sheet.shown] or wanted)[:1]
-        ids = {sheet.relationship for sheet in wanted}
+            selected = ([sheet for sheet in selected if sheet.shown] or selected)[:1]
+        ids = {sheet.relationship for sheet in selected}
         return [targets[sheet.relationship][0] if sheet.relationship in ids else None for sheet in listed]
 
     def _sheets(self, part: str) -> "list[_Listed]":
         """Return the sheets that an xlsx lists, and learn whether it says that its formulas are still to calculate."""
-        found: list[_Listed] = []
+        listed: list[_Listed] = []
 
         def start(tag: str, attributes: dict[str, str]) -> None:
             name = tag.rpartition(":")[2]
             if name == "sheet":
                 ids = [value for key, value in attributes.items() if key.endswith(":id")]
                 shown = attributes.get("state", "visible") == "visible"
-                found.append(_Listed(attributes.get("name", ""), "".join(ids[:1]), shown))
-                if len(found) > MOST_SHEETS:
+                listed.append(_Listed(attributes.get("name", ""), "".join(ids[:1]), shown))
+                if len(listed) > MOST_SHEETS:
                     raise WorkbookError(_too_many_sheets())
             elif name == "calcPr":
                 self.calculates_when_opened = attributes.get("fullCalcOnLoad") in ("1", "true")
 
         _parse(self._unpacked(part), start)
-        return found
+        return listed
 
     def _binary_sheets(self, part: str) -> "list[_Listed]":
         """Return the sheets that an xlsb lists."""
-        found, stream = [], _Stream(self._unpacked(part))
+        listed, stream = [], _Stream(self._unpacked(part))
         while (record := _binary_record(stream)) is not None:
             kind, size = record
             body = stream.take(size)
@@ -580,10 +586,10 @@ class _Package:
                     n = int.from_bytes(body[at : at + 4], "little")
                     texts.append(body[at + 4 : at + 4 + 2 * n].decode("utf-16-le", "replace"))
                     at += 4 + 2 * n
-                found.append(_Listed(texts[1], texts[0], not int.from_bytes(body[:4], "little")))
-                if len(found) > MOST_SHEETS:
+                listed.append(_Listed(texts[1], texts[0], not int.from_bytes(body[:4], "little")))
+                if len(listed) > MOST_SHEETS:
                     raise WorkbookError(_too_many_sheets())
-        return found
+        return listed
 
     def _targets(self, part: str) -> dict[str, tuple[str, str]]:
         """Return part and type of each relationship."""
@@ -734,9 +740,9 @@ def _has_marks(text: bytes, no_result: re.Pattern[bytes] = _NO_RESULT) -> bool:
         return True
     if b"<f" not in text and b":f" not in text:
         return False
-    found = no_result.search(text)
+    match = no_result.search(text)
     # Among the last three tags its result may still come: they are looked at again, with the next bytes.
-    return found is not None and found.start() < _third_tag_from_the_end(text)
+    return match is not None and match.start() < _third_tag_from_the_end(text)
 
 
 def _has_marks_with_zeros(text: bytes) -> bool:
@@ -868,7 +874,7 @@ class _Stream:
         self.chunks, self.buffer, self.at = chunks, b"", 0
 
     def take(self, size: int) -> bytes:
-        """Return the next bytes. Raises EOFError where there are not so many."""
+        """Return the next bytes. Raises EOFError where fewer are left."""
         while len(self.buffer) - self.at < size:
             if size > MOST_IN_A_CELL:
                 raise WorkbookError(_too_long_text())
@@ -1199,13 +1205,13 @@ def _sectors_of_table(data: bytes, next_list: int, sector: Callable[[int], bytes
 
 def _chain(number: int, table: "array[int]", read: Callable[[int], bytes]) -> bytes:
     """Return what stands in a chain of sectors, which begins with `number`."""
-    found: list[bytes] = []
+    sectors: list[bytes] = []
     while number < len(table):
-        if len(found) > len(table):
+        if len(sectors) > len(table):
             raise WorkbookError(UNREADABLE)  # it goes in a circle
-        found.append(read(number))
+        sectors.append(read(number))
         number = table[number]
-    return b"".join(found)
+    return b"".join(sectors)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ const problem = document.getElementById("atlas-problem");
 const box = place.querySelector(".atlas");
 const form = place.querySelector("form");
 const finder = document.querySelector("form.box");
-const told = place.querySelector(".atlas-area");
+const panel = place.querySelector(".atlas-area");
 const spoken = place.querySelector('[role="status"]');
-const ask = told.innerHTML;
+const ask = panel.innerHTML;
 const LAYERS = ["uk_latest", "uk_2011"];
 const UK = [[-8.7, 49.8], [1.8, 60.9]];
 
@@ -109,10 +109,10 @@ const start = (tilejson) => {
     const basis = index[measure === "imd" ? "decile_basis" : "domain_decile_basis"];
     return { figures: `${label}: decile ${decile} of 10${rank}`, source: `${source} The decile is ${basis}.` };
   };
-  const tell = (area, aloud) => {
+  const describe = (area, aloud) => {
     outline(area?.code ?? "");
     if (!area) {
-      told.innerHTML = ask;
+      panel.innerHTML = ask;
       spoken.textContent = aloud ? "No area here." : "";
       return;
     }
@@ -121,14 +121,14 @@ const start = (tilejson) => {
     const where = element("p", element("strong", link(place.dataset.area + area.code, name)), name === area.code ? "" : ` (${area.code})`);
     const authority = area.la_code ? area : area.authority;
     if (authority) where.append(", ", link(place.dataset.authority + authority.la_code, authority.la_name ?? authority.la_code));
-    told.replaceChildren(where, element("p", figures), element("p", source));
-    told.lastChild.className = "small";
+    panel.replaceChildren(where, element("p", figures), element("p", source));
+    panel.lastChild.className = "small";
     spoken.textContent = aloud ? `${name}${authority ? `, ${authority.la_name ?? authority.la_code}` : ""}. ${figures}.` : "";
   };
   const keep = (area) => {
     kept = area?.code ?? "";
     remember(kept);
-    tell(area, true);
+    describe(area, true);
   };
 
   map.on("mousemove", (event) => {
@@ -136,12 +136,12 @@ const start = (tilejson) => {
     byKeys = false;
     cross.setAttribute("hidden", "");
     const area = at(event.point);
-    if ((area?.code ?? "") !== outlined) tell(area);
+    if ((area?.code ?? "") !== outlined) describe(area);
   });
-  map.on("mouseout", () => { if (!kept && !byKeys) tell(null); });
+  map.on("mouseout", () => { if (!kept && !byKeys) describe(null); });
   map.on("click", (event) => { const area = at(event.point); keep(area?.code === kept ? null : area); });
 
-  // By keyboard the middle of the map is told, and marked with a cross.
+  // By keyboard the middle of the map is described, and marked with a cross.
   const cross = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   cross.setAttribute("class", "cross");
   cross.setAttribute("viewBox", "0 0 22 22");
@@ -156,7 +156,7 @@ const start = (tilejson) => {
     if (!byKeys || now === nearby) return;
     nearby = now;
     kept = "";
-    tell(area, true);
+    describe(area, true);
   };
   const canvas = map.getCanvas();
   canvas.addEventListener("keydown", (event) => {
@@ -167,11 +167,11 @@ const start = (tilejson) => {
   });
   canvas.addEventListener("blur", leave);
 
-  // An area that the address names is told once its tile is there: by its code, for no point decides which it is.
+  // An area that the address names is described once its tile is there: by its code, for no point decides which it is.
   const named = () => {
     if (!kept || outlined === kept) return;
     const [area] = map.querySourceFeatures(form.layer.value, { sourceLayer: form.layer.value, filter: of(kept) });
-    if (area) tell(area.properties, true);
+    if (area) describe(area.properties, true);
   };
   map.on("idle", () => { middle(); named(); });
 
@@ -191,7 +191,7 @@ const start = (tilejson) => {
     map.setPaintProperty("ground", "background-color", colour("--faint"));
     for (const name of ["layer", "measure"]) finder.elements[name].value = form[name].value; // the box keeps them
     nearby = "";
-    tell(null); // the figures of another edition; of an area that is kept they are told anew
+    describe(null); // the figures of another edition; those of a selected area are described again
   };
   form.addEventListener("change", () => { remember(kept); changed(); });
   form.addEventListener("submit", (event) => event.preventDefault());

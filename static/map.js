@@ -13,17 +13,17 @@ const text = (value) => {
   return span.innerHTML;
 };
 
-const draw = async (place, box, told) => {
+const draw = async (place, box, status) => {
   const [L, answer] = await Promise.all([import(place.dataset.leaflet), fetch(place.dataset.areas), styled(place.dataset.leafletCss)]);
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
-  const areas = found.areas.filter((area) => area.latitude !== null);
+  const data = await answer.json();
+  if (!answer.ok) throw new Error(data.error);
+  const areas = data.areas.filter((area) => area.latitude !== null);
   if (!areas.length) throw new Error("no position is known of these areas");
   box.hidden = false;
   const map = L.map(box, { preferCanvas: true, scrollWheelZoom: false });
   const tiles = L.tileLayer(place.dataset.tiles, JSON.parse(place.dataset.tilesOptions));
-  told.textContent = `${areas.length} areas at the mean position of their postcodes, ${found.title}: the darker, the more deprived.`;
-  tiles.once("tileerror", () => { told.textContent += " The background did not come; the areas stand without it."; });
+  status.textContent = `${areas.length} areas at the mean position of their postcodes, ${data.title}: the darker, the more deprived.`;
+  tiles.once("tileerror", () => { status.textContent += " The background did not come; the areas stand without it."; });
   tiles.addTo(map);
   const colours = getComputedStyle(document.documentElement);
   const number = (value) => value.toLocaleString("en-GB");
@@ -55,11 +55,11 @@ const draw = async (place, box, told) => {
 
 /** Draws the map of `place` (an element of templates/_figures.html), or says why there is none. */
 export const show = (place) => {
-  const [ask, box, told] = [".map-ask", ".map", ".map-told"].map((name) => place.querySelector(name));
+  const [ask, box, status] = [".map-ask", ".map", ".map-told"].map((name) => place.querySelector(name));
   ask.hidden = true;
-  told.textContent = "The map is on its way.";
-  return draw(place, box, told).catch((error) => {
-    told.textContent = `There is no map: ${error.message}.`;
+  status.textContent = "The map is on its way.";
+  return draw(place, box, status).catch((error) => {
+    status.textContent = `There is no map: ${error.message}.`;
     ask.hidden = false;
     box.hidden = true;
   });

@@ -1,4 +1,4 @@
-// What our own pages do beyond links and forms: the box suggests, code can be copied, a map comes when it is asked for.
+// What our own pages do beyond links and forms: the box suggests, code can be copied, a map is loaded when it is wanted.
 // Without this file every page still has its figures and its forms.
 "use strict";
 
@@ -6,24 +6,24 @@
 const suggest = (form) => {
   const input = form.querySelector("input[name=q]");
   const list = document.createElement("ul");
-  const told = document.createElement("p");
+  const status = document.createElement("p");
   list.id = "q-list";
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", "Suggestions");
   list.hidden = true;
-  told.className = "unseen";
-  told.setAttribute("role", "status");
-  input.parentNode.append(list, told);
+  status.className = "unseen";
+  status.setAttribute("role", "status");
+  input.parentNode.append(list, status);
   const combobox = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id };
   for (const [name, value] of Object.entries(combobox)) input.setAttribute(name, value);
-  let at = -1, timer, asked;
+  let at = -1, timer, latest;
 
   // On the map a suggestion leads to its place on it: /map?q= knows a postcode and a code. A list of them has no place.
   const go = (address) => {
     if (!form.dataset.map || address.includes("?")) return location.assign(address);
-    const asked = new URLSearchParams(new FormData(form));
-    asked.set("q", address.split("/").pop());
-    return location.assign(`${form.dataset.map}?${asked}`);
+    const params = new URLSearchParams(new FormData(form));
+    params.set("q", address.split("/").pop());
+    return location.assign(`${form.dataset.map}?${params}`);
   };
   const options = () => [...list.children];
   const close = () => {
@@ -55,15 +55,15 @@ const suggest = (form) => {
     input.removeAttribute("aria-activedescendant");
     list.hidden = hits.length === 0;
     input.setAttribute("aria-expanded", String(hits.length > 0));
-    told.textContent = hits.length ? `${hits.length} suggestions; use the arrow keys.` : "No suggestions.";
+    status.textContent = hits.length ? `${hits.length} suggestions; use the arrow keys.` : "No suggestions.";
   };
   const ask = async () => {
     const text = input.value.trim();
-    asked = text;
-    if (text.length < 2) { told.textContent = ""; return close(); }
+    latest = text;
+    if (text.length < 2) { status.textContent = ""; return close(); }
     try {
       const answer = await fetch(`${form.dataset.suggest}?q=${encodeURIComponent(text)}`);
-      if (answer.ok && asked === text && document.activeElement === input) show(await answer.json());
+      if (answer.ok && latest === text && document.activeElement === input) show(await answer.json());
     } catch { close(); } // the form works without
   };
 

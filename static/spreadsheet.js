@@ -11,7 +11,7 @@ const MOST_BYTES = 100e6;
 const SPACES = /[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]+/gu;
 const FORM = /^((?:[A-Z]{1,2}[0-9]{1,2}|[A-Z]{1,2}[0-9][A-Z]|GIR|NPT))([0-9][A-Z]{2})$/;
 
-/** The postcode in `text` as ONS writes it, or null where it has not the form of one. */
+/** The postcode in `text` as ONS writes it, or null where it is not in the format of one. */
 const normalise = (text) => {
   const packed = text.replace(SPACES, "");
   const match = /^[A-Za-z0-9]*$/.test(packed) && FORM.exec(packed.toUpperCase());
@@ -20,10 +20,10 @@ const normalise = (text) => {
 
 const form = document.querySelector("form.sheet");
 const RULES = JSON.parse(form.dataset.rules); // of census/tables/postcode_column.py and census/tables/other_formats.py
-const whole = (pattern) => new RegExp(`^(?:${pattern})$`, "i");
+const entire = (pattern) => new RegExp(`^(?:${pattern})$`, "i");
 const [TITLE, VALUE] = [RULES.title, RULES.value].map((pattern) => new RegExp(pattern, "i"));
-const [NO_POSTCODE, CERTAIN, EXACT, PLACE] = [RULES.noPostcode, RULES.certain, RULES.exact, RULES.place].map(whole);
-const [OUTWARD, INWARD, NEARLY] = [RULES.outward, RULES.inward, RULES.nearly].map(whole);
+const [NO_POSTCODE, CERTAIN, EXACT, PLACE] = [RULES.noPostcode, RULES.certain, RULES.exact, RULES.place].map(entire);
+const [OUTWARD, INWARD, NEARLY] = [RULES.outward, RULES.inward, RULES.nearly].map(entire);
 const NO_NAMES = "The first row must be the names of the columns; it looks like a row of the table.";
 
 /** The number of the line in which the text at a place is. */
@@ -55,8 +55,8 @@ const otherFormat = (bytes) => {
 };
 
 /** How many bytes above ASCII are UTF-8's, how many are none, and the first lines of those and of what no Windows has. */
-const counted = (bytes) => {
-  const told = { right: 0, wrong: 0, lineWrong: 0, lineOfNone: 0 }, decoder = new TextDecoder("utf-8", { fatal: true }), end = bytes.includes(10) ? 10 : 13;
+const countEncodings = (bytes) => {
+  const counts = { right: 0, wrong: 0, lineWrong: 0, lineOfNone: 0 }, decoder = new TextDecoder("utf-8", { fatal: true }), end = bytes.includes(10) ? 10 : 13;
   for (let at = 0, line = 1; at < bytes.length; at += 1) {
     const byte = bytes[at];
     if (byte === end) line += 1;
@@ -64,16 +64,16 @@ const counted = (bytes) => {
     const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
     try {
       decoder.decode(bytes.subarray(at, at + size));
-      told.right += 1;
+      counts.right += 1;
       at += size - 1;
     } catch {
-      told.wrong += 1;
-      told.lineWrong ||= line;
-      if ([0x81, 0x8d, 0x8f, 0x90, 0x9d].includes(byte)) told.lineOfNone ||= line;
+      counts.wrong += 1;
+      counts.lineWrong ||= line;
+      if ([0x81, 0x8d, 0x8f, 0x90, 0x9d].includes(byte)) counts.lineOfNone ||= line;
     }
-    if (told.wrong > 1e5) break; // it is not UTF-8
+    if (counts.wrong > 1e5) break; // it is not UTF-8
   }
-  return told;
+  return counts;
 };
 
 /** The text of a file's bytes, and what its encoding was. Throws a sentence. */
@@ -84,7 +84,7 @@ const decode = (bytes) => {
   const marked = starts(0xef, 0xbb, 0xbf);
   try { return [marked ? "UTF-8 with a mark" : "UTF-8", new TextDecoder("utf-8", { fatal: true }).decode(bytes)]; }
   catch { /* another, or a wrong byte */ }
-  const { right, wrong, lineWrong, lineOfNone } = counted(bytes);
+  const { right, wrong, lineWrong, lineOfNone } = countEncodings(bytes);
   if (marked || right * 10 >= wrong) throw new Error(`The file is UTF-8, but not in line ${lineWrong}: correct that line, or save it as CSV UTF-8 again.`);
   if (lineOfNone) throw new Error(`The file is neither UTF-8 nor Windows-1252 in line ${lineOfNone}: save it as CSV UTF-8.`);
   return ["Windows-1252", new TextDecoder("windows-1252").decode(bytes)];
@@ -148,10 +148,10 @@ const postcodesOf = (rows) => {
 const delimiterOf = (text, end) => {
   const score = (delimiter) => {
     const rows = parse(text, delimiter, end, { most: RULES.lookedAt, strict: false }), upper = rows.slice(0, RULES.mostAbove + 1);
-    const asked = upper.find((row) => row.some((name) => plain(name) === "postcode"));
+    const named = upper.find((row) => row.some((name) => plain(name) === "postcode"));
     const titled = upper.find((row) => row.length > 1 && row.some(isTitle));
     const tabs = delimiter === "\t" && rows.length > 1 && rows[0].length > 1 && rows.every((row) => row.length === rows[0].length);
-    return [Boolean(asked), tabs, Math.max(0, ...postcodesOf(rows)), Boolean(titled), (asked ?? titled ?? rows[0] ?? []).length].map(Number);
+    return [Boolean(named), tabs, Math.max(0, ...postcodesOf(rows)), Boolean(titled), (named ?? titled ?? rows[0] ?? []).length].map(Number);
   };
   const more = (one, other) => { const n = one.findIndex((value, i) => value !== other[i]); return n >= 0 && one[n] > other[n]; };
   const scored = [",", ";", "\t", "|"].map((delimiter) => [score(delimiter), delimiter]);
@@ -160,15 +160,15 @@ const delimiterOf = (text, end) => {
 
 /** The rows that may have the names: the first, and those that have more cells than each above them. */
 const mayBeHeader = (rows) => {
-  const found = [];
+  const places = [];
   let most = -1;
   for (const [n, row] of rows.slice(0, RULES.mostAbove + 1).entries()) {
     if (row.some(isPostcode)) break;
     const count = filled(row);
-    if (count > most || (count === most && most === 1 && row.some((cell) => CERTAIN.test(words(cell))))) found.push(n);
+    if (count > most || (count === most && most === 1 && row.some((cell) => CERTAIN.test(words(cell))))) places.push(n);
     most = Math.max(most, count);
   }
-  return found;
+  return places;
 };
 
 /** Whether a row may be that of the names: no cell is empty or long, and none looks like a value. */
@@ -253,7 +253,7 @@ const tableOf = (text) => {
 };
 
 /** Rows as CSV. */
-const written = (rows, delimiter, end) => {
+const toCsv = (rows, delimiter, end) => {
   const strange = /["\r\n]/;
   const cell = (value) => (strange.test(value) || value.includes(delimiter) ? `"${value.replaceAll('"', '""')}"` : value);
   return rows.map((row) => (row.length === 1 && row[0] === "" ? '""' : row.map(cell).join(delimiter)) + end).join("");
@@ -261,34 +261,34 @@ const written = (rows, delimiter, end) => {
 
 /** Asks the bulk route for `postcodes`; answers by postcode, and the sources. Throws a sentence. */
 const lookUp = async (address, postcodes, index, fields, signal, advance) => {
-  const found = new Map(), sources = new Map();
-  const asked = `${address}?index=${encodeURIComponent(index)}&fields=${fields.join(",")}`;
+  const answers = new Map(), sources = new Map();
+  const request = `${address}?index=${encodeURIComponent(index)}&fields=${fields.join(",")}`;
   let edition = null, older = 0;
   for (let start = 0; start < postcodes.length; start += AT_ONCE) {
     const batch = postcodes.slice(start, start + AT_ONCE);
-    const told = await answered(asked, batch, signal);
-    if (edition !== null && told.edition !== edition) throw new Error("A new edition came out while this was looked up: begin again, so that all figures are of one.");
-    edition = told.edition;
-    batch.forEach((postcode, n) => found.set(postcode, told.answers[n]));
-    older += told.summary.older_edition;
-    for (const source of told.sources) sources.set(source.id, source);
+    const list = await postList(request, batch, signal);
+    if (edition !== null && list.edition !== edition) throw new Error("A new edition came out while this was looked up: begin again, so that all figures are of one.");
+    edition = list.edition;
+    batch.forEach((postcode, n) => answers.set(postcode, list.answers[n]));
+    older += list.summary.older_edition;
+    for (const source of list.sources) sources.set(source.id, source);
     advance(Math.min(start + AT_ONCE, postcodes.length));
   }
-  return { found, sources: [...sources.values()], edition, older };
+  return { answers, sources: [...sources.values()], edition, older };
 };
 
-const answered = async (address, batch, signal) => {
+const postList = async (address, batch, signal) => {
   for (let n = 1; ; n += 1) {
     let problem;
     try {
       const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(batch), signal });
       if (answer.ok) {
-        const told = await answer.json();
-        if (told.answers?.length === batch.length) return told;
+        const body = await answer.json();
+        if (body.answers?.length === batch.length) return body;
         problem = "an answer was not whole";
       } else {
-        const told = await answer.json().catch(() => ({}));
-        problem = told.detail ?? `it answered ${answer.status}`;
+        const body = await answer.json().catch(() => ({}));
+        problem = body.detail ?? `it answered ${answer.status}`;
         if (answer.status < 500 && answer.status !== 429) throw new Error(`The server refused the list: ${problem}`);
       }
     } catch (error) {
@@ -303,11 +303,11 @@ const answered = async (address, batch, signal) => {
 const part = (id) => document.getElementById(id);
 let table, encoding, name, working, blob;
 
-const listed = (list, lines) => list.replaceChildren(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+const fillList = (list, lines) => list.replaceChildren(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
 const failed = (message) => { part("problem").textContent = message; part("problem").hidden = false; };
 const cleared = () => { part("problem").hidden = true; part("result").hidden = true; };
 
-const chosen = async () => {
+const choose = async () => {
   const [file] = part("file").files;
   cleared();
   part("asked").disabled = true;
@@ -337,7 +337,7 @@ const chosen = async () => {
   part("asked").disabled = false;
 };
 
-const joined = async (event) => {
+const join = async (event) => {
   event.preventDefault();
   cleared();
   const places = part("column").value.split(",").map(Number);
@@ -352,8 +352,8 @@ const joined = async (event) => {
   part("stop").hidden = part("at-work").hidden = false;
   Object.assign(part("progress"), { value: 0, max: postcodes.length || 1 });
   try {
-    const told = await lookUp(form.dataset.postcodes, postcodes, part("index").value, fields, working.signal, (n) => { part("progress").value = n; });
-    shown(told, keys, fields, titles, places);
+    const result = await lookUp(form.dataset.postcodes, postcodes, part("index").value, fields, working.signal, (n) => { part("progress").value = n; });
+    showResult(result, keys, fields, titles, places);
   } catch (error) {
     failed(working.signal.aborted ? "Stopped: nothing was made." : error.message);
   } finally {
@@ -362,30 +362,30 @@ const joined = async (event) => {
   }
 };
 
-const shown = (told, keys, fields, titles, places) => {
+const showResult = (result, keys, fields, titles, places) => {
   const none = (row) => {
     const near = nearMiss(places.map((place) => bare(row[place])).join(" "));
-    return { status: "invalid", message: `This has not the form of a postcode; it was not sent.${near ? ` ${near} would have.` : ""}` };
+    return { status: "invalid", message: `This is not in a valid postcode format; it was not sent.${near ? ` ${near} would be.` : ""}` };
   };
   const counts = new Map();
   const added = keys.map((key, n) => {
-    const answer = key === null ? none(table.rows[n]) : told.found.get(key);
+    const answer = key === null ? none(table.rows[n]) : result.answers.get(key);
     counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1);
     return fields.map((field) => (answer[field] ?? null) === null ? "" : String(answer[field]));
   });
   const rows = [[...table.header, ...titles], ...table.rows.map((row, n) => [...row, ...added[n]])];
-  const above = table.firstLine + table.above.map((row) => (filled(row) || row.length > 1 ? written([row], table.delimiter, table.end) : table.end)).join("");
+  const above = table.firstLine + table.above.map((row) => (filled(row) || row.length > 1 ? toCsv([row], table.delimiter, table.end) : table.end)).join("");
   const mark = encoding === "UTF-8" ? "" : "\ufeff"; // for Excel; what is written is UTF-8
   if (blob) URL.revokeObjectURL(blob);
-  blob = URL.createObjectURL(new Blob([mark, above, written(rows, table.delimiter, table.end)], { type: "text/csv;charset=utf-8" }));
+  blob = URL.createObjectURL(new Blob([mark, above, toCsv(rows, table.delimiter, table.end)], { type: "text/csv;charset=utf-8" }));
   const saved = `${name.replace(/\.[^.]*$/, "")}_with_deprivation.csv`;
   Object.assign(part("download"), { href: blob, download: saved, textContent: `Download ${saved}` });
   const n = (count) => count.toLocaleString("en-GB");
-  listed(part("summary"), [
+  fillList(part("summary"), [
     `${n(keys.length)} rows: ${[...counts].map(([status, count]) => `${n(count)} ${status.replace("_", " ")}`).join(", ")}.`,
-    `${n(told.found.size)} different postcodes were sent.`,
-    ...(told.older ? [`${n(told.older)} of them have figures of an older index than their nation’s newest: see ${PREFIX}index_id.`] : []),
-    ...(told.edition ? [`From ${told.edition}.`] : []),
+    `${n(result.answers.size)} different postcodes were sent.`,
+    ...(result.older ? [`${n(result.older)} of them have figures of an older index than their nation’s newest: see ${PREFIX}index_id.`] : []),
+    ...(result.edition ? [`From ${result.edition}.`] : []),
   ]);
   const head = document.createElement("tr");
   head.append(...["postcode", ...titles].map((title) => Object.assign(document.createElement("th"), { textContent: title, scope: "col" })));
@@ -394,13 +394,13 @@ const shown = (told, keys, fields, titles, places) => {
     line.append(...[places.map((place) => row[place]).join(" "), ...added[i]].map((value) => Object.assign(document.createElement("td"), { textContent: value })));
     return line;
   }));
-  listed(part("sources"), told.sources.map((source) => [`${source.title}, ${source.publisher}, ${source.edition}. ${source.licence}. ${source.attribution}`, source.conditions].filter(Boolean).join(" ")));
+  fillList(part("sources"), result.sources.map((source) => [`${source.title}, ${source.publisher}, ${source.edition}. ${source.licence}. ${source.attribution}`, source.conditions].filter(Boolean).join(" ")));
   part("result").hidden = false;
   part("result").focus();
 };
 
 form.hidden = false;
-part("file").addEventListener("change", chosen);
+part("file").addEventListener("change", choose);
 part("stop").addEventListener("click", () => working.abort());
-form.addEventListener("submit", joined);
-if (part("file").files.length) chosen(); // a page that was gone back to
+form.addEventListener("submit", join);
+if (part("file").files.length) choose(); // a page that was gone back to

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from census.web.until_gone import read_already
+from census.web.concurrency.disconnect import read_already
 
 PREFIX = os.environ.get("CENSUS_BASE_URL", "").rstrip("/")
 

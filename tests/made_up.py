@@ -24,10 +24,11 @@ import pytest
 
 from census.build.checks import run as checks
 from sources import england_2019 as england
-from sources import england_2025, natural_green_space, uk_composite, wales_2025
+from sources import england_2025, natural_green_space, wales_2025
 from sources import green_space_2020 as green_space
 from sources import northern_ireland_2017 as northern_ireland
 from sources import scotland_2020 as scotland
+from sources import uk_composite_3_4 as uk_composite
 from sources import wales_2019 as wales
 from sources.geography import URBAN_RURAL
 from sources.registry import publications

@@ -1,4 +1,4 @@
-"""Files that have no name until they are finished, so that a process that fails or is killed leaves none behind."""
+"""Write files atomically: under no name until they are complete, so that a process that is killed leaves no part."""
 
 import contextlib
 import os
@@ -9,35 +9,35 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def unnamed(path: Path, made_in: Path | None = None) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
-    """Yield a file without a name until the function given with it names it `path`, replacing what was there.
+def atomic_file(path: Path, folder: Path | None = None) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
+    """Yield a file without a name, and a function that gives it the name `path`, in place of an older file.
 
-    made_in: a folder of the same file system that exists already; `path`'s own where it is None. Where the system has
-    no such files, one with a temporary name in that folder, removed on failure.
+    folder: where it is written, an existing folder of the same file system; that of `path` where it is None. Where the
+    system has no files without names, it has a temporary one in that folder, which is removed on failure.
     """
-    made_in = made_in or path.parent
-    beside = made_in / f".{path.name}.{os.getpid()}"
-    nameless = True
+    folder = folder or path.parent
+    temporary = folder / f".{path.name}.{os.getpid()}"
+    has_name = False
     try:
-        handle = os.open(made_in, os.O_TMPFILE | os.O_RDWR, 0o644)
+        handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o644)
     except (AttributeError, OSError):
-        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-        nameless = False
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        has_name = True
 
-    def name_it() -> None:
-        if nameless:
-            # Naming a directory descriptor makes Python call linkat(2), which follows the link of an open file.
-            os.link(f"/proc/self/fd/{handle}", beside, src_dir_fd=handle, follow_symlinks=True)
-        os.replace(beside, path)
+    def publish() -> None:
+        if not has_name:
+            # Given the descriptor of a folder, Python calls linkat(2), which follows the link of an open file.
+            os.link(f"/proc/self/fd/{handle}", temporary, src_dir_fd=handle, follow_symlinks=True)
+        os.replace(temporary, path)
 
     try:
         with os.fdopen(handle, "wb") as out:
-            yield out, name_it
+            yield out, publish
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def strays(output: Path) -> list[Path]:
-    """Return what a build of `output` that was killed while it named its files left beside it."""
+def leftovers(output: Path) -> list[Path]:
+    """Return the temporary files that a build of `output` left when it was killed while it named its files."""
     ours = rf"\.({re.escape(output.name)}|inspect-data\.json|manifest\.json|[a-z0-9_]+\.(csv|json)\.gz)\.[0-9]+"
     return [path for path in output.parent.iterdir() if re.fullmatch(ours, path.name)]

@@ -3,24 +3,19 @@
 import sqlite3
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
 from census.domain.geographies import PARENTS
+from sources.geography import LISTS, SMALL_AREAS
 from sources.postcode_directory import POSTCODE_AREAS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-from sources.geography import LISTS, SMALL_AREAS
-
 
 def derive(db: "Database") -> None:
     """Fill what follows from the postcodes: current authorities, centroids and successors, all described as derived.
 
-    Before that, a publisher's name that is no other than the area's own is taken out; after it, the lists of each kind
-    of area get what small_areas says, and the health geographies how many areas they have.
+    Before that, a publisher's name that equals the area's own is removed; after it, the lists of each kind
+    of area get the values of small_areas, and the health geographies how many areas they have.
 
     The current authority of an area is that of most of its live postcodes (of all of them where none is live; the
     first code where two have as many), its centroid their mean position; an authority's centroid is the mean position
@@ -146,18 +141,18 @@ def _place(db: "Database", geography: str) -> None:
 
 def dates_of_areas(connection: sqlite3.Connection) -> str | None:
     """Return up to when the postcodes have small areas, in words; None where none has one."""
-    found = connection.execute(
+    months = connection.execute(
         f"select small_areas_of, count(*) from {POSTCODE_AREAS.name} where small_areas_of is not null"
         " group by small_areas_of order by count(*) desc, small_areas_of desc"
     ).fetchall()
-    if not found:
+    if not months:
         return None
-    (most, areas), others = found[0], sorted(month for month, _ in found[1:])
+    (most, areas), others = months[0], sorted(month for month, _ in months[1:])
     text = f"small areas as of {_month(most)}"
     if not others:
         return text
     between = " to ".join(dict.fromkeys((_month(others[0]), _month(others[-1]))))
-    return f"{text} in {areas} of {sum(n for _, n in found)} postcode areas, {between} in the others"
+    return f"{text} in {areas} of {sum(n for _, n in months)} postcode areas, {between} in the others"
 
 
 def _month(month: int) -> str:

@@ -1,4 +1,4 @@
-"""Whole tables as files: `downloads/<digest>/<table>.csv.gz` and `.json.gz`, made in the build beside census.db.
+"""Write complete tables as files next to census.db: `downloads/<digest>/<table>.csv.gz` and `.json.gz`.
 
 The folder is named after the database's digest, so a server never gives files of another build: they are written before
 census.db gets its name and the folders of other builds are removed after it. manifest.json, written last, lists them.
@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import orjson
 
-from census.build.atomic_file import unnamed
+from census.build.atomic_file import atomic_file
 from census.domain.types import Row
 from census.schema.manifest import MANIFEST, DownloadFile, Manifest
 from sources.publication import Table
@@ -37,36 +37,36 @@ LEVEL = 6  # of gzip: 9 takes three times as long for one part in a hundred
 def written(
     connection: sqlite3.Connection, tables: dict[str, Table], folder: Path, made_in: Path
 ) -> Iterator[Callable[[], None]]:
-    """Write every table of the database behind `connection`; gives a function that puts the files into `folder`.
+    """Write every table of the database behind `connection`; yield a function that puts the files into `folder`.
 
-    Until then they have no names: they are made in the file system of the folder `made_in`.
+    Until it is called they have no names: they are written in the file system of the folder `made_in`.
     """
     with contextlib.ExitStack() as stack:
         manifest: Manifest = {}
-        naming = []
+        publishing = []
         for table in tables.values():
             out = {}
             for suffix in FORMATS:
                 path = folder / f"{table.name}.{suffix}.gz"
-                file, name_it = stack.enter_context(unnamed(path, made_in))
+                file, publish_file = stack.enter_context(atomic_file(path, made_in))
                 out[suffix] = _Gzip(path.name, file)
-                naming.append(name_it)
+                publishing.append(publish_file)
             rows = _table(connection, table, out["csv"], out["json"])
             manifest[table.name] = {"rows": rows, "files": {file.name: file.described() for file in out.values()}}
-        file, name_it = stack.enter_context(unnamed(folder / MANIFEST, made_in))
+        file, publish_manifest = stack.enter_context(atomic_file(folder / MANIFEST, made_in))
         file.write(json.dumps(manifest, indent=1).encode() + b"\n")
         file.flush()
 
-        def place() -> None:
+        def publish() -> None:
             folder.mkdir(parents=True, exist_ok=True)
-            for name in [*naming, name_it]:
-                name()
+            for publish_file in [*publishing, publish_manifest]:
+                publish_file()
 
-        yield place
+        yield publish
 
 
 def remove_others(folder: Path) -> None:
-    """Remove the folders of other builds beside `folder`: those named as ours that hold our files and no others."""
+    """Remove the folders of other builds next to `folder`: those with a name of ours and no files but ours."""
     for other in folder.parent.iterdir():
         named = re.fullmatch("[0-9a-f]{16}", other.name) and other.is_dir() and not other.is_symlink()
         if other != folder and named and all(OURS.fullmatch(file.name) for file in other.iterdir()):
@@ -80,13 +80,13 @@ def _table(connection: sqlite3.Connection, table: Table, as_csv: "_Gzip", as_jso
     rows = 0
     as_csv.write(_csv([columns]))
     as_json.write(b"[")
-    with ThreadPoolExecutor(1) as beside:  # zlib lets the other thread run meanwhile
+    with ThreadPoolExecutor(1) as csv_thread:  # zlib lets the other thread run meanwhile
         while batch := cursor.fetchmany(BATCH):
             before = b",\n" if rows else b"\n"
             rows += len(batch)
-            other = beside.submit(_write_csv, as_csv, batch)
+            written_csv = csv_thread.submit(_write_csv, as_csv, batch)
             as_json.write(before + _json(columns, batch))
-            other.result()
+            written_csv.result()
     as_json.write(b"\n]\n")
     as_csv.close()
     as_json.close()

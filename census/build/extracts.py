@@ -1,10 +1,11 @@
-"""The demonstration extract: the figures of chosen authorities, in the project's own tables.
+"""Cut and load the demonstration extract: the figures of chosen authorities, in the project's own tables.
 
 `cut` writes it from a full database, `load` builds from it. A table that has areas is cut to those of the extract,
-any other (authorities, green space, indices, publications) is kept whole. The files are CSV, gzipped above 1 MB, with
-their row counts and checksums in manifest.json; cutting the same database twice gives the same bytes.
+any other (authorities, green space, indices, publications) is kept completely. The files are CSV, gzipped above 1 MB,
+with their row counts and checksums in manifest.json; cutting the same database twice gives the same bytes.
 """
 
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -16,7 +17,7 @@ from numbers import Number
 from pathlib import Path
 from typing import TypedDict
 
-from census.build import map_file
+from census.build import map_shapes
 from census.build.database import Build
 from census.domain.types import Row
 from census.schema.tables import PROVENANCE, all_tables
@@ -48,7 +49,7 @@ class ExtractManifest(TypedDict):
 def cut(
     database: Path, codes: list[str], folder: Path, publications: list[Publication], maps: Path | None = None
 ) -> ExtractManifest:
-    """Write the extract of the authorities `codes` from the full `database` into `folder`; returns its manifest.
+    """Write the extract of the authorities `codes` from the full `database` into `folder`; return its manifest.
 
     A code is a local authority's, of 2019 or of today; anything else is the beginning of postcodes that no index
     covers ("JE2 3A"). An authority's areas are those that lie in it by either vintage and those in which it has a
@@ -56,41 +57,42 @@ def cut(
     are taken, and from the full `maps`, if that is given, the boundaries. Raises SourceError for a code that selects
     nothing.
     """
-    connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
-    scope, whole, directory, left_out = connection.execute(
-        "select scope, digest, directory, left_out from edition"
-    ).fetchone()
-    if scope != "complete" or left_out:
-        raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
-    _select(connection, codes)
-    shapes = map_file.cut(maps, connection) if maps else None
-    files: dict[str, ExtractTable] = {}
-    fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
-    for left in (fresh, old):
-        shutil.rmtree(left, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for table in all_tables(publications).values():
-        if table.derived:
-            continue
-        name, data, rows = _table_file(connection, table)
-        (fresh / name).write_bytes(data)
-        files[table.name] = {"file": name, "rows": rows, "sha256": hashlib.sha256(data).hexdigest()}
-    if shapes:
-        data, rows = shapes
-        (fresh / map_file.EXTRACT.name).write_bytes(data)
-        files["boundaries"] = {
-            "file": map_file.EXTRACT.name,
-            "rows": rows,
-            "sha256": hashlib.sha256(data).hexdigest(),
+    with contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        scope, digest, directory, left_out = connection.execute(
+            "select scope, digest, directory, left_out from edition"
+        ).fetchone()
+        if scope != "complete" or left_out:
+            raise SourceError(f"{database} is not a complete database; an extract is cut from one built with --full.")
+        _select(connection, codes)
+        files = {
+            table.name: _table_file(connection, table)
+            for table in all_tables(publications).values()
+            if not table.derived
         }
-    manifest: ExtractManifest = {"codes": codes, "directory": directory, "cut_from": whole, "tables": files}
-    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-    connection.close()
+        if maps:
+            files["boundaries"] = (map_shapes.EXTRACT.name, *map_shapes.cut(maps, connection))
+    tables: dict[str, ExtractTable] = {
+        table: {"file": name, "rows": rows, "sha256": hashlib.sha256(data).hexdigest()}
+        for table, (name, data, rows) in files.items()
+    }
+    manifest: ExtractManifest = {"codes": codes, "directory": directory, "cut_from": digest, "tables": tables}
+    contents = {name: data for name, data, _ in files.values()}
+    _replace_folder(folder, contents | {MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()})
+    return manifest
+
+
+def _replace_folder(folder: Path, files: dict[str, bytes]) -> None:
+    """Put a folder with these files, by name, in the place of `folder`."""
+    new, old = (folder.with_name(f".{folder.name}.{state}") for state in ("new", "old"))
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir(parents=True)
+    for name, data in files.items():
+        (new / name).write_bytes(data)
     if folder.exists():
         folder.rename(old)
-    fresh.rename(folder)
+    new.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-    return manifest
 
 
 def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
@@ -121,7 +123,7 @@ def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
             f"insert or ignore into chosen_postcodes select postcode from postcodes where {where}", (parameter,)
         )
         if not areas and not cursor.rowcount:
-            raise SourceError(f"--extract: no area or postcode is in {code!r}, or it is there twice.")
+            raise SourceError(f"--extract: no area or postcode is in {code!r}, or the code is given twice.")
     chosen = -1
     while chosen != connection.total_changes:  # until no change of 2021 leads out of the areas chosen
         chosen = connection.total_changes
@@ -146,6 +148,7 @@ def _select(connection: sqlite3.Connection, codes: list[str]) -> None:
 
 
 def _table_file(connection: sqlite3.Connection, table: Table) -> tuple[str, bytes, int]:
+    """Return the name and the content of a table's file, and its number of rows."""
     where = ""
     if table.name == "postcodes":
         where = "where postcode in (select postcode from chosen_postcodes)"
@@ -182,9 +185,9 @@ def load(build: Build, folder: Path = FOLDER) -> None:
         if name in manifest["tables"]:
             build.insert(name, list(table.columns), _rows(folder, manifest["tables"][name], table))
         elif name not in empty:
-            raise SourceError(f"{folder} has no table {name}; cut the extract anew (--extract).")
+            raise SourceError(f"{folder} has no table {name}; cut the extract again (--extract).")
     for publication in newer:
-        build.note(publication, "left out")
+        build.record_publication(publication, "left out")
     for name in (name for name, table in tables.items() if table.area):
         build.db.conn.execute(
             f"update {PROVENANCE.name} set status = 'extract'"
@@ -192,7 +195,7 @@ def load(build: Build, folder: Path = FOLDER) -> None:
             (f"%, {name},%",),
         )
     names = ", ".join(_names(build, manifest["codes"]))
-    build.insert_edition(manifest["directory"], "extract", names, {p.id for p in newer})
+    build.record_edition(manifest["directory"], "extract", names, {p.id for p in newer})
 
 
 def _names(build: Build, codes: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
-"""Finding the publications' files: in a mirror, in the cache, or at their official addresses.
+"""Obtain the publications' files: from a mirror, from the cache, or from their official addresses.
 
 Downloads are streamed into the cache folder, resumed where they broke off, tried again with growing pauses, and kept
-with a note beside them (address, bytes, sha256, date). A mirror is a folder or a base address; with one, nothing else
-is asked. Wherever a file comes from, its SHA-256 is compared with those that are known (`SourceFile.known`).
+with a note (address, bytes, sha256, date) in a file next to them. A mirror is a folder or a base address; with one, no
+other place is read. Wherever a file comes from, its SHA-256 is compared with those that are known (`SourceFile.known`).
 """
 
 import datetime
@@ -26,7 +26,7 @@ from sources.publication import SourceError, SourceFile
 
 ATTEMPTS = 5
 FIRST_PAUSE = 1.0  # seconds, doubled after each failed attempt
-KEPT_S = 86_400  # the pages of a layer that broke off are taken up again so long: later it may be another edition
+KEPT_S = 86_400  # pages of a layer that broke off are used for so long: later it may be another edition
 TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 BLOCK = 1 << 20
 
@@ -85,7 +85,7 @@ class Obtained:
 
 
 class Library:
-    """Where files are looked for: `mirror` (a folder, a base address or None), then `cache`, then the publishers.
+    """Where files are searched for: `mirror` (a folder, a base address or None), then `cache`, then the publishers.
 
     progress: called with (title, total bytes or None), gives a context manager whose value takes bytes as they come.
     accept_changed: the ids of the files that are taken though they are others than the known ones, and recorded so;
@@ -107,10 +107,10 @@ class Library:
         self.folder = Path(mirror) if mirror and not self.base else None
         if self.folder and not self.folder.is_dir():
             raise SourceError(f"The mirror {mirror} is neither a folder nor an http(s) address.")
-        self._found: dict[str, list[Path]] = {}
+        self._mirrored: dict[str, list[Path]] = {}
         for path in sorted(self.folder.rglob("*")) if self.folder else ():
             if path.is_file():
-                self._found.setdefault(path.name, []).append(path)
+                self._mirrored.setdefault(path.name, []).append(path)
 
     def obtain(self, file: SourceFile) -> Obtained:
         """Return the file under the first of its accepted names, compared with what is known of it.
@@ -142,11 +142,11 @@ class Library:
 
     def _from_folder(self, file: SourceFile) -> Obtained:
         for name in file.names:
-            found = self._found.get(name, []) + self._found.get(f"{name}.gz", [])
-            if len(found) > 1:
-                raise SourceError(f"{file.id}: {name} lies in the mirror twice: {', '.join(map(str, found))}")
-            if found:
-                return _measured(found[0], name, None)
+            paths = self._mirrored.get(name, []) + self._mirrored.get(f"{name}.gz", [])
+            if len(paths) > 1:
+                raise SourceError(f"{file.id}: {name} lies in the mirror twice: {', '.join(map(str, paths))}")
+            if paths:
+                return _measured(paths[0], name, None)
         raise NotInMirror(f"{file.id}: not in the mirror {self.folder}. Accepted names: {_listed(file.names)}.")
 
     def _from_base(self, file: SourceFile, base: str) -> Obtained:
@@ -184,19 +184,8 @@ class Library:
             have = part.stat().st_size if part.exists() and mark.exists() else 0
             headers = {"Range": f"bytes={have}-", "If-Range": mark.read_text("utf-8")} if have else {}
             with client.stream("GET", address, headers=headers) as response:
-                page = response.headers.get("content-type", "").startswith("text/html")
-                if self.base and (response.status_code in (403, 404, 410) or (response.status_code == 200 and page)):
-                    raise FileNotFoundError(address)  # many a store answers so for a file it has not
-                if response.status_code == 416:
-                    part.unlink()
-                    raise httpx.TransportError("the rest of the file could not be had; starting again")
-                _succeeded(response, address)
-                if page:
-                    raise SourceError(f"{address} answered with a web page instead of {path.name}.")
+                self._check_download(response, address, part, have)
                 resumed = response.status_code == 206
-                if resumed and not response.headers.get("content-range", "").startswith(f"bytes {have}-"):
-                    part.unlink(missing_ok=True)
-                    raise httpx.TransportError("another part of the file came than was asked for; starting again")
                 etag = response.headers.get("etag")
                 mark.write_text(etag, "utf-8") if etag and not etag.startswith("W/") else mark.unlink(missing_ok=True)
                 length = response.headers.get("content-length")
@@ -213,16 +202,34 @@ class Library:
         mark.unlink(missing_ok=True)
         self._keep(part, path, address)
 
+    def _check_download(self, response: httpx.Response, address: str, part: Path, have: int) -> None:
+        """Raise unless `response` is the file, or the rest of it after the `have` bytes in `part`.
+
+        FileNotFoundError: a mirror has no such file. TransportError: another attempt may do. SourceError: none can.
+        """
+        is_page = response.headers.get("content-type", "").startswith("text/html")
+        if self.base and (response.status_code in (403, 404, 410) or (response.status_code == 200 and is_page)):
+            raise FileNotFoundError(address)  # many a store answers so for a file that it does not have
+        if response.status_code == 416:
+            part.unlink()
+            raise httpx.TransportError("the rest of the file could not be had; starting again")
+        _succeeded(response, address)
+        if is_page:
+            name = part.name.removesuffix(".part")
+            raise SourceError(f"{address} answered with a web page instead of {name}.")
+        content_range = response.headers.get("content-range", "")
+        if response.status_code == 206 and not content_range.startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise httpx.TransportError("the server sent another part of the file than requested; starting again")
+
     def _features(self, address: str, file: SourceFile, page_size: int, path: Path) -> None:
-        """Download the features of an ArcGIS layer as one GeoJSON file, a feature a line.
+        """Download the features of an ArcGIS layer as GeoJSON, a feature a line; a lookup's have no geometry.
 
-        It is without geometry if none is wanted.
-
-        Pages lie beside it until all have come, so that a download goes on where it was broken off.
+        Pages are kept in a folder next to it until all have come, so that a download resumes where it broke off.
         """
         pages = path.with_name(path.name + ".pages")
         pages.mkdir(parents=True, exist_ok=True)
-        wanted = "&outSR=4326&geometryPrecision=5" if file.geometry else "&returnGeometry=false"
+        geometry = "&outSR=4326&geometryPrecision=5" if file.geometry else "&returnGeometry=false"
         kept = ("type", "properties", "geometry") if file.geometry else ("properties",)
         part = path.with_name(path.name + ".part")
         count = 0
@@ -230,23 +237,23 @@ class Library:
             out.write(b'{"type":"FeatureCollection","features":[')
             while True:
                 query = (
-                    f"/query?where=1%3D1&outFields=*{wanted}&f=geojson"
+                    f"/query?where=1%3D1&outFields=*{geometry}&f=geojson"
                     f"&resultOffset={count}&resultRecordCount={page_size}"
                 )
                 kept_as = pages / f"{hashlib.sha256((address + query).encode()).hexdigest()[:12]}.json"
                 page = self._page(address, query, kept_as)
                 try:
-                    told = json.loads(page)
-                    some = [{name: feature[name] for name in kept} for feature in told["features"]]
-                    more = (told.get("properties") or told).get("exceededTransferLimit", False)
+                    answer = json.loads(page)
+                    features = [{name: feature[name] for name in kept} for feature in answer["features"]]
+                    more = (answer.get("properties") or answer).get("exceededTransferLimit", False)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     kept_as.unlink()
                     raise SourceError(f"{address} did not answer with features: {page[:120]!r}") from error
-                for feature in some:
+                for feature in features:
                     out.write((b",\n" if count else b"\n") + json.dumps(feature, separators=(",", ":")).encode())
                     count += 1
                 advance(len(page))
-                if not some or (len(some) < page_size and not more):
+                if not features or (len(features) < page_size and not more):
                     break
             out.write(b"\n]}\n")
         self._keep(part, path, address)
@@ -307,8 +314,8 @@ CHECKED = {
 def compared(file: SourceFile, obtained: Obtained, accepted: bool) -> Obtained:
     """Return `obtained` with `checked` and `checked_note` filled in from what is known of `file`.
 
-    A file that came from the publisher's own address cannot be told from a changed one where only copies of it are
-    known: then no checksum is known. Raises ChangedFile where the file is another than the known ones and
+    Where only copies of a file are known, one from the publisher's own address may be the official or a changed one:
+    then no checksum is known. Raises ChangedFile where the file is another than the known ones and
     it is not `accepted`.
     """
     for known in file.known:

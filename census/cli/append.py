@@ -5,7 +5,7 @@ python append.py patients.xlsx --index england_2019 --quantile 20 -o out.csv
 zcat patients.csv.gz | python append.py - -o - --columns decile,idaci_decile | gzip > out.csv.gz
 
 Every row stays, in its order, with its cells as they are; the added column `imd_status` is found, terminated,
-not_covered, unknown or invalid. What the table is and what was found is told on standard error, without a postcode.
+not_covered, unknown or invalid. What the table is and what was found goes to standard error, without a postcode.
 """
 
 import argparse
@@ -26,17 +26,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from census.lookup.lookup import (
-    FIELDS,
-    OWN,
-    QUANTILE_FIELDS,
-    AskedError,
-    Counts,
-    KnownByArea,
-    Lookup,
-    as_quantile,
-    canned_sql,
-)
+from census.domain.types import Row
+from census.lookup import postcode_lists
+from census.lookup.database import Lookup
+from census.lookup.errors import RequestError
+from census.lookup.green_space import GreenSpace
+from census.lookup.indices import as_quantile
+from census.lookup.postcode_lists import OWN, Counts, KnownByArea
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS
+from census.schema.indices import indices
 from census.schema.verify import Damaged, verify
 from census.tables.private_file import private_file, sweep
 from census.tables.user_table import RefusedError, Table, table_of
@@ -54,8 +52,6 @@ _FORMULA = re.compile(
 )
 _GREEN_SPACE_OF = "local_authority_2019_code"
 
-
-Row = tuple[Any, ...]
 Adder = Callable[[list[str]], tuple[list[Row], Counts]]
 
 
@@ -135,7 +131,7 @@ def run(options: argparse.Namespace, name: str) -> None:
         sweep(Path(options.output).resolve().parent)
     with contextlib.ExitStack() as opened:
         lookup = opened.enter_context(database(options.database))
-        wanted, columns, q = asked(lookup, options)
+        choice, columns, groups = chosen(lookup, options)
         source = sys.stdin.buffer if options.table == "-" else opened.enter_context(open(options.table, "rb"))
         table = table_of(source, name, options, opened)
         names = [options.prefix + column for column in columns]
@@ -151,7 +147,7 @@ def run(options: argparse.Namespace, name: str) -> None:
         writer.writerows(map(escaped, table.above))
         writer.writerow(escaped([*table.header, *names]))
         counts: Counts = Counter()
-        added = adder(lookup, wanted, columns, q)
+        added = adder(lookup, choice, columns, groups)
         with progress(table) as advance:
             for rows in blocks(table, name):
                 cells, counted = added([table.postcode_of(row) for row in rows])
@@ -163,7 +159,7 @@ def run(options: argparse.Namespace, name: str) -> None:
     seconds = time.monotonic() - started
     where = "standard output" if options.output == "-" else options.output
     print(f"{counts.total():,} rows to {where} in {seconds:.1f} s, with {', '.join(names)}", file=sys.stderr)
-    for line in summary(lookup, counts, wanted, columns, options.prefix):
+    for line in summary(lookup, counts, choice, columns, options.prefix):
         print(f"  {line}", file=sys.stderr)
 
 
@@ -176,46 +172,46 @@ def database(path: Path) -> Iterator[Lookup]:
         verify(path)
     except Damaged as error:
         raise RefusedError(str(error)) from None
-    lookup = Lookup(path, canned_sql())
+    lookup = Lookup(path, indices())
     try:
         yield lookup
     finally:
         lookup.close()
 
 
-def asked(lookup: Lookup, options: argparse.Namespace) -> tuple[str, list[str], int | None]:
+def chosen(lookup: Lookup, options: argparse.Namespace) -> tuple[str, list[str], int | None]:
     """Return the index, the columns and the quantile that options name.
 
     Status and the quantile are among the columns.
     """
     try:
-        wanted = lookup.wanted(options.index)
-        q = None if options.quantile is None else as_quantile(options.quantile)
-    except AskedError as error:
+        choice = lookup.indices.choice(options.index)
+        groups = None if options.quantile is None else as_quantile(options.quantile)
+    except RequestError as error:
         raise RefusedError(str(error)) from None
     columns = list(dict.fromkeys(options.columns or COLUMNS))
     if "status" not in columns:
         columns.insert(0, "status")
-    if q is not None and "data_quantile" not in columns:
+    if groups is not None and "data_quantile" not in columns:
         columns.append("data_quantile")
     possible = dict.fromkeys((*FIELDS, *QUANTILE_FIELDS, *_green_space_columns(lookup), "edition"))
     for column in columns:
         if column not in possible:
             raise RefusedError(f"'{column}' is not a column that can be added. There are {', '.join(possible)}.")
-        if column in QUANTILE_FIELDS and q is None:
+        if column in QUANTILE_FIELDS and groups is None:
             raise RefusedError(f"The column {column} needs --quantile.")
-    return wanted, columns, q
+    return choice, columns, groups
 
 
-def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Adder:
-    """Give what gives, for a list of postcodes, the cells of `columns` and the counter of `Lookup.table`."""
+def adder(lookup: Lookup, choice: str, columns: list[str], groups: int | None) -> Adder:
+    """Return a function from a list of postcodes to the cells of `columns` and the counter of `postcode_lists.many`."""
     read = tuple(column for column in columns if column in FIELDS or column in QUANTILE_FIELDS)
     known: KnownByArea = {}
 
     def plain(texts: list[str]) -> tuple[list[Row], Counts]:
         if OWN.isdisjoint(columns):
-            return lookup.by_areas(texts, wanted, read, q, known)
-        return lookup.table(texts, wanted, read, q)
+            return postcode_lists.by_areas(lookup, texts, choice, read, groups, known)
+        return postcode_lists.many(lookup, texts, choice, read, groups)
 
     if len(read) == len(columns):
         return plain
@@ -225,31 +221,32 @@ def adder(lookup: Lookup, wanted: str, columns: list[str], q: int | None) -> Add
         answers, counts = plain(texts)
         cells = []
         for answer in answers:
-            told = dict(zip(read, answer, strict=True))
-            told |= lookup.green_space.get(told[_GREEN_SPACE_OF], {}) | {"edition": lookup.edition}
-            cells.append(tuple(told.get(column) for column in columns))
+            values = dict(zip(read, answer, strict=True)) | {"edition": lookup.edition}
+            if green_space := lookup.green_space.get(values[_GREEN_SPACE_OF]):
+                values |= vars(green_space)
+            cells.append(tuple(values.get(column) for column in columns))
         return cells, counts
 
     return with_more
 
 
-def summary(lookup: Lookup, counts: Counts, wanted: str, columns: list[str], prefix: str) -> Iterator[str]:
+def summary(lookup: Lookup, counts: Counts, choice: str, columns: list[str], prefix: str) -> Iterator[str]:
     """Yield what was found, from which edition, and whose the figures are, in lines."""
-    told = lookup.summary(counts, wanted)
-    yield ", ".join(f"{status} {n:,}" for status, n in told["statuses"].items())
-    if told["nations"]:
-        yield ", ".join(f"{nation} {n:,}" for nation, n in told["nations"].items())
-    if told["older_edition"]:
+    counted = postcode_lists.summary(lookup, counts, choice)
+    yield ", ".join(f"{status} {n:,}" for status, n in counted.statuses.items())
+    if counted.nations:
+        yield ", ".join(f"{nation} {n:,}" for nation, n in counted.nations.items())
+    if counted.older_edition:
         which = f"see {prefix}index_id" if "index_id" in columns else "index_id, added to --columns, says which"
-        yield f"{told['older_edition']:,} have figures of an older index than their nation's newest: {which}"
-    if without := told["without_figures"]:
-        yield f"{without:,} of those found or terminated have no figures of the index that was asked for"
+        yield f"{counted.older_edition:,} have figures of an older index than their nation's newest: {which}"
+    if without := counted.without_figures:
+        yield f"{without:,} of those found or terminated have no figures of the index that you named"
     yield f"from {lookup.edition}"
     if lookup.extract:
         yield "This database is an extract: it knows the postcodes of a few authorities only (build_db.py --full)."
     more = [source for source in ("uk_composite", "green_space") if _uses(lookup, source, columns)]
-    for source in lookup.sources({index for _, _, index in counts}, "Northern Ireland" in told["nations"], more):
-        parts = (f"{source['title']}, {source['licence']}", source["attribution"], source["conditions"])
+    for source in lookup.sources({index for _, _, index in counts}, "Northern Ireland" in counted.nations, more):
+        parts = (f"{source.title}, {source.licence}", source.attribution, source.conditions)
         yield ". ".join(part.rstrip(".") for part in parts if part) + "."
 
 
@@ -259,15 +256,15 @@ def _uses(lookup: Lookup, source: str, columns: list[str]) -> bool:
 
 
 def _green_space_columns(lookup: Lookup) -> list[str]:
-    first = next(iter(lookup.green_space.values()), {})
-    return [column for column in first if column not in FIELDS]
+    columns = GreenSpace.__dataclass_fields__ if lookup.green_space else ()
+    return [column for column in columns if column not in FIELDS]
 
 
 # Reading
 
 
 def blocks(table: Table, name: str) -> Iterator[list[list[str]]]:
-    """Yield the rows, so many at once, each as long as the header."""
+    """Yield the rows in blocks of AT_ONCE, each row as long as the header."""
     width, n = len(table.header), len(table.above) + 2
     names = f"row {n - 1:,}" if table.above else "first row"
     while block := list(islice(table.rows, AT_ONCE)):
@@ -292,7 +289,7 @@ def where_of(table: Table) -> str:
 
 
 class Lines:
-    """Where csv writes rows, each with its own end: csv puts only the characters of the end it is told into quotes."""
+    """Where csv writes rows, each with its own end: csv quotes only the characters of the end that it was given."""
 
     def __init__(self, file: io.TextIOWrapper, end: str) -> None:
         self.file, self.end = file, end
@@ -381,7 +378,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--index", metavar="INDEX", help="such as england_2025, or a year; default: the newest that has figures"
     )
-    parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group of so many; 5 are quintiles")
+    parser.add_argument("--quantile", metavar="N", help="adds data_quantile, the group out of N; 5 gives quintiles")
     parser.add_argument("--prefix", metavar="TEXT", default="imd_", help="what added names begin with; default: imd_")
     parser.add_argument("--encoding", metavar="NAME", type=codec, help="default: UTF-8, UTF-16 by its mark, or cp1252")
     parser.add_argument("--delimiter", metavar="CHARACTER", type=character, help="default: detected; tab is a tab")
@@ -391,7 +388,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         metavar="FILE",
         type=Path,
         default=ROOT / "census.db",
-        help="default: the census.db beside append.py",
+        help="default: the census.db next to append.py",
     )
     parser.add_argument(
         "--escape-formulas",

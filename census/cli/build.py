@@ -5,12 +5,13 @@ python build_db.py --full                       the whole UK, from the publisher
 python build_db.py --full --mirror DIR-or-URL   the same files from a folder or a base address, nothing else
 python build_db.py --check census.db            verifies a database and says what it holds
 python build_db.py --parquet DIR                every table of census.db as a Parquet file
-python build_db.py --maps                       maps/uk.mbtiles beside census.db: boundaries and tiles for the map
-python build_db.py --extract CODES              cuts the extract anew from a full census.db and its map
+python build_db.py --maps                       maps/uk.mbtiles next to census.db: boundaries and tiles for the map
+python build_db.py --extract CODES              cuts the extract again from a full census.db and its map
 """
 
 import argparse
 import contextlib
+import functools
 import signal
 import sqlite3
 import sys
@@ -18,8 +19,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import rich.console
-import rich.progress
 import yaml
 
 from census.build import extracts, map_file, parquet
@@ -27,6 +26,8 @@ from census.build.checks import run as checks
 from census.build.checks.check import Check
 from census.build.database import Build
 from census.build.fetch import CHECKED, Library
+from census.build.finish import finish, publish
+from census.build.load import load_hosted, load_publications
 from census.domain.types import Advance
 from census.lookup.maps import map_of
 from census.schema import hosted
@@ -39,11 +40,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = frozenset(file.id for publication in registry.publications() for file in publication.files) | frozenset(
     published.file.id for published in boundaries.PUBLISHED
 )
-console = rich.console.Console(highlight=False, soft_wrap=True)
+say = functools.partial(print, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
+    """Run the command; return the exit status: 0 only for a database that passed every check, 1, or 2 for misuse."""
     write_any_character()
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -73,36 +74,36 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build(options: argparse.Namespace) -> int:
-    """Build, checks and publishes a database."""
+    """Build, check and publish a database."""
     started = time.monotonic()
     publications = registry.publications() + hosted.data_sets()
     library = _library(options) if options.full else None
-    with contextlib.closing(Build(options.output, publications, library, progress, console.print)) as building:
+    with contextlib.closing(Build(options.output, publications, library, progress, say)) as building:
         if options.full:
-            building.load(set(options.skip))
+            load_publications(building, set(options.skip))
         else:
             extracts.load(building)
-        building.load_hosted()
-        building.finish()
+        load_hosted(building)
+        finish(building)
         metadata = hosted.describe(yaml.safe_load((ROOT / "metadata.yml").read_text("utf-8")))
-        found = checks.run(building.db.conn, publications)
-        found += checks.undescribed(building.db.conn, metadata, publications)
-        report(found)
-        if not all(c.passed for c in found):
-            raise SourceError(failures(found))
-        building.publish()
-    console.print(f"{options.output} built in {time.monotonic() - started:.1f} s")
+        results = checks.run(building.db.conn, publications)
+        results += checks.undescribed(building.db.conn, metadata, publications)
+        report(results)
+        if not all(check.passed for check in results):
+            raise SourceError(failures(results))
+        publish(building)
+    say(f"{options.output} built in {time.monotonic() - started:.1f} s")
     holdings(options.output)
     return 0
 
 
 def check(path: Path) -> int:
-    """Verify the database `path` and prints what it holds."""
+    """Verify the database `path` and print what it holds."""
     with _opened(path) as connection:
-        found = checks.run(connection, registry.publications() + hosted.data_sets())
-    report(found)
-    if not all(c.passed for c in found):
-        raise SourceError(f"{path}: {failures(found)}")
+        results = checks.run(connection, registry.publications() + hosted.data_sets())
+    report(results)
+    if not all(check.passed for check in results):
+        raise SourceError(f"{path}: {failures(results)}")
     holdings(path)
     return 0
 
@@ -113,7 +114,7 @@ def cut(path: Path, codes: list[str]) -> int:
         manifest = extracts.cut(path, codes, extracts.FOLDER, registry.publications(), map_of(path))
     size = sum(file.stat().st_size for file in extracts.FOLDER.iterdir())
     rows = sum(table["rows"] for table in manifest["tables"].values())
-    console.print(f"{extracts.FOLDER}: {rows:,} rows, {size / 1e6:.1f} MB")
+    say(f"{extracts.FOLDER}: {rows:,} rows, {size / 1e6:.1f} MB")
     return 0
 
 
@@ -125,7 +126,7 @@ def as_parquet(path: Path, folder: Path) -> int:
         tables = all_tables(publications)
         rows = parquet.write(connection, tables, metadata["databases"]["census"], folder)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    console.print(f"{folder}: {len(rows)} tables, {sum(rows.values()):,} rows, {size / 1e6:.1f} MB")
+    say(f"{folder}: {len(rows)} tables, {sum(rows.values()):,} rows, {size / 1e6:.1f} MB")
     return 0
 
 
@@ -138,24 +139,24 @@ def maps(options: argparse.Namespace) -> int:
         raise SourceError(f"{options.output} is an extract: its boundaries are in the repository, not in a mirror.")
     library = _library(options) if scope == "complete" else None
     path = map_of(options.output)
-    counted = map_file.build(options.output, path, library, console.print)
-    told = ", ".join(f"{count:,} tiles of {layer}" for layer, count in counted.items())
-    console.print(f"{path} built in {time.monotonic() - started:.1f} s: {told}, {path.stat().st_size / 1e6:.1f} MB")
+    counted = map_file.build(options.output, path, library, say)
+    tiles = ", ".join(f"{count:,} tiles of {layer}" for layer, count in counted.items())
+    say(f"{path} built in {time.monotonic() - started:.1f} s: {tiles}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
-def report(found: list[Check]) -> None:
+def report(results: list[Check]) -> None:
     """Print the checks, a line each."""
-    for c in found:
+    for c in results:
         outcome = c.actual if c.passed else f"expected {c.expected}, found {c.actual}"
-        console.print(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
+        say(f"{'ok' if c.passed else 'FAILED':7}{c.name}: {outcome}")
 
 
-def failures(found: list[Check]) -> str:
+def failures(results: list[Check]) -> str:
     """Return the failed checks, a sentence each."""
     return "\n".join(
         f"{c.name}: expected {c.expected}, found {c.actual}." + (f" {c.hint}" if c.hint else "")
-        for c in found
+        for c in results
         if not c.passed
     )
 
@@ -166,38 +167,39 @@ def holdings(path: Path) -> None:
         digest, scope, authorities, left_out = connection.execute(
             "select digest, scope, authorities, left_out from edition"
         ).fetchone()
-        whole = "the United Kingdom" if scope == "complete" else f"an extract: {authorities}"
-        console.print(f"holds {whole}")
+        area = "the United Kingdom" if scope == "complete" else f"an extract: {authorities}"
+        say(f"holds {area}")
         for title, edition, status, rows, checked in connection.execute(
             "select title, group_concat(distinct edition), status, max(rows), group_concat(distinct checked)"
             " from publications group by publication"
         ):
             parts = (status, f"{rows:,} rows" if rows else None, checked)
-            console.print(f"  {title} ({edition or 'no edition'}): {', '.join(filter(None, parts))}")
+            say(f"  {title} ({edition or 'no edition'}): {', '.join(filter(None, parts))}")
         by_checked = dict(connection.execute("select checked, count(*) from publications group by 1"))
-        told = ", ".join(f"{by_checked[name]} {name} ({CHECKED[name]})" for name in CHECKED if name in by_checked)
-        console.print(f"  files by their SHA-256: {told or 'none'}")
+        files = ", ".join(f"{by_checked[name]} {name} ({CHECKED[name]})" for name in CHECKED if name in by_checked)
+        say(f"  files by their SHA-256: {files or 'none'}")
         postcodes, live = connection.execute("select count(*), count(*) - count(terminated) from postcodes").fetchone()
         areas = connection.execute("select count(*) from small_areas").fetchone()[0]
-        console.print(f"  {postcodes:,} postcodes, {live:,} of them live, in {areas:,} small areas")
+        say(f"  {postcodes:,} postcodes, {live:,} of them live, in {areas:,} small areas")
         if left_out:
-            console.print(f"  left out: {left_out}")
-    console.print(f"  {path.stat().st_size / 1e6:.1f} MB, digest {digest[:16]}")
+            say(f"  left out: {left_out}")
+    say(f"  {path.stat().st_size / 1e6:.1f} MB, digest {digest[:16]}")
 
 
 @contextlib.contextmanager
 def progress(title: str, total: int | None) -> Iterator[Advance]:
-    """Yield a progress bar in a terminal, otherwise a line; gives a function that takes bytes as they come."""
-    if not console.is_terminal:
-        console.print(f"reading {title}" + (f" ({total:,} bytes)" if total else ""))
+    """Show a progress bar in a terminal, otherwise a line; yield a function that takes bytes as they come."""
+    if not sys.stdout.isatty():
+        say(f"reading {title}" + (f" ({total:,} bytes)" if total else ""))
         yield lambda _: None
         return
+    import rich.progress  # a part of the build's environment, which --check does without
+
     bar = rich.progress.Progress(
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
         rich.progress.DownloadColumn(),
         rich.progress.TimeRemainingColumn(),
-        console=console,
         transient=True,
     )
     with bar:
@@ -237,7 +239,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     names = [p.id for p in registry.publications()]
     parser.add_argument("--full", action="store_true", help="every publication instead of the extract")
     parser.add_argument(
-        "--mirror", metavar="DIR-or-URL", help="with --full or --maps: where the files are; nothing else is asked"
+        "--mirror", metavar="DIR-or-URL", help="with --full or --maps: where the files are; no other address is used"
     )
     parser.add_argument("--cache", metavar="DIR", type=Path, default=ROOT / "cache", help="where downloads are kept")
     parser.add_argument("--output", metavar="FILE", type=Path, default=ROOT / "census.db", help="default: census.db")
@@ -269,7 +271,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--parquet", metavar="DIR", type=Path, help="write the tables of the database at --output as Parquet files"
     )
     parser.add_argument(
-        "--maps", action="store_true", help="boundaries and tiles of the database at --output, in maps/ beside it"
+        "--maps", action="store_true", help="boundaries and tiles of the database at --output, in maps/ next to it"
     )
     options = parser.parse_args(arguments)
     if not options.full and options.skip:

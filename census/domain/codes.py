@@ -1,4 +1,4 @@
-"""The codes of the UK's small areas, by nation."""
+"""Define the codes of the UK's small areas, by nation."""
 
 import re
 

@@ -1,10 +1,33 @@
-"""The layers of the map, and what each area carries."""
+"""Define the layers of the map and the properties of their areas."""
+
+from dataclasses import dataclass
 
 from census.domain.geographies import DOMAINS, GEOGRAPHIES
 
 ZOOMS = range(13)
 
 OUTLINES = "local_authority_2024"
+
+
+@dataclass(frozen=True)
+class BoundaryFile:
+    """Of what a published file of boundaries is.
+
+    geography: as in `Index.geography`, or OUTLINES. nations: whose areas it has, by the first letter of their codes.
+    """
+
+    geography: str
+    nations: str
+
+
+BOUNDARY_FILES = {
+    "lsoa_2011_boundaries": BoundaryFile("lsoa_2011", "EW"),
+    "lsoa_2021_boundaries": BoundaryFile("lsoa_2021", "EW"),
+    "data_zone_2011_boundaries": BoundaryFile("lsoa_2011", "S"),
+    "soa_boundaries": BoundaryFile("lsoa_2011", "9"),
+    "local_authority_boundaries": BoundaryFile(OUTLINES, "EWSN"),
+}
+"""The files that the map is made of, by the id of their publication."""
 
 VINTAGES = {**{geography.name: geography.year for geography in GEOGRAPHIES}, OUTLINES: 2024}
 """Of `boundaries`, by geography."""
@@ -22,8 +45,14 @@ LAYERS = {
 }
 
 
+def boundary_files(geography: str, nation: str) -> list[str]:
+    """Return the ids of the files with the boundaries of a nation's areas."""
+    initial = letter(geography, nation)
+    return [id_ for id_, of in BOUNDARY_FILES.items() if of.geography == geography and initial in of.nations]
+
+
 def letter(geography: str, nation: str) -> str:
-    """Return that with which the codes of a nation's areas begin, or those of its local authorities."""
+    """Return the first character of the codes of a nation's areas, or of its local authorities."""
     return "9" if nation == "Northern Ireland" and geography != OUTLINES else nation[0]
 
 

@@ -37,8 +37,8 @@ def overzoomed(tile: bytes, name: str, levels: int, column: int, row: int) -> by
     kept_names: dict[bytes, int] = {}
     kept_values: dict[bytes, int] = {}
     features = []
-    for told in _parts(layer, 2):
-        feature = dict(_fields(told))
+    for encoded in _parts(layer, 2):
+        feature = dict(_fields(encoded))
         if feature.get(3) != _POLYGON:
             continue
         geometry = _cut(_varints(_packed_in(feature[4])), levels, column * extent, row * extent, -edge, extent + edge)
@@ -139,9 +139,9 @@ def _placed(data: bytes) -> Iterator[tuple[int, bytes | int, int]]:
             yield key >> 3, number, at
 
 
-def _parts(fields: Iterable[tuple[int, bytes | int]], wanted: int) -> list[bytes]:
-    """Return the fields with the number `wanted`, which is one of bytes."""
-    return [value for field, value in fields if field == wanted and isinstance(value, bytes)]
+def _parts(fields: Iterable[tuple[int, bytes | int]], number: int) -> list[bytes]:
+    """Return the fields with this number, which is one of bytes."""
+    return [value for field, value in fields if field == number and isinstance(value, bytes)]
 
 
 def _packed_in(value: bytes | int) -> bytes:
@@ -159,15 +159,15 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _varints(data: bytes) -> list[int]:
-    found, value, shift = [], 0, 0
+    numbers, value, shift = [], 0, 0
     for byte in data:
         if byte > 127:
             value |= (byte & 127) << shift
             shift += 7
         else:
-            found.append(value | byte << shift)
+            numbers.append(value | byte << shift)
             value = shift = 0
-    return found
+    return numbers
 
 
 def _packed(numbers: list[int]) -> bytes:

@@ -1,4 +1,4 @@
-"""The form of a UK postcode.
+"""Recognise UK postcodes by their format, and write them as ONS does.
 
 Sources: Royal Mail's Postcode Address File programmers' guide (outward code: A9, A99, A9A, AA9, AA99 or AA9A;
 inward code: 9AA), and the two historic exceptions in the ONS Postcode Directory: GIR 0AA and Newport's NPT.
@@ -41,9 +41,9 @@ def normalise(text: str | None) -> str | None:
 
 
 def key(text: str | None) -> str | None:
-    """Return what to look for in a table of postcodes: for a postcode what `normalise` gives, in a third of the time.
+    """Return the key to search a table of postcodes for: of a postcode what `normalise` gives, in a third of the time.
 
-    For what is none it is None or a text that has not the form of one, so no table has it.
+    Of any other text it is None, or a text that is not a valid postcode, so no table has it.
     """
     if text is None:
         return None
@@ -55,7 +55,7 @@ def key(text: str | None) -> str | None:
 
 
 def problem(text: str | None) -> str | None:
-    """Return None where `text` has the form of a postcode, otherwise a sentence that says why not."""
+    """Return None where `text` is in the format of a postcode, otherwise a sentence that says why not."""
     if _match(text):
         return None
     packed = pack(text)
@@ -72,8 +72,8 @@ def problem(text: str | None) -> str | None:
             f"{shown} is not a postcode: its last three are not a digit and two letters (it may lack its second half)."
         )
     hint = near_miss(text)
-    return f"{shown} does not have the form of a postcode, such as SW1A 1AA or M1 1AE." + (
-        f" {hint} would have." if hint else ""
+    return f"{shown} is not in a valid postcode format, such as SW1A 1AA or M1 1AE." + (
+        f" {hint} would be." if hint else ""
     )
 
 
@@ -86,7 +86,7 @@ def near_miss(text: str | None) -> str | None:
 def look_alikes(text: str | None) -> list[str]:
     """Return each postcode form that one swap of look-alike letters and digits makes of `text`, sorted.
 
-    `text` may have the form of a postcode itself. Which of the forms are postcodes, only a directory knows.
+    `text` may be in the format of a postcode itself. Which of these forms are postcodes, only a directory knows.
     """
     packed = pack(text)
     if not packed.isascii() or not 5 <= len(packed) <= 7:

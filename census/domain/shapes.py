@@ -23,7 +23,7 @@ class Geometry(TypedDict):
 
 
 def packed(geometry: Record | None) -> bytes | None:
-    """Return the shape of a GeoJSON Polygon or MultiPolygon in WGS 84; None where this precision leaves nothing."""
+    """Return the shape of a GeoJSON Polygon or MultiPolygon in WGS 84, or None where this precision leaves nothing."""
     if geometry is None or geometry["type"] not in ("Polygon", "MultiPolygon"):
         return None
     parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
@@ -60,6 +60,7 @@ def bounds(shape: str | bytes) -> Box:
     return min(across), max(across), min(up), max(up)
 
 
-def _geojson(shape: bytes) -> Geometry:
+def geojson(shape: bytes) -> Geometry:
+    """Return a shape as a MultiPolygon of GeoJSON, in degrees."""
     coordinates = [[[(x / STEPS, y / STEPS) for x, y in ring] for ring in polygon] for polygon in polygons(shape)]
     return {"type": "MultiPolygon", "coordinates": coordinates}

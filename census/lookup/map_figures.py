@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from typing import TypedDict
+from dataclasses import dataclass
 
 import orjson
 
@@ -16,7 +16,8 @@ Placed = tuple[str, Record]
 """The geography of an area, and its properties on the map."""
 
 
-class ShownIndex(TypedDict):
+@dataclass(frozen=True)
+class ShownIndex:
     """An index that a layer shows, in the words of `indices`, and whether its deciles are published or computed."""
 
     id: str
@@ -30,11 +31,7 @@ class ShownIndex(TypedDict):
 
 
 def editions(connection: sqlite3.Connection, layer: str) -> list[ShownIndex]:
-    """Return the indices that a layer shows, one a nation; none of local authorities.
-
-    Each has `id`, `nation`, `year`, `geography`, `areas` and `title` as in `indices`, and whether its deciles are
-    published or computed: `decile_basis`, `domain_decile_basis`.
-    """
+    """Return the indices that a layer shows, one a nation; none of local authorities."""
     cursor = connection.execute(
         """
         select id, nation, year, geography, areas, title, decile_basis, domain_decile_basis
@@ -45,21 +42,11 @@ def editions(connection: sqlite3.Connection, layer: str) -> list[ShownIndex]:
         where loaded order by year, id
         """
     )
-    found: dict[str, ShownIndex] = {}
-    for id_, nation, year, geography, areas, title, decile_basis, domain_decile_basis in cursor:
-        index: ShownIndex = {
-            "id": id_,
-            "nation": nation,
-            "year": year,
-            "geography": geography,
-            "areas": areas,
-            "title": title,
-            "decile_basis": decile_basis,
-            "domain_decile_basis": domain_decile_basis,
-        }
-        if layer == "uk_latest" or (layer == "uk_2011" and index["geography"] == "lsoa_2011"):
-            found[index["nation"]] = index
-    return [found[nation] for nation in ("England", "Wales", "Scotland", "Northern Ireland") if nation in found]
+    newest: dict[str, ShownIndex] = {}
+    for index in (ShownIndex(*row) for row in cursor):
+        if layer == "uk_latest" or (layer == "uk_2011" and index.geography == "lsoa_2011"):
+            newest[index.nation] = index
+    return [newest[nation] for nation in ("England", "Wales", "Scotland", "Northern Ireland") if nation in newest]
 
 
 def rows(connection: sqlite3.Connection, layer: str) -> Iterator[Placed]:
@@ -84,20 +71,20 @@ def rows(connection: sqlite3.Connection, layer: str) -> Iterator[Placed]:
             yield OUTLINES, {**own, "year": 2024}
         return
     for index in editions(connection, layer):
-        year = 2001 if index["nation"] == "Northern Ireland" else VINTAGES[index["geography"]]
-        told = connection.execute(
+        year = 2001 if index.nation == "Northern Ireland" else VINTAGES[index.geography]
+        areas = connection.execute(
             f"""
-            select area.code, area.nation, {year}, {index["year"]}, decile, {", ".join(DECILES)}, rank, of,
+            select area.code, area.nation, {year}, {index.year}, decile, {", ".join(DECILES)}, rank, of,
                 coalesce(area.name, area.publisher_name), area.local_authority, local_authorities.name
-            from deprivation join {PARENTS[index["geography"]]} as area on area.code = deprivation.area_code
+            from deprivation join {PARENTS[index.geography]} as area on area.code = deprivation.area_code
             left join local_authorities on local_authorities.code = area.local_authority
             where index_id = ? order by area_code
             """,
-            (index["id"],),
+            (index.id,),
         )
-        for row in told:
+        for row in areas:
             yield (
-                index["geography"],
+                index.geography,
                 {name: value for name, value in zip(PROPERTIES, row, strict=True) if value is not None},
             )
 

@@ -1,4 +1,4 @@
-"""The map at run time: maps/uk.mbtiles beside census.db, its tiles and its shapes.
+"""Read the map at run time: maps/uk.mbtiles next to census.db, its tiles and its shapes.
 
 A file that was built from other figures is not used: a map must never show another decile than the pages do.
 """
@@ -8,22 +8,17 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import orjson
 
 from census.domain import map_layers, shapes
 from census.domain.types import Record
 from census.lookup import map_figures, tile_tables
-from census.lookup.lookup import Source
 from census.lookup.map_figures import ShownIndex
-from sources import boundaries
-
-if TYPE_CHECKING:
-    from datasette.app import Datasette
+from census.lookup.sources import Source
 
 ABSENT = "There is no map here: python build_db.py --maps makes it from the boundaries."
-OTHER = "The map is of other figures than the database: build it anew, python build_db.py --maps."
+OTHER = "The map shows other figures than the database: build it again with python build_db.py --maps."
 
 _AROUND = """
     from boundaries_around cross join boundaries on boundaries.id = boundaries_around.id
@@ -51,8 +46,9 @@ class TableOfTiles:
     lacks: str | None
 
 
+@dataclass(frozen=True)
 class MapPublication(Source):
-    """A publication of boundaries, as the map has it."""
+    """A publication of boundaries, and the file of it that the map was made from."""
 
     file: str
     sha256: str
@@ -105,8 +101,8 @@ class Maps:
         self.bounds = [float(edge) for edge in self.metadata["bounds"].split(",")]
         cursor = self.connection.execute("select *, null as conditions from publications order by id")
         names = [column[0] for column in cursor.description]
-        credited = [cast(MapPublication, dict(zip(names, row, strict=True))) for row in cursor]
-        self.credited = {publication["id"]: publication for publication in credited}
+        credited = [MapPublication(**dict(zip(names, row, strict=True))) for row in cursor]
+        self.credited = {publication.id: publication for publication in credited}
         self.layers = tuple(
             layer
             for layer in map_layers.LAYERS
@@ -134,7 +130,7 @@ class Maps:
                 return False
 
     def _tables(self, census: sqlite3.Connection) -> dict[str, TableOfTiles]:
-        known = {index["id"]: index for indices in self.indices.values() for index in indices}
+        known = {index.id: index for indices in self.indices.values() for index in indices}
         return {
             name: TableOfTiles(
                 [known[id_] for id_ in tile_tables.index_ids(census, name) if id_ in known],
@@ -147,19 +143,13 @@ class Maps:
 
     def tile(self, layer: str, zoom: int, column: int, row: int) -> bytes | None:
         """Return a tile of a layer or table as stored, gzipped; row from the north. None where it is empty."""
-        found = self.connection.execute(self._tile[layer], (zoom, column, (1 << zoom) - 1 - row)).fetchone()
-        data: bytes | None = found and found[0]
+        stored = self.connection.execute(self._tile[layer], (zoom, column, (1 << zoom) - 1 - row)).fetchone()
+        data: bytes | None = stored and stored[0]
         return data
 
     def publications(self, geography: str, nation: str) -> list[MapPublication]:
         """Return the publications of the boundaries of a nation's areas, as `Lookup.sources` does of figures."""
-        return [
-            self.credited[published.file.id]
-            for published in boundaries.PUBLISHED
-            if published.geography == geography
-            and map_layers.letter(geography, nation) in published.nations
-            and published.file.id in self.credited
-        ]
+        return [self.credited[id_] for id_ in map_layers.boundary_files(geography, nation) if id_ in self.credited]
 
     def tilejson(self, layer: str, base: str, attribution: str) -> Record:
         """Return what TileJSON 3.0 says of a layer. base: the address that `/tiles` has.
@@ -191,50 +181,23 @@ class Maps:
 
     def shapes(self, geography: str, codes: Iterable[str]) -> list[Shape]:
         """Return the boundaries of the areas `codes` of a geography (as in `Index.geography`, or OUTLINES)."""
-        found = self.connection.execute(
+        rows = self.connection.execute(
             "select code, shape from json_each(?) cross join boundaries on vintage = ? and code = json_each.value",
             (orjson.dumps(list(codes)).decode(), map_layers.VINTAGES[geography]),
         )
-        return [Shape(code, list(shapes.polygons(shape))) for code, shape in found]
+        return [Shape(code, list(shapes.polygons(shape))) for code, shape in rows]
 
     def around(self, geography: str, west: int, east: int, south: int, north: int) -> list[Shape]:
         """Return the boundaries that may lie in a box, whose edges are in steps of 0.0001 degree."""
-        asked = west, east, south, north, map_layers.VINTAGES[geography]
-        found = self.connection.execute(f"select code, shape {_AROUND} order by code", asked)
-        return [Shape(code, list(shapes.polygons(shape))) for code, shape in found]
+        box = west, east, south, north, map_layers.VINTAGES[geography]
+        rows = self.connection.execute(f"select code, shape {_AROUND} order by code", box)
+        return [Shape(code, list(shapes.polygons(shape))) for code, shape in rows]
 
     def count_around(self, geography: str, west: int, east: int, south: int, north: int) -> int:
         """Return how many `around` gives."""
-        asked = west, east, south, north, map_layers.VINTAGES[geography]
-        count: int = self.connection.execute(f"select count(*) {_AROUND}", asked).fetchone()[0]
+        box = west, east, south, north, map_layers.VINTAGES[geography]
+        count: int = self.connection.execute(f"select count(*) {_AROUND}", box).fetchone()[0]
         return count
-
-
-def opened(datasette: "Datasette") -> tuple[Maps | None, str]:
-    """Return the map beside the census.db of `datasette`, for the server's own thread, opened once.
-
-    Where there is none, give None, and why.
-    """
-    if not hasattr(datasette, "_census_maps"):
-        datasette._census_maps = _open(datasette)
-    found: tuple[Maps | None, str] = datasette._census_maps
-    return found
-
-
-def another(datasette: "Datasette") -> Maps | None:
-    """Return the same map on a connection of its own, for another thread; None where it was replaced meanwhile."""
-    first, _ = opened(datasette)
-    return _open(datasette, first)[0] if first else None
-
-
-def _open(datasette: "Datasette", like: Maps | None = None) -> tuple[Maps | None, str]:
-    census = datasette.databases.get("census")
-    if census is None or census.path is None:
-        return None, ABSENT
-    try:
-        return Maps(Path(census.path), like), ""
-    except NoMap as error:
-        return None, str(error)
 
 
 def map_of(database: Path) -> Path:

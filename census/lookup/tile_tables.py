@@ -8,12 +8,8 @@ health boards are dissolved from their small areas, and say so.
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import orjson
-
-if TYPE_CHECKING:
-    pass
 
 TIERS = {"z0_4": (0, 4), "z5_7": (5, 7), "z8_10": (8, 10), "z11_14": (11, 14)}
 """Suffix of a table's name to the zooms at which the map component asks for it."""
@@ -131,9 +127,9 @@ class Feature:
 
 def index_ids(connection: sqlite3.Connection, table: str) -> list[str]:
     """Return the indices that a table shows, one a nation, as far as they were loaded."""
-    found = connection.execute("select nation, geography, id from indices where loaded order by year, id").fetchall()
-    older = {nation: id_ for nation, geography, id_ in found if geography == "lsoa_2011"}
-    newer = [id_ for nation, geography, id_ in found if geography == "lsoa_2021" and nation == "England"][-1:]
+    loaded = connection.execute("select nation, geography, id from indices where loaded order by year, id").fetchall()
+    older = {nation: id_ for nation, geography, id_ in loaded if geography == "lsoa_2011"}
+    newer = [id_ for nation, geography, id_ in loaded if geography == "lsoa_2021" and nation == "England"][-1:]
     of_2021 = [*newer, *(id_ for nation, id_ in older.items() if nation != "England")]
     lsoas = [id_ for nation, id_ in older.items() if nation in ("England", "Wales")]
     named = {

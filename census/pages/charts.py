@@ -16,8 +16,8 @@ def scale() -> Markup:
     """Return the ten boxes and their numbers, to which every `strip` of a page refers; hidden, once a page."""
     boxes = "".join(f'<path class="d{n}" d="M{(n - 1) * STEP}.5.5h39v35h-39z"/>' for n in DECILES)
     numbers = "".join(
-        f'<text class="on-{ground}" y="23" x="{" ".join(str(n * STEP - STEP // 2) for n in those)}">{told}</text>'
-        for ground, those, told in (
+        f'<text class="on-{ground}" y="23" x="{" ".join(str(n * STEP - STEP // 2) for n in those)}">{digits}</text>'
+        for ground, those, digits in (
             ("dark", range(1, 5), "1234"),
             ("light", range(5, 10), "56789"),
             ("light", [10], 10),
@@ -58,7 +58,7 @@ def bars(counts: Sequence[int], text: str) -> Markup:
 
     text: the alternative. With no count above 0 there are only the numbers.
     """
-    highest, whole = max(counts) or 1, sum(counts)
+    highest, total = max(counts) or 1, sum(counts)
     drawn, numbers = [], []
     for n, count in zip(DECILES, counts, strict=True):
         x, height = (n - 1) * STEP, round(BARS * count / highest, 1)
@@ -68,7 +68,7 @@ def bars(counts: Sequence[int], text: str) -> Markup:
             f'<text class="count" x="{x + STEP // 2}" y="{round(top - 5, 1)}">{count:,}</text>'
             f'<text x="{x + STEP // 2}" y="{BARS + 33}">{n}</text>'
         )
-    mean = round(BARS + 16 - BARS * whole / 10 / highest, 1)
+    mean = round(BARS + 16 - BARS * total / 10 / highest, 1)
     return Markup(
         f'<svg class="chart bars" viewBox="0 0 400 {BARS + 40}" role="img" aria-label="{escape(text)}">{"".join(drawn)}'
         f'<path class="axis" d="M0 {BARS + 16}h400"/><path class="mean" d="M0 {mean}h400"/>{"".join(numbers)}</svg>'

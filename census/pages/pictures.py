@@ -1,23 +1,27 @@
 """Pictures of areas in the colours of their deciles, as SVG, drawn on the server from the boundaries of the map.
 
-They need no JavaScript: whoever points at an area is told its name and decile by the browser, and the picture's text
-says in words what it shows. Every point is rounded to the same grid, so that neighbours meet.
+They need no JavaScript: the browser shows name and decile of the area at the pointer, and the picture's text says in
+words what it shows. Every point is rounded to the same grid, so that neighbours meet.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from markupsafe import Markup, escape
 
 from census.domain.map_layers import OUTLINES
 from census.domain.shapes import STEPS
-from census.domain.types import Record
-from census.lookup.lookup import IndexRow
+from census.lookup import places
+from census.lookup.areas import NamedDecile, deciles_of
+from census.lookup.authorities import AuthorityShare
+from census.lookup.indices import Index
 from census.lookup.maps import Maps, Shape
+from census.lookup.places import ListedArea, Place
 from census.pages import charts
+from census.pages.reader import Credits, Reader
 
 SIZE = 900  # the longer side of a picture, in units of the drawing
 NEAR = 420  # and of one of an area's surroundings
@@ -106,18 +110,18 @@ def clipped(
 ) -> Sequence[tuple[int, int]]:
     """Return the part of a ring within a box (Sutherland and Hodgman's way); empty where there is none."""
     for axis, edge, sign in ((0, left, 1), (0, right, -1), (1, top, 1), (1, bottom, -1)):
-        found: list[tuple[int, int]] = []
+        kept: list[tuple[int, int]] = []
         before = points[-1] if points else None
         for point in points:
             inside = sign * (point[axis] - edge) >= 0
             if before is not None and inside != (sign * (before[axis] - edge) >= 0):
                 part = (edge - before[axis]) / (point[axis] - before[axis])
                 other = round(before[1 - axis] + part * (point[1 - axis] - before[1 - axis]))
-                found.append((edge, other) if axis == 0 else (other, edge))
+                kept.append((edge, other) if axis == 0 else (other, edge))
             if inside:
-                found.append(point)
+                kept.append(point)
             before = point
-        points = found
+        points = kept
     return points
 
 
@@ -138,52 +142,76 @@ def svg(id_: str, view: View, title: str, description: str, inner: str) -> Marku
 
 
 def groups(drawn: Iterable[tuple[str, str, str]]) -> str:
-    """Return paths, each with a class, its `d` and what it is called, as one group a class."""
+    """Return paths, each with a class, its `d` and its title, as one group a class."""
     by_class: dict[str, list[str]] = defaultdict(list)
-    for class_, d, called in drawn:
+    for class_, d, title in drawn:
         if d:
-            by_class[class_].append(f'<path d="{d}"><title>{escape(called)}</title></path>')
+            by_class[class_].append(f'<path d="{d}"><title>{escape(title)}</title></path>')
     return "".join(f'<g class="{class_}">{"".join(paths)}</g>' for class_, paths in sorted(by_class.items()))
 
 
-def of_areas(maps: Maps, index: IndexRow, areas: Sequence[Record], place: str) -> Markup | None:
-    """Return the areas of a place (rows with code, name and decile) by decile.
+def of_place(reader: Reader, place: Place, index: Index, sources: Credits) -> Markup | None:
+    """Draw the areas of a place in an index; None without a map. Adds the publishers of boundaries to `sources`."""
+    if reader.maps is None:
+        return None
+    sources.add_boundaries(index.geography, index.nation)
+    areas = places.areas_of(reader.lookup, place, index)
+    return of_areas(reader.maps, index, areas, place.name or place.code)
 
-    None where no boundary of them is known.
+
+def surroundings(
+    reader: Reader,
+    index: Index,
+    code: str,
+    name: str,
+    sources: Credits,
+    at: tuple[float | None, float | None] = (None, None),
+) -> Markup | None:
+    """Draw an area and those around it in an index; None without a map.
+
+    Adds the publishers of boundaries to `sources`. at: latitude and longitude to mark, in degrees.
     """
-    rows = {row["code"]: row for row in areas}
-    shapes = maps.shapes(index["geography"], rows)
+    if reader.maps is None:
+        return None
+    sources.add_boundaries(index.geography, index.nation)
+    return around(reader.maps, index, code, partial(deciles_of, reader.lookup, index=index), at, name)
+
+
+def of_areas(maps: Maps, index: Index, areas: Sequence[ListedArea], name: str) -> Markup | None:
+    """Return the areas of a place by decile. None where no boundary of them is known."""
+    by_code = {area.code: area for area in areas}
+    shapes = maps.shapes(index.geography, by_code)
     if not shapes:
         return None
     view = View.of(*box(shapes), SIZE)
-    counts = [sum(row["decile"] == n for row in areas) for n in charts.DECILES]
-    told = ", ".join(f"{count:,} in decile {n}" for n, count in zip(charts.DECILES, counts, strict=True) if count)
-    inner = groups((f"d{rows[shape.code]['decile']}", path(shape, view), called(rows[shape.code])) for shape in shapes)
+    counts = [sum(area.decile == n for area in areas) for n in charts.DECILES]
+    listed = ", ".join(f"{count:,} in decile {n}" for n, count in zip(charts.DECILES, counts, strict=True) if count)
+    drawn = ((by_code[shape.code], shape) for shape in shapes)
     return svg(
-        f"picture-{index['id']}",
+        f"picture-{index.id}",
         view,
-        f"{place}: {index['title']}",
-        f"Its {len(shapes):,} areas, the darker, the more deprived: {told}. 1 is the most deprived.",
-        inner,
+        f"{name}: {index.title}",
+        f"Its {len(shapes):,} areas, the darker, the more deprived: {listed}. 1 is the most deprived.",
+        groups((f"d{area.decile}", path(shape, view), title_of(area)) for area, shape in drawn),
     )
 
 
-def of_authorities(maps: Maps, rows: Sequence[Record], now: dict[str, str]) -> Markup | None:
+def of_authorities(maps: Maps, shares: Sequence[AuthorityShare], today: dict[str, str]) -> Markup | None:
     """Return the local authorities by the share of their areas that are in the most deprived tenth of their nation.
 
-    rows: code, name, nation, areas, most, share. now: the code that an authority's boundary has to today's.
+    today: the code that an authority's boundary has to today's.
     """
-    told = {row["code"]: row for row in rows}
-    shapes = [shape for shape in maps.shapes(OUTLINES, now) if now[shape.code] in told]
+    by_code = {share.code: share for share in shares}
+    shapes = [shape for shape in maps.shapes(OUTLINES, today) if today[shape.code] in by_code]
     if not shapes:
         return None
     view = View.of(*box(shapes), SIZE)
     drawn = []
     for shape in shapes:
-        row = told[now[shape.code]]
-        class_ = next((class_ for class_, from_ in SHARES.items() if row["share"] >= from_), "d10")
-        share = f"{row['most']:,} of {row['areas']:,} areas in the most deprived tenth of {row['nation']}"
-        drawn.append((class_, path(shape, view), f"{row['name'] or row['code']}: {share}"))
+        own = by_code[today[shape.code]]
+        class_ = next((class_ for class_, from_ in SHARES.items() if own.share >= from_), "d10")
+        text = f"{own.most:,} of {own.areas:,} areas in the most deprived tenth of {own.nation}"
+        drawn.append((class_, path(shape, view), f"{own.name or own.code}: {text}"))
     return svg(
         "picture",
         view,
@@ -193,58 +221,58 @@ def of_authorities(maps: Maps, rows: Sequence[Record], now: dict[str, str]) -> M
     )
 
 
-def called(row: Record) -> str:
-    """Return what is said of an area that is pointed at."""
-    return f"{row['name'] or row['code']}: decile {row['decile']}"
+def title_of(area: ListedArea | NamedDecile) -> str:
+    """Return the title of an area."""
+    return f"{area.name or area.code}: decile {area.decile}"
 
 
 def around(
     maps: Maps,
-    index: IndexRow,
+    index: Index,
     code: str,
-    decile_of: Callable[[list[str]], list[Record]],
-    point: tuple[float, float] | None,
-    place: str,
+    deciles: Callable[[list[str]], list[NamedDecile]],
+    at: tuple[float | None, float | None],
+    name: str,
 ) -> Markup | None:
     """Return an area of `index`, outlined, and those around it, by decile. None where its boundary is not known.
 
-    decile_of: called with codes, gives the rows (code, name, decile) of those that the index has. point: latitude and
-    longitude of what is looked for.
+    deciles: takes codes, returns name and decile of those that the index has. at: latitude and longitude to mark.
     """
-    found = maps.shapes(index["geography"], [code])
-    if not found:
+    outline = maps.shapes(index.geography, [code])
+    if not outline:
         return None
-    [own] = found
-    west, east, south, north = box(found)
-    if point and point[0] is not None:
-        x, y = round(point[1] * STEPS), round(point[0] * STEPS)
+    [own] = outline
+    west, east, south, north = box(outline)
+    latitude, longitude = at
+    if latitude is not None and longitude is not None:
+        x, y = round(longitude * STEPS), round(latitude * STEPS)
         west, east, south, north = min(west, x), max(east, x), min(south, y), max(north, y)
     middle = (west + east) / 2, (south + north) / 2
     flat = math.cos(math.radians(middle[1] / STEPS))
     for width in WIDTHS:
         reach = max(LEAST, width / 2 * max((east - west) * flat, north - south))
         edges = middle[0] - reach / flat, middle[0] + reach / flat, middle[1] - reach, middle[1] + reach
-        if maps.count_around(index["geography"], *map(round, edges)) <= MOST:
+        if maps.count_around(index.geography, *map(round, edges)) <= MOST:
             break
-    shapes = maps.around(index["geography"], *map(round, edges))
-    rows = {row["code"]: row for row in decile_of([shape.code for shape in shapes])}
+    shapes = maps.around(index.geography, *map(round, edges))
+    areas = {area.code: area for area in deciles([shape.code for shape in shapes])}
     points = sum(len(ring) for shape in shapes for polygon in shape.polygons for ring in polygon)
     size = NEAR if points <= MANY else NEAR // 2 if points <= 2 * MANY else NEAR // 4
     view = View.of(*edges, size)
     inner = groups(
-        (f"d{rows[shape.code]['decile']}", path(shape, view, size // 20), called(rows[shape.code]))
-        if shape.code in rows
+        (f"d{areas[shape.code].decile}", path(shape, view, size // 20), title_of(areas[shape.code]))
+        if shape.code in areas
         else ("other", path(shape, view, size // 20), f"{shape.code}: of another nation")
         for shape in shapes
     )
     inner += f'<path class="own" d="{path(own, view, size // 20)}"/>'
-    if point and point[0] is not None:
-        x, y = view.at(point[1] * STEPS, point[0] * STEPS)
+    if latitude is not None and longitude is not None:
+        x, y = view.at(longitude * STEPS, latitude * STEPS)
         inner += f'<circle class="here" cx="{x}" cy="{y}" r="{size // 60}"/>'
     return svg(
         "picture",
         view,
-        f"{place} and the areas around it, by decile",
-        f"{called(rows[code])}, outlined, of {index['title']}. The darker an area, the more deprived.",
+        f"{name} and the areas around it, by decile",
+        f"{title_of(areas[code])}, outlined, of {index.title}. The darker an area, the more deprived.",
         inner,
     )

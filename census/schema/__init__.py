@@ -1,1 +1,1 @@
-"""The tables and views of census.db, and whether a file has them."""
+"""Declare the tables and views of census.db, and verify that a file has them."""

@@ -1,4 +1,4 @@
-"""The table `deprivation`, in which every index has the same columns."""
+"""Declare the table `deprivation`, in which every index has the same columns."""
 
 from numbers import Number
 
@@ -38,7 +38,7 @@ DEPRIVATION = Table(
     without_rowid=True,
     derived=True,
 )
-"""Every index in the same words, one row an area an index.
+"""Every index with the same columns, a row for each area and index.
 
 A table, not a view over the indices' tables: SQLite reads those from end to end whenever such a view is joined.
 """

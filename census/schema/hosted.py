@@ -1,43 +1,36 @@
-"""Hosted data sets: tables that others offer, each a CSV and a small YAML in sources/hosted/.
+"""Describe the hosted data sets: tables that others contribute, each a CSV and its description in sources/hosted/.
 
-How to offer one, and what the YAML says, is in docs/hosting.md. csvs-to-sqlite loads the CSV. By itself it drops what
-it cannot read, takes "NA" for nothing and 00123 for 123, so the file is read with the csv module first, each cell is
-handed over behind a mark that keeps it text, and what comes back is compared cell by cell.
+How to contribute one is in docs/hosting.md. The description is a Data Package with a Table Schema
+(NAME.datapackage.yaml or .json, see `census.schema.data_package`); the YAML of before (NAME.yml, with entries as in
+`REQUIRED`) is accepted too, until version 0.4. `census.build.hosting` loads the CSV.
 """
 
 import contextlib
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import yaml
 
 from census.domain.codes import AREA_CODE
 from census.domain.postcode import normalise
 from census.domain.types import Record
+from census.schema import data_package
+from census.schema.data_package import JOINS, Constraint, DescriptionError
 from sources.postcode_directory import AUTHORITY
 from sources.publication import Licence, Publication, SourceError, SourceFile, Table
 
-if TYPE_CHECKING:
-    pass
-
 FOLDER = Path(__file__).resolve().parents[2] / "sources" / "hosted"
+PACKAGE, OLD = (".datapackage.yaml", ".datapackage.json"), ".yml"
 NAME = re.compile(r"[a-z][a-z0-9_]{1,59}")
 SPECIAL = ("rowid", "oid", "current_date", "current_time", "current_timestamp", "true", "false")
 NAMING = "2 to 60 small letters, digits and underscores, a letter first, and no word of SQL"
 REQUIRED = ("title", "description", "source", "source_url", "licence", "licence_url", "attribution", "columns")
 OPTIONAL = ("publisher", "edition", "conditions", "key")
-JOINS = {
-    "small_areas": "code",
-    "lsoas_2021": "code",
-    "local_authorities": "code",
-    "postcodes": "postcode",
-    "indices": "id",
-}
 FORMS: dict[str, tuple[str, Callable[[str], object]]] = {
     "small_areas": ("the code of an LSOA of 2011, data zone or SOA", AREA_CODE.fullmatch),
     "lsoas_2021": ("the code of an LSOA of 2021", AREA_CODE.fullmatch),
@@ -47,16 +40,25 @@ FORMS: dict[str, tuple[str, Callable[[str], object]]] = {
 }
 
 
-class HostedColumn(TypedDict):
-    """What a data set's YAML says of a column."""
+@dataclass(frozen=True)
+class Column:
+    """A column of a data set.
+
+    type: a key of `TYPES`. joins: the table whose key its cells are, a key of `JOINS`. required: no cell is empty.
+    unique: no two cells are equal. constraints: by name, what each cell must fulfil.
+    """
 
     type: str
     description: str
-    joins: NotRequired[str]
+    joins: str | None = None
+    required: bool = False
+    unique: bool = False
+    constraints: dict[str, Constraint] = field(default_factory=dict)
 
 
-class DataSet(TypedDict):
-    """What a data set's YAML says."""
+@dataclass(frozen=True)
+class DataSet:
+    """What the description of a data set says. key: the columns by which a row is identified."""
 
     title: str
     description: str
@@ -65,11 +67,23 @@ class DataSet(TypedDict):
     licence: str
     licence_url: str
     attribution: str
-    columns: dict[str, HostedColumn]
-    publisher: NotRequired[str]
-    edition: NotRequired[str]
-    conditions: NotRequired[str]
-    key: NotRequired[list[str]]
+    columns: dict[str, Column]
+    publisher: str | None = None
+    edition: str | None = None
+    conditions: str | None = None
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Form:
+    """The words of a form of descriptions: its labels of entries, and its types with those of `TYPES`."""
+
+    labels: dict[str, str]
+    types: dict[str, str]
+
+    def label(self, entry: str) -> str:
+        """Return what the form calls an entry of `REQUIRED` or `OPTIONAL`."""
+        return self.labels.get(entry, entry)
 
 
 def _date(text: str) -> str:
@@ -104,118 +118,148 @@ HINTS = {
 }
 
 
+PACKAGE_FORM = Form(data_package.LABELS, data_package.TYPES)
+OLD_FORM = Form({}, {type_: type_ for type_ in TYPES})
+
+
 def data_sets(folder: Path = FOLDER) -> list[Publication]:
-    """Return the data sets of `folder`, by name. Raises SourceError for a YAML that is not as docs/hosting.md says."""
+    """Return the data sets of `folder`, by name. Raises SourceError for a description that is not as it must be."""
     for path in sorted(folder.glob("*")):
-        if path.suffix not in (".csv", ".yml"):
-            raise SourceError(f"{path}: a data set is a .csv and a .yml, nothing else.")
-        other = path.with_suffix(".yml" if path.suffix == ".csv" else ".csv")
-        if not other.is_file():
-            raise SourceError(f"{path.name} has no {other.name} beside it in {folder}.")
-    return [_data_set(path) for path in sorted(folder.glob("*.yml"))]
+        suffix = path.name[len(_name(path)) :]
+        if suffix not in (".csv", OLD, *PACKAGE):
+            raise SourceError(f"{path}: a data set is a .csv and a {PACKAGE[0]}, nothing else.")
+        if suffix != ".csv" and not path.with_name(f"{_name(path)}.csv").is_file():
+            raise SourceError(f"{path.name} has no {_name(path)}.csv next to it in {folder}.")
+    return [_publication(path) for path in sorted(folder.glob("*.csv"))]
 
 
-def _data_set(path: Path) -> Publication:
-    name, told = path.stem, described(path)
-    columns = told["columns"]
-    joined = {column: says["joins"] for column, says in columns.items() if says.get("joins")}
+def _name(path: Path) -> str:
+    """Return the name of the data set that a file belongs to."""
+    return path.name.split(".", maxsplit=1)[0]
+
+
+def description_of(csv: Path) -> Path:
+    """Return the description next to the CSV of a data set. Raises SourceError where there is none, or two."""
+    paths = [path for suffix in (*PACKAGE, OLD) if (path := csv.with_name(f"{_name(csv)}{suffix}")).is_file()]
+    if not paths:
+        raise SourceError(f"{csv.name} has no {_name(csv)}{PACKAGE[0]} next to it in {csv.parent}.")
+    if len(paths) > 1:
+        raise SourceError(f"{csv.parent}: {' and '.join(path.name for path in paths)} describe one CSV. Delete one.")
+    return paths[0]
+
+
+def _publication(csv: Path) -> Publication:
+    """Return the publication of a data set, with its table."""
+    name, data_set = _name(csv), described(csv)
+    joined = {name: column.joins for name, column in data_set.columns.items() if column.joins}
     table = Table(
         name,
-        {column: TYPES[says["type"]][0] for column, says in columns.items()},
-        primary_key=tuple(told.get("key") or ()),
+        {name: TYPES[column.type][0] for name, column in data_set.columns.items()},
+        primary_key=data_set.key,
         references={column: (other, JOINS[other]) for column, other in joined.items()},
-        not_null=frozenset(told.get("key") or ()),
+        not_null=frozenset(data_set.key),
         indexes=tuple(joined),
         derived=True,
     )
-    file = SourceFile(name, (f"{name}.csv",), None)
     return Publication(
         id=name,
-        title=told["title"],
-        publisher=told.get("publisher") or told["source"],
-        edition=str(told.get("edition") or ""),
-        page=told["source_url"],
-        files=(file,),
+        title=data_set.title,
+        publisher=data_set.publisher or data_set.source,
+        edition=data_set.edition or "",
+        page=data_set.source_url,
+        files=(SourceFile(name, (f"{name}.csv",), None),),
         load=None,
-        hosted=path.with_suffix(".csv"),
+        hosted=csv,
         tables=(table,),
         fills=(name,),
-        attribution=told["attribution"],
-        licence=Licence(told["licence"], told["licence_url"]),
-        conditions=told.get("conditions"),
+        attribution=data_set.attribution,
+        licence=Licence(data_set.licence, data_set.licence_url),
+        conditions=data_set.conditions,
     )
 
 
-def described(path: Path) -> DataSet:
-    """Return what the YAML `path` says. Raises SourceError, naming the file and the entry, where it says too little."""
+def described(csv: Path) -> DataSet:
+    """Return what the description of a CSV says. Raises SourceError, naming the file and the entry that is wrong."""
+    path = description_of(csv)
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SourceError(f"{path}: cannot be read (a text with a colon in it needs quotes): {error}") from error
-    problem = _problem(path.stem, told)
-    if problem:
-        raise SourceError(f"{path}: {problem}")
-    checked: DataSet = told
-    return checked
+    try:
+        return _data_set(_name(csv), content, OLD_FORM if path.name.endswith(OLD) else PACKAGE_FORM)
+    except DescriptionError as error:
+        raise SourceError(f"{path}: {error}") from None
 
 
-def _problem(name: str, told: object) -> str | None:
-    """Return what is wrong with what the YAML of the data set `name` says, or None."""
-    if not isinstance(told, dict):
-        return f"expected entries such as title and licence, found {type(told).__name__}."
+def _data_set(name: str, content: object, form: Form) -> DataSet:
+    """Return the data set `name` that `content` describes. Raises DescriptionError."""
+    if not isinstance(content, dict):
+        raise DescriptionError(f"expected entries such as title and licence, found {type(content).__name__}.")
     if not usable(name) or "_fts" in name:
-        return f"its name becomes a table's: {NAMING}."
-    if unknown := sorted(set(told) - {*REQUIRED, *OPTIONAL}):
-        return f"unknown entry {', '.join(unknown)}. There are {', '.join((*REQUIRED, *OPTIONAL))}."
-    if problem := _entry_problem(told):
-        return problem
-    if not isinstance(told["columns"], dict):
-        return "columns must be entries of column name to type and description."
-    for column, says in told["columns"].items():
-        if problem := _column_problem(column, says):
-            return f"column {column}{problem}" if usable(str(column)) else f"column {column!r}{problem}"
-    return _key_problem(told)
+        raise DescriptionError(f"its name becomes a table's: {NAMING}.")
+    entries = data_package.entries_of(content, name) if form is PACKAGE_FORM else content
+    if unknown := sorted(set(entries) - {*REQUIRED, *OPTIONAL}):
+        raise DescriptionError(f"unknown entry {', '.join(unknown)}. There are {', '.join((*REQUIRED, *OPTIONAL))}.")
+    _check_texts(entries, form)
+    if not isinstance(entries["columns"], dict):
+        raise DescriptionError("columns must be entries of column name to type and description.")
+    columns = {name: _column(name, column, form) for name, column in entries["columns"].items()}
+    key = _key(entries, form)
+    texts = {entry: text for entry, text in entries.items() if entry not in ("columns", "key")}
+    return DataSet(**texts, columns=columns, key=key)
 
 
-def _entry_problem(told: Record) -> str | None:
-    """Return what is wrong with the entries that are texts, or None."""
+def _check_texts(entries: Record, form: Form) -> None:
+    """Raise DescriptionError where an entry is missing, or one that must be a text is none."""
     for entry in REQUIRED:
-        if not told.get(entry) or not str(told[entry]).strip():
-            return f"{entry} is missing."
-    for entry in set(told) - {"columns", "key"}:
-        if not isinstance(told[entry], str):
-            return f"{entry} must be a text: put it between quotes ({entry}: '…')."
+        if not entries.get(entry) or not str(entries[entry]).strip():
+            raise DescriptionError(f"{form.label(entry)} is missing.")
+    for entry in set(entries) - {"columns", "key"}:
+        if not isinstance(entries[entry], str):
+            label = form.label(entry)
+            raise DescriptionError(f"{label} must be a text: put it between quotes ({label}: '…').")
     for entry in ("source_url", "licence_url"):
-        if not re.fullmatch(r"https?://\S+", told[entry]):
-            return f"{entry} must be an address (https://…), found {told[entry]!r}."
-    return None
+        if not re.fullmatch(r"https?://\S+", entries[entry]):
+            raise DescriptionError(f"{form.label(entry)} must be an address (https://…), found {entries[entry]!r}.")
 
 
-def _key_problem(told: Record) -> str | None:
-    """Return what is wrong with the key, or None."""
-    key = told.get("key") or []
+def _key(entries: Record, form: Form) -> tuple[str, ...]:
+    """Return the columns of the key. Raises DescriptionError."""
+    key = entries.get("key") or []
+    label = form.label("key")
     if not isinstance(key, list):
-        return f"key must be a list of columns ([{next(iter(told['columns']))}]), found {key!r}."
-    if unknown := [str(column) for column in key if str(column) not in told["columns"]]:
-        return f"key names {', '.join(unknown)}, which is not among the columns."
-    return None
+        raise DescriptionError(
+            f"{label} must be a list of columns ([{next(iter(entries['columns']))}]), found {key!r}."
+        )
+    if unknown := [str(column) for column in key if str(column) not in entries["columns"]]:
+        raise DescriptionError(f"{label} names {', '.join(unknown)}, which is not among the columns.")
+    return tuple(key)
 
 
-def _column_problem(column: object, says: object) -> str | None:
-    """Return what is wrong with what a YAML says of a column, or None."""
-    if not usable(str(column)):
-        return f": a name has {NAMING}."
-    if not isinstance(says, dict) or not says.get("description"):
-        return " has no description."
-    if str(says.get("type")) not in TYPES:
-        return f": type must be one of {', '.join(TYPES)}, found {says.get('type')!r}."
-    if unknown := sorted(set(says) - {"type", "description", "joins"}):
-        return f": unknown entry {', '.join(unknown)}."
-    if str(says.get("joins")) not in ("None", *JOINS):
-        return f": joins must be one of {', '.join(JOINS)}, found {says['joins']!r}."
-    if says.get("joins") and says["type"] != "text":
-        return ": a column that joins is of type text."
-    return None
+def _column(name: object, entries: object, form: Form) -> Column:
+    """Return a column as its description says. Raises DescriptionError."""
+    if not usable(str(name)):
+        raise DescriptionError(f"column {name!r}: a name has {NAMING}.")
+    if not isinstance(entries, dict) or not entries.get("description"):
+        raise DescriptionError(f"column {name} has no description.")
+    type_ = form.types.get(str(entries.get("type")))
+    if type_ is None:
+        raise DescriptionError(
+            f"column {name}: type must be one of {', '.join(form.types)}, found {entries.get('type')!r}."
+        )
+    if unknown := sorted(set(entries) - {"type", "description", "joins", "constraints"}):
+        raise DescriptionError(f"column {name}: unknown entry {', '.join(unknown)}.")
+    joins = entries.get("joins")
+    if joins and str(joins) not in JOINS:
+        raise DescriptionError(f"column {name}: joins must be one of {', '.join(JOINS)}, found {joins!r}.")
+    if joins and type_ != "text":
+        raise DescriptionError(f"column {name}: a column that joins is of type {next(iter(form.types))}.")
+    bounds = entries.get("constraints") or {}
+    constraints, problem = data_package.constraints_of(bounds, TYPES[type_][1])
+    if problem:
+        raise DescriptionError(f"column {name}: {problem}")
+    required, unique = (bool(bounds.get(constraint)) for constraint in ("required", "unique"))
+    return Column(type_, entries["description"], joins, required, unique, constraints)
 
 
 def usable(name: str) -> bool:
@@ -231,21 +275,23 @@ def usable(name: str) -> bool:
 
 
 def describe(metadata: Record, folder: Path = FOLDER) -> Record:
-    """Add the descriptions of the data sets of `folder` to `metadata` (metadata.yml, read), and returns it."""
+    """Add the descriptions of the data sets of `folder` to `metadata` (metadata.yml, read), and return it."""
     tables = metadata["databases"]["census"]["tables"]
     for publication in data_sets(folder):
-        told = described(folder / f"{publication.id}.yml")
+        csv = folder / f"{publication.id}.csv"
+        data_set = described(csv)
         if publication.id in metadata["databases"]["census"].get("queries", {}):
-            raise SourceError(f"{folder / publication.id}.yml: there is a query {publication.id}, at the same address.")
+            path = description_of(csv)
+            raise SourceError(f"{path}: there is a query {publication.id}, at the same address.")
         tables[publication.id] = {
-            "title": told["title"],
-            "description": told["description"],
-            "license": told["licence"],
-            "license_url": told["licence_url"],
-            "source": told["source"],
-            "source_url": told["source_url"],
+            "title": data_set.title,
+            "description": data_set.description,
+            "license": data_set.licence,
+            "license_url": data_set.licence_url,
+            "source": data_set.source,
+            "source_url": data_set.source_url,
             "about": "A hosted data set",
-            "about_url": told["source_url"],
-            "columns": {column: says["description"] for column, says in told["columns"].items()},
+            "about_url": data_set.source_url,
+            "columns": {name: column.description for name, column in data_set.columns.items()},
         }
     return metadata

@@ -1,4 +1,4 @@
-"""The tables of census.db, and the digest of their rows."""
+"""Declare the tables of census.db, and compute the digest of their rows."""
 
 import hashlib
 import sqlite3

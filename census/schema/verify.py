@@ -1,8 +1,8 @@
 """Verify that a census.db is, bit by bit or row by row, as it was built: a damaged one is not read.
 
-Beside each census.db the build writes inspect-data.json, with the file's SHA-256; in the file stands the digest of
-every row. The former takes half a second for the whole UK (400 MB), the latter half a minute, so it is asked only where
-there is no SHA-256 that fits: beside a copy without inspect-data.json, or with that of another build.
+The build writes inspect-data.json next to census.db, with the file's SHA-256; the file itself has the digest of every
+row. The former takes half a second for the whole UK (400 MB), the latter half a minute, so it is computed only where
+no SHA-256 fits: for a copy without inspect-data.json, or with that of another build.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def verify(database: Path) -> None:
 
 
 def description(database: Path) -> Record:
-    """Return what inspect-data.json beside a census.db says of it; empty where there is none."""
+    """Return what inspect-data.json next to a census.db says of it; empty where there is none."""
     try:
         described: Record = json.loads(database.with_name("inspect-data.json").read_text(encoding="utf-8"))["census"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -50,11 +50,11 @@ def verify_rows(database: Path) -> None:
         uri = f"{database.resolve().as_uri()}?mode=ro&immutable=1"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             [recorded] = connection.execute("select digest from edition").fetchone()
-            found = digest(connection, all_tables(registry.publications() + hosted.data_sets()))
+            actual = digest(connection, all_tables(registry.publications() + hosted.data_sets()))
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise Damaged(unreadable(database, error)) from None
-    if found != recorded:
-        raise Damaged(damaged(database, f"its rows have the digest {found[:16]}, not {recorded[:16]}"))
+    if actual != recorded:
+        raise Damaged(damaged(database, f"its rows have the digest {actual[:16]}, not {recorded[:16]}"))
 
 
 def unreadable(database: Path, error: Exception) -> str:
@@ -66,6 +66,6 @@ def damaged(database: Path, why: str) -> str:
     """Return the message about a damaged database."""
     return (
         f"{database} is not as it was built: {why}. A figure in it may be wrong, so it is not read."
-        f" Copy it again with the inspect-data.json beside it, or build it anew;"
+        f" Copy it again with the inspect-data.json next to it, or build it again;"
         f" python build_db.py --check {database.name} says what differs."
     )

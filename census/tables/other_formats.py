@@ -1,4 +1,4 @@
-"""Files that are no table of text and no workbook, told by how they begin, and what to do with each.
+"""Recognise files that are no table of text and no workbook by how they begin, and say what to do with each.
 
 The patterns are of Latin-1 text, and of a kind that Python and JavaScript read alike: templates/spreadsheet.html hands
 them to the page. Sources: the formats' own specifications, and file(1).
@@ -7,7 +7,7 @@ them to the page. Sources: the formats' own specifications, and file(1).
 import re
 
 LOOKED_AT = 1024
-"""Bytes by which a format is told."""
+"""Bytes by which a format is recognised."""
 
 _UNPACK = "Unpack it first, and use the table that was in it."
 _EXPORT = "Save the table as CSV in the program that made it, and use that."

@@ -1,4 +1,4 @@
-"""Which column of a table holds postcodes, which of its rows has the names, and how its text is cut into cells.
+"""Find which column of a table holds postcodes, which of its rows has the names, and how its text is cut into cells.
 
 The page /spreadsheet has the same rules in the browser (static/spreadsheet.js); one table of cases tests both.
 """
@@ -17,7 +17,7 @@ from census.tables.other_formats import FORMATS
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 LOOKED_AT = 50
-"""Rows by which the delimiter and the column are told."""
+"""Rows by which the delimiter and the column are recognised."""
 MOST_ABOVE = 20
 """Rows that may stand above the names of the columns: titles, dates, empty ones."""
 MOST_IN_A_NAME = 40  # characters
@@ -59,7 +59,7 @@ PLACE = re.compile(
 )
 """What is the name of a column below which there are postcodes."""
 EXCEL = re.compile(r"sep=(.)(?:\r\n|\r|\n)", re.IGNORECASE)
-"""The first line by which Excel is told what is between the cells."""
+"""The first line by which a file says to Excel what is between the cells."""
 OUTWARD = re.compile(r"[A-Z]{1,2}[0-9]{1,2}|[A-Z]{1,2}[0-9][A-Z]|GIR|NPT", re.IGNORECASE | re.ASCII)
 INWARD = re.compile(r"[0-9][A-Z]{2}", re.IGNORECASE | re.ASCII)
 NEARLY = re.compile(
@@ -124,9 +124,9 @@ def rules() -> dict[str, object]:
     """Return the patterns and numbers of this module for the page: the patterns are such as JavaScript reads, too."""
     patterns = {"title": TITLE, "noPostcode": NO_POSTCODE, "value": VALUE, "certain": CERTAIN}
     patterns |= {"exact": EXACT, "place": PLACE, "outward": OUTWARD, "inward": INWARD, "nearly": NEARLY}
-    told: dict[str, object] = {name: pattern.pattern for name, pattern in patterns.items()}
-    told |= {"lookedAt": LOOKED_AT, "mostAbove": MOST_ABOVE, "mostInAName": MOST_IN_A_NAME}
-    return told | {"formats": FORMATS, "lookAlikes": postcode.LOOK_ALIKES}
+    patterns_and_numbers: dict[str, object] = {name: pattern.pattern for name, pattern in patterns.items()}
+    patterns_and_numbers |= {"lookedAt": LOOKED_AT, "mostAbove": MOST_ABOVE, "mostInAName": MOST_IN_A_NAME}
+    return patterns_and_numbers | {"formats": FORMATS, "lookAlikes": postcode.LOOK_ALIKES}
 
 
 # Text into cells
@@ -153,16 +153,16 @@ def delimiter_of(text: str, *names: str) -> str:
     which the most cells of a column are postcodes, then a column of several is called postcode, then the row of the
     names has the most cells. Where all are alike it is the comma.
     """
-    wanted = set(map(plain, names))
+    plain_names = set(map(plain, names))
 
     def by(delimiter: str) -> tuple[bool, bool, int, bool, int]:
         rows = first_rows(text, delimiter)
         upper = rows[: MOST_ABOVE + 1]
-        asked = [row for row in upper if not wanted.isdisjoint(map(plain, row))]
+        named = [row for row in upper if not plain_names.isdisjoint(map(plain, row))]
         titled = [row for row in upper if len(row) > 1 and any(map(is_title, row))]
-        [first, *_] = [*asked, *titled, *rows, []]
+        [first, *_] = [*named, *titled, *rows, []]
         tabs = delimiter == "\t" and len(rows) > 1 and set(map(len, rows)) == {max(len(rows[0]), 2)}
-        return bool(asked), tabs, max(_postcodes(rows).values(), default=0), bool(titled), len(first)
+        return bool(named), tabs, max(_postcodes(rows).values(), default=0), bool(titled), len(first)
 
     return max(DELIMITERS, key=by)
 
@@ -176,20 +176,20 @@ def first_line_end(text: str) -> str:
 # The column
 
 
-def find(rows: Rows, asked: str | None) -> Found:
+def find(rows: Rows, column: str | None) -> Found:
     """Return where the postcodes are in a table that begins with `rows`. Raises NotFoundError.
 
-    asked: the name of the column, in its very letters or else in any case, or two with a comma between for the outward
+    column: its name, in its very letters or else in any case, or two with a comma between for the outward
     and the inward code; or their numbers, from 1. Without it the column is the one that is called postcode, or the only
     one whose name says so, or the only one that holds postcodes below a row of names.
     """
-    if asked is None:
+    if column is None:
         return _exact(rows) or _titled(rows) or _by_cells(rows)
-    halves = asked.split(",")
+    halves = column.split(",")
     numbers = [int(half) - 1 for half in halves if re.fullmatch(r" *[0-9]{1,5} *", half, re.ASCII)]
-    if len(numbers) == len(halves) <= 2 and (found := _numbered(rows, asked, numbers)):
-        return found
-    for names in ([asked], halves) if len(halves) == 2 else ([asked],):
+    if len(numbers) == len(halves) <= 2 and (numbered := _numbered(rows, column, numbers)):
+        return numbered
+    for names in ([column], halves) if len(halves) == 2 else ([column],):
         for n in _may_be_header(rows, names):
             places = [_place(rows[n], name) for name in names]
             if None not in places:
@@ -198,8 +198,8 @@ def find(rows: Rows, asked: str | None) -> Found:
         width = max(map(len, rows), default=0)
         if all(0 <= place < width for place in numbers):
             raise NotFoundError(NO_NAMES)
-        raise NotFoundError(f"There is no column '{asked}', by name or by number: the table has {width:,} columns.")
-    raise NotFoundError(_without(rows, f"There is no column '{asked}'"))
+        raise NotFoundError(f"There is no column '{column}', by name or by number: the table has {width:,} columns.")
+    raise NotFoundError(_without(rows, f"There is no column '{column}'"))
 
 
 def _place(row: Sequence[str], name: str) -> int | None:
@@ -214,9 +214,9 @@ def _place(row: Sequence[str], name: str) -> int | None:
 
 def _may_be_header(rows: Rows, names: Sequence[str] = ()) -> Iterator[int]:
     """Yield the rows that may have the names: the first, and those that have more cells than each above them."""
-    most, wanted = -1, set(map(plain, names))
+    most, plain_names = -1, set(map(plain, names))
     for n, row in enumerate(rows[: MOST_ABOVE + 1]):
-        if any(map(is_postcode, row)) and not (wanted and wanted <= set(map(plain, row))):
+        if any(map(is_postcode, row)) and not (plain_names and plain_names <= set(map(plain, row))):
             return
         filled = _filled(row)
         if filled > most or (filled == most == 1 and any(CERTAIN.fullmatch(_words(cell)) for cell in row)):
@@ -225,7 +225,7 @@ def _may_be_header(rows: Rows, names: Sequence[str] = ()) -> Iterator[int]:
 
 
 def _exact(rows: Rows) -> Found | None:
-    """Return the column that is called postcode in so many letters, whatever stands above it."""
+    """Return the column that is called exactly postcode, whatever stands above it."""
     for n, row in enumerate(rows):
         exact = [place for place, cell in enumerate(row) if EXACT.fullmatch(_words(cell))]
         if not exact:
@@ -312,24 +312,24 @@ def _by_cells(rows: Rows) -> Found:
 
 def _headers_over(rows: Rows, places: Sequence[int]) -> list[int]:
     """Return the rows above the first postcode that have something in these columns which stands for none."""
-    found = []
+    headers = []
     for n, row in enumerate(rows[: MOST_ABOVE + 1]):
         cells = [row[place] for place in places if place < len(row)]
         if any(map(is_postcode, cells if len(cells) == 1 else [*cells, " ".join(cells)])):
             break
         if len(cells) == len(places) and not any(map(_stands_for_one, cells)):
-            found.append(n)
-    return found
+            headers.append(n)
+    return headers
 
 
-def _numbered(rows: Rows, asked: str, places: Sequence[int]) -> Found | None:
+def _numbered(rows: Rows, column: str, places: Sequence[int]) -> Found | None:
     """Return the columns by their numbers; None where there are none, or where the names have one that is called so."""
     if min(places) < 0:
         return None
     named = _headers_over(rows, places)
     titled = [n for n in named if any(_is_short_title(rows[n][place]) for place in places)]
     for n in titled or named:
-        if any(plain(name) == plain(asked) for name in rows[n]):
+        if any(plain(name) == plain(column) for name in rows[n]):
             return None
         if not titled and any(_filled(rows[other]) > _filled(rows[n]) for other in named):
             raise NotFoundError(_two_rows(named))
@@ -349,17 +349,17 @@ def _postcodes(rows: Rows) -> dict[int, int]:
 
 def _columns_of_postcodes(rows: Rows) -> list[int]:
     """Return the columns of which at least half the cells, below the first that is one, are postcodes."""
-    found = []
+    columns = []
     for place, count in _postcodes(rows).items():
         cells = [row[place] for row in rows if place < len(row) and not NO_POSTCODE.fullmatch(row[place].strip())]
         first = next(n for n, cell in enumerate(cells) if is_postcode(cell))
         if 2 * count >= len(cells) - first:
-            found.append(place)
-    return sorted(found)
+            columns.append(place)
+    return sorted(columns)
 
 
 def _halves(rows: Rows) -> int | None:
-    """Return the place of the first column of outward codes with one of inward codes beside it."""
+    """Return the place of the first column of outward codes with one of inward codes next to it."""
     for place in range(max(map(len, rows), default=0) - 1):
         filled = [pair for row in rows[1:] if any(pair := [cell.strip() for cell in row[place : place + 2]])]
         both = sum(map(_are_halves, filled))

@@ -66,7 +66,7 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def _errors_name(output: Path) -> Iterator[None]:
-    """Let an OSError name the file that the user asked for, not one that is gone when the message is read."""
+    """Let an OSError name the file that the user named, not one that is gone when the message is read."""
     try:
         yield
     except OSError as error:
@@ -223,7 +223,7 @@ def _link(handle: int, path: Path) -> None:
 
 
 def _copy(file: BinaryIO, partial: Path) -> BinaryIO:
-    """Copy an unnamed file to `partial`, where the file system gives it no name; returns it open, and so locked."""
+    """Copy a file without a name to `partial`, where the file system gives it none; returns it open, and so locked."""
     out = open(_create(partial), "wb")  # noqa: SIM115
     try:
         file.seek(0)

@@ -82,12 +82,12 @@ def table_of(source: BinaryIO, name: str, options: argparse.Namespace, opened: c
     if what := other_format(head):
         raise RefusedError(f"{name} {what}")
     if head.startswith(_WORKBOOKS):
-        whole = io.BufferedReader(_Again(head, source)) if source is sys.stdin.buffer else source
-        return _workbook(whole, name, options, opened)
+        complete = io.BufferedReader(_Again(head, source)) if source is sys.stdin.buffer else source
+        return _workbook(complete, name, options, opened)
     return _delimited(source, head, name, options)
 
 
-def _located(rows: Iterator[list[str]], name: str, asked: str | None, advice: str = "") -> dict[str, object]:
+def _located(rows: Iterator[list[str]], name: str, column: str | None, advice: str = "") -> dict[str, object]:
     """Return above, header, rows and places of the table whose rows are `rows`. Raises RefusedError."""
     first = list(itertools.islice(rows, postcode_column.LOOKED_AT))
     if not any(cell.strip() for row in first for cell in row):
@@ -95,15 +95,15 @@ def _located(rows: Iterator[list[str]], name: str, asked: str | None, advice: st
         problem = "is empty" if ends else "begins with empty lines instead of the names of its columns"
         raise RefusedError(f"{name} {problem}.{advice}")
     try:
-        found = postcode_column.find(first, asked)
+        location = postcode_column.find(first, column)
     except NotFoundError as error:
         raise RefusedError(f"{name}: {error}{advice}") from None
-    n = found.header
+    n = location.header
     return {
         "above": first[:n],
         "header": first[n],
         "rows": itertools.chain(first[n + 1 :], rows),
-        "places": found.places,
+        "places": location.places,
     }
 
 
@@ -126,8 +126,8 @@ def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Names
     begin = head.decode(encoding, "replace")
     marked = begin.lstrip("\ufeff")  # a mark of its own is the encoding's; more of them are no part of a name
     first, of_excel = postcode_column.cut(marked)
-    asked = (options.postcode, *options.postcode.split(",")) if options.postcode else ("postcode",)
-    delimiter = options.delimiter or of_excel or postcode_column.delimiter_of(first, *asked)
+    names = (options.postcode, *options.postcode.split(",")) if options.postcode else ("postcode",)
+    delimiter = options.delimiter or of_excel or postcode_column.delimiter_of(first, *names)
     end = postcode_column.first_line_end(first)
     # Lines end as the first does: what else breaks one is a cell's own, and kept in quotes, refused without.
     text = io.TextIOWrapper(source, encoding, newline="\r" if end == "\r" else "\n")
@@ -157,8 +157,8 @@ def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Names
             problem = _problem_of(error)
             raise RefusedError(f"{name} cannot be read after line {reader.line_num + above:,}: {problem}.") from None
         except UnicodeError:
-            told = f"{name} is not {encoding} after line {reader.line_num + above:,}: name --encoding."
-            raise RefusedError(told) from None
+            problem = f"{name} is not {encoding} after line {reader.line_num + above:,}: name --encoding."
+            raise RefusedError(problem) from None
 
     return Table(
         **_located(rows(), name, options.postcode),  # type: ignore[arg-type]
@@ -173,10 +173,10 @@ def _delimited(source: BinaryIO, head: bytes, name: str, options: argparse.Names
 
 
 def _problem_of(error: csv.Error) -> str:
-    told = str(error)
-    if "expected after" in told:
+    message = str(error)
+    if "expected after" in message:
         return "something follows quotes that close"
-    return next((words for begin, words in _CSV_PROBLEMS.items() if told.startswith(begin)), "its quotes are wrong")
+    return next((words for begin, words in _CSV_PROBLEMS.items() if message.startswith(begin)), "its quotes are wrong")
 
 
 def _encoding(head: bytes, rest: BinaryIO | None, name: str) -> str:

@@ -76,7 +76,7 @@ class Connection(HttpToolsProtocol):
         self.unparsed = 0  # bytes that came since the last callback of the parser that hands them on
         self.refusal: tuple[int, str] | None = None
         self.reading: tuple[float, int] | None = None  # while the client has not read all: since when, from which byte
-        self.acked = 0  # how many bytes the client had taken when that was last asked
+        self.acked = 0  # how many bytes the client had taken at the last look
         self.resumed = 0  # how often it had read all, for systems that do not say how much
         self.stopping: float | None = None  # since when the server stops
         self.timer: TimerHandle | None = None
@@ -187,7 +187,7 @@ class Connection(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True  # for the application, which waits for the rest of the body
             self.cycle.message_event.set()
-        if self.awaited != HEAD or self.unparsed > 0:  # otherwise nothing was asked
+        if self.awaited != HEAD or self.unparsed > 0:  # otherwise there is no request
             self.transport.write(refused(status, why))
         self.transport.close()
 

@@ -28,6 +28,7 @@ HOST = re.compile(rb"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5
 _ROOT = Path(__file__).resolve().parents[2]
 _TEXTS = [
     *(path for folder in ("census", "sources") for path in sorted((_ROOT / folder).rglob("*.py"))),
+    _ROOT / "census" / "web" / "api" / "openapi.yaml",
     _ROOT / "metadata.yml",
 ]
 CODE = hashlib.sha256(b"".join(text.read_bytes() for text in _TEXTS)).hexdigest()[:8].encode()
@@ -81,8 +82,8 @@ def answered(content: object, status: int = 200) -> Answer:
 
 def problem(status: int, reason: str, detail: str, **more: object) -> Answer:
     """Return an error as RFC 9457 has it, with `reason`, a word for machines; `more` are further members."""
-    told = {"type": "about:blank", "title": _TITLES[status], "status": status, "reason": reason, "detail": detail}
-    return Answer(orjson.dumps(told | more), status, PROBLEM, cached=status == 404)
+    content = {"type": "about:blank", "title": _TITLES[status], "status": status, "reason": reason, "detail": detail}
+    return Answer(orjson.dumps(content | more), status, PROBLEM, cached=status == 404)
 
 
 _TITLES = {
@@ -108,9 +109,9 @@ def internal_error(error: Exception) -> Answer:
 
 def not_allowed(method: str, posted: bool) -> Answer:
     """Return the answer to a method that an address does not have; `posted`: it has POST and nothing else."""
-    told = problem(405, "method_not_allowed", f"{method} is not allowed here.")
-    told.headers = ((b"allow", b"POST, OPTIONS" if posted else b"GET, HEAD, OPTIONS"),)
-    return told
+    answer = problem(405, "method_not_allowed", f"{method} is not allowed here.")
+    answer.headers = ((b"allow", b"POST, OPTIONS" if posted else b"GET, HEAD, OPTIONS"),)
+    return answer
 
 
 class Malformed(ValueError):
@@ -134,17 +135,18 @@ def pairs(query_string: bytes) -> list[tuple[str, str]]:
 def parameters(query_string: bytes, known: tuple[str, ...]) -> dict[str, str]:
     """Return the parameters of a query string.
 
-    Raises Malformed for one that is not among `known`, or is there twice.
+    Raises Malformed for one that is not among `known`, and for a duplicate.
     """
-    found = pairs(query_string)
-    for name, _ in found:
+    given = pairs(query_string)
+    for name, _ in given:
         if name not in known:
-            told = f"those here are {', '.join(known)}" if known else "there is none here"
-            raise Malformed(f"'{name[:40]}' is not a parameter; {told}.")
-    given = dict(found)
-    if len(given) < len(found):
-        raise Malformed("A parameter is there twice.")
-    return given
+            takes = f"takes {', '.join(known)}" if known else "takes no parameters"
+            raise Malformed(f"'{name[:40]}' is not a parameter; this address {takes}.")
+    values = dict(given)
+    if len(values) < len(given):
+        duplicate = next(name for n, (name, _) in enumerate(given) if name in dict(given[:n]))
+        raise Malformed(f"Duplicate parameter '{duplicate}'.")
+    return values
 
 
 _INSTEAD = {"year": "index"}  # what chooses an edition elsewhere: what does here
@@ -162,10 +164,10 @@ def undeclared(given: Mapping[str, str], what: str, declared: Collection[str]) -
     return f"'{name[:40]}' is not a parameter of {what}, {takes}{use}."
 
 
-def header(scope: Scope, wanted: bytes) -> bytes:
-    """Return the header `wanted` (lower case) of the request, empty where it has none."""
-    for name, value in scope["headers"]:
-        if name == wanted:
+def header(scope: Scope, name: bytes) -> bytes:
+    """Return the header `name` (lower case) of the request, empty where it has none."""
+    for key, value in scope["headers"]:
+        if key == name:
             return bytes(value)
     return b""
 

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
-from datasette.app import Datasette
 
 from census.domain.map_layers import ZOOMS
 from census.lookup import maps
@@ -24,9 +23,10 @@ from census.lookup.tile_tables import ZOOMS as RCPCH_ZOOMS
 from census.web import responses as web
 from census.web.api import rcpch, rcpch_tiles
 from census.web.asgi import App, Receive, Scope, Send
+from census.web.concurrency.admission import Busy, OneThread
+from census.web.concurrency.disconnect import until_gone
 from census.web.connections import reader_of
-from census.web.places import Busy, OneThread
-from census.web.until_gone import until_gone
+from census.web.state import Site
 
 BASE = "/tiles"
 TILE = re.compile(r"([a-z0-9_]+)/([0-9]{1,2})/([0-9]{1,7})/([0-9]{1,7})\.(?:pbf|mvt)", re.ASCII)
@@ -35,10 +35,10 @@ FOR_A_YEAR = b"public, max-age=31536000, immutable"
 MVT = b"application/vnd.mapbox-vector-tile"
 
 
-def open_map(datasette: Datasette) -> None:
+def open_map(site: Site) -> None:
     """Open the map, if there is one, and say why one that is there is not used."""
-    found, problem = maps.opened(datasette)
-    if found is None and problem != maps.ABSENT:
+    map_, problem = site.map()
+    if map_ is None and problem != maps.ABSENT:
         print(problem, file=sys.stderr)
 
 
@@ -63,10 +63,10 @@ Route = Callable[[Scope, maps.Maps, str], Awaitable[web.Answer | Tile | Changed]
 
 
 class Tiles:
-    """The tiles beside one Datasette's census.db."""
+    """The tiles of the map of one census.db."""
 
-    def __init__(self, datasette: Datasette) -> None:
-        self.datasette = datasette
+    def __init__(self, site: Site) -> None:
+        self.site, datasette = site, site.datasette
         base_url = datasette.setting("base_url").rstrip("/")
         self.base = base_url + BASE
         *_, v2 = rcpch.base_paths(datasette.plugin_config("api") or {})
@@ -83,8 +83,8 @@ class Tiles:
             if scope["type"] == "http":
                 for start, route in routes:
                     if scope["path"].startswith(start):
-                        if not hasattr(self.datasette, "_census_maps"):
-                            await self.datasette.invoke_startup()
+                        if not self.site.started:
+                            await self.site.datasette.invoke_startup()
                         return await self.answer(scope, receive, send, route, scope["path"][len(start) :])
             return await app(scope, receive, send)
 
@@ -92,44 +92,44 @@ class Tiles:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, route: Route, path: str) -> None:
         """Answer a request with `route`. path: what follows /tiles/."""
-        found, problem = maps.opened(self.datasette)
+        map_, problem = self.site.map()
         response: web.Answer | Tile | Changed
         if scope["method"] == "OPTIONS":
             response = web.Answer(b"", 204, headers=((b"allow", b"GET, HEAD, OPTIONS"),), cached=False)
         elif scope["method"] not in ("GET", "HEAD"):
             response = web.not_allowed(scope["method"], posted=False)
-        elif found is None:
+        elif map_ is None:
             response = web.problem(404, "no_map", problem)
         else:
-            response = await route(scope, found, path)
+            response = await route(scope, map_, path)
         if isinstance(response, Changed):
             return await until_gone(self.changed_in_turn(scope, send, response), receive)
         if isinstance(response, Tile):
             return await send_tile(scope, send, response)
-        return await web.send_answer(scope, send, response, _etag(found, of_code=True) if found else b"")
+        return await web.send_answer(scope, send, response, _etag(map_, of_code=True) if map_ else b"")
 
-    async def of_layer(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile:
+    async def of_layer(self, scope: Scope, map_: maps.Maps, path: str) -> web.Answer | Tile:
         """Return the answer of /tiles."""
         if tile := TILE.fullmatch(path):
             layer, zoom, column, row = tile[1], *map(int, tile.groups()[1:])
-            if layer not in found.layers:
-                return no_layer(found, layer)
+            if layer not in map_.layers:
+                return no_layer(map_, layer)
             if problem := no_tile(ZOOMS, zoom, column, row):
                 return problem
-            of_this_map = scope["query_string"] == b"v=" + found.version.encode()
+            of_this_map = scope["query_string"] == b"v=" + map_.version.encode()
             if scope["query_string"].startswith(b"v=") and not of_this_map:
-                return web.problem(410, "other_map", "This is a tile of another map: ask for the TileJSON anew.")
-            return Tile(found.tile(layer, zoom, column, row), _etag(found), of_this_map)
+                return web.problem(410, "other_map", "This is a tile of another map: request the TileJSON again.")
+            return Tile(map_.tile(layer, zoom, column, row), _etag(map_), of_this_map)
         if described := JSON.fullmatch(path):
             layer = described[1]
-            return self.tilejson(scope, found, layer) if layer in found.layers else no_layer(found, layer)
+            return self.tilejson(scope, map_, layer) if layer in map_.layers else no_layer(map_, layer)
         return web.problem(404, "no_tile", "Tiles are at /tiles/{layer}/{z}/{x}/{y}.pbf.")
 
-    async def of_rcpch(self, scope: Scope, found: maps.Maps, path: str) -> web.Answer | Tile | Changed:
+    async def of_rcpch(self, scope: Scope, map_: maps.Maps, path: str) -> web.Answer | Tile | Changed:
         """Return the answer at the RCPCH Census Platform's addresses, whatever the query says."""
         if path == rcpch_tiles.INDEX:
             base = web.origin(scope, self.https) + self.rcpch_base
-            return web.Answer(orjson.dumps(rcpch_tiles.index(found, base)), cached=False)
+            return web.Answer(orjson.dumps(rcpch_tiles.index(map_, base)), cached=False)
         detail = rcpch_tiles.JSON.fullmatch(path)
         match = detail or rcpch_tiles.TILE.fullmatch(path)
         if match is None:
@@ -137,18 +137,18 @@ class Tiles:
                 404, "no_tile", f"Tiles are at {self.rcpch_base}/public.{{table}}/{{z}}/{{x}}/{{y}}.pbf."
             )
         name = match[1]
-        if why := rcpch_tiles.unknown(found, name):
+        if why := rcpch_tiles.unknown(map_, name):
             return web.problem(404, "no_layer", why)
         table, _ = rcpch_tiles.NAMES[name]
         if detail:
-            indices = [index["id"] for index in found.tables[table.name].indices]
+            indices = [index.id for index in map_.tables[table.name].indices]
             attribution = self.attribution(indices, table.lookups)
             base = web.origin(scope, self.https) + self.rcpch_base
-            return web.Answer(orjson.dumps(rcpch_tiles.detail(found, name, base, attribution)), cached=False)
+            return web.Answer(orjson.dumps(rcpch_tiles.detail(map_, name, base, attribution)), cached=False)
         zoom, column, row = map(int, match.groups()[1:])
         if problem := no_tile(RCPCH_ZOOMS, zoom, column, row):
             return problem
-        etag, tile = _etag(found, of_code=True), rcpch_tiles.tile(found, name, zoom, column, row)
+        etag, tile = _etag(map_, of_code=True), rcpch_tiles.tile(map_, name, zoom, column, row)
         return Changed(tile, etag) if callable(tile) else Tile(tile, etag)
 
     async def changed_in_turn(self, scope: Scope, send: Send, changed: Changed) -> None:
@@ -156,24 +156,27 @@ class Tiles:
         try:
             data = await self.changed.run(changed.change)
         except Busy:
-            busy = web.problem(503, "busy", "Too many tiles are asked for just now; try again.")
+            busy = web.problem(503, "busy", "Too many tiles are in progress; try again.")
             busy.headers = ((b"retry-after", b"1"),)
             return await web.send_answer(scope, send, busy, b"")
         with self.changed.until_sent(send, reader_of(scope)) as sending:
             return await send_tile(scope, sending, Tile(data or None, changed.etag))
 
-    def tilejson(self, scope: Scope, found: maps.Maps, layer: str) -> web.Answer:
+    def tilejson(self, scope: Scope, map_: maps.Maps, layer: str) -> web.Answer:
         """Return the TileJSON of a layer, with addresses as the request's own."""
-        figures = self.attribution([index["id"] for index in found.indices[layer]])
+        figures = self.attribution([index.id for index in map_.indices[layer]])
         base = web.origin(scope, self.https) + self.base
-        return web.Answer(orjson.dumps(found.tilejson(layer, base, figures)), cached=False)
+        return web.Answer(orjson.dumps(map_.tilejson(layer, base, figures)), cached=False)
 
     def attribution(self, indices: list[str], lookups: tuple[str, ...] = ()) -> str:
         """Return the attributions of the figures of indices, and of the lookups."""
-        lookup = self.datasette._census_api.lookup
-        there = [id_ for id_ in lookups if lookup.publications.get(id_, {}).get("status") in ("complete", "extract")]
-        publications = lookup.sources(indices, True, there)
-        kept = (row["attribution"] for row in publications if row["id"] != "postcode_directory")
+        lookup = self.site.api.lookup
+        if lookup is None:
+            return ""
+        publications = lookup.publications
+        there = [id_ for id_ in lookups if id_ in publications and publications[id_].status in ("complete", "extract")]
+        sources = lookup.sources(indices, True, there)
+        kept = (row.attribution for row in sources if row.id != "postcode_directory")
         return " ".join(dict.fromkeys(kept))
 
 
@@ -207,13 +210,13 @@ def no_tile(zooms: range, zoom: int, column: int, row: int) -> web.Answer | None
     return None
 
 
-def no_layer(found: maps.Maps, layer: str) -> web.Answer:
+def no_layer(map_: maps.Maps, layer: str) -> web.Answer:
     """Return the answer about a layer that there is not."""
-    there = f"there are {', '.join(found.layers)}" if found.layers else "tippecanoe was not there to make any"
-    return web.problem(404, "no_layer", f"There is no layer '{layer[:40]}': {there}.")
+    known = f"there are {', '.join(map_.layers)}" if map_.layers else "tippecanoe was not there to make any"
+    return web.problem(404, "no_layer", f"There is no layer '{layer[:40]}': {known}.")
 
 
-def _etag(found: maps.Maps, of_code: bool = False) -> bytes:
+def _etag(map_: maps.Maps, of_code: bool = False) -> bytes:
     """Return the entity tag of everything in a map. of_code: of what this code makes of it, too."""
-    version = found.version.encode()
+    version = map_.version.encode()
     return b'W/"%s-%s"' % (version, web.CODE) if of_code else b'W/"%s"' % version

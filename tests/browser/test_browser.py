@@ -585,8 +585,8 @@ def test_a_near_miss_gets_its_hint_and_is_not_sent(browse, tmp_path):
     expect(page.locator("#summary")).to_contain_text("1 different postcodes were sent")
     [header, near, marked, strange] = downloaded(page)
     told = header.index("imd_message")
-    assert near[told] == "This has not the form of a postcode; it was not sent. SW1A 1AA would have."
-    assert (marked[1], strange[told]) == ("found", "This has not the form of a postcode; it was not sent.")
+    assert near[told] == "This is not in a valid postcode format; it was not sent. SW1A 1AA would be."
+    assert (marked[1], strange[told]) == ("found", "This is not in a valid postcode format; it was not sent.")
 
 
 def read_rows(content: bytes) -> list[list[str]]:

@@ -17,9 +17,10 @@ import pytest
 import python_calamine
 
 from sources import england_2019 as england
-from sources import england_2025, natural_green_space, uk_composite
+from sources import england_2025, natural_green_space
 from sources import green_space_2020 as green_space
 from sources import northern_ireland_2017 as northern_ireland
+from sources import uk_composite_3_4 as uk_composite
 from sources import wales_2019 as wales
 from sources.geography import LISTS
 from tests.site.test_site import imd

@@ -13,14 +13,20 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
 import requests
 
-from census.lookup.lookup import FIELDS, QUANTILE_FIELDS, Lookup, canned_sql
+from census.lookup.database import Lookup
+from census.lookup.postcode_lists import many
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, one
+from census.schema.indices import indices as band_rules
 from census.web.api.v1 import ANSWER, AT_ONCE, IN_A_LIST, MOST_BYTES, MOST_POSTCODES, V1
+from census.web.state import Site
 from sources.registry import publications
+from tests.canned import canned, canned_sql
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 
 BASE = "/api/v1"
@@ -31,7 +37,7 @@ BANDS_OF_WALES_2025 = (191, 382, 574, 766, 958, 1149, 1341, 1533, 1724, 1917)
 
 @pytest.fixture(scope="module")
 def lookup(extract_db):
-    opened = Lookup(extract_db, canned_sql(), immutable=True)
+    opened = Lookup(extract_db, band_rules(), immutable=True)
     yield opened
     opened.close()
 
@@ -72,11 +78,11 @@ def test_the_api_and_the_canned_queries_never_disagree(v1, lookup, postcodes):
     some = postcodes if THOROUGH else [*postcodes[:1000], *postcodes[-200:]]
     for postcode in [*some, "ZZ99 3VZ", "ZZ1 1ZZ", "nope", "", "SW1A-1AA"]:
         index, q = indices.choice(INDICES), indices.choice((2, 3, 4, 5, 7, 10, 20, 100))
-        [told] = lookup.canned("imd_by_postcode", postcode=postcode, index=index)
+        [told] = canned(lookup, "imd_by_postcode", postcode=postcode, index=index)
         statuses[told["status"]] += 1
-        answer = lookup.one(postcode, index, q)
+        answer = one(lookup, postcode, index)
         for name in set(told) & set(FIELDS):
-            assert answer[name] == told[name], (postcode, index, name)
+            assert getattr(answer, name) == told[name], (postcode, index, name)
         through = v1.get(f"postcodes/{postcode}", f"index={index}&quantile={q}".encode())
         body = orjson.loads(through.body)
         if through.status != 200:
@@ -102,7 +108,7 @@ def test_quantiles_are_those_of_the_canned_query(extract_site, lookup, postcodes
         return answer.json()
 
     async def by_sql(parameters):
-        return (await extract_site.get_database("census").execute(lookup.queries[query], parameters)).rows
+        return (await extract_site.get_database("census").execute(canned_sql()[query], parameters)).rows
 
     async def compare():
         await extract_site.invoke_startup()
@@ -110,10 +116,8 @@ def test_quantiles_are_those_of_the_canned_query(extract_site, lookup, postcodes
             for q in (3, 4, 5, 8, 10, 20, 99):
                 asked = by_request if place < 5 else by_sql
                 [told] = await asked({"postcode": postcode, "quantile": str(q), "index": "latest"})
-                answer = lookup.one(postcode, "latest", q)
-                assert {name: answer[name] for name in QUANTILE_FIELDS} == {
-                    name: told[name] for name in QUANTILE_FIELDS
-                }
+                quantile = lookup.indices.quantile(one(lookup, postcode, "latest"), q)
+                assert quantile._asdict() == {name: told[name] for name in QUANTILE_FIELDS}
 
     asyncio.run(compare())
 
@@ -121,7 +125,7 @@ def test_quantiles_are_those_of_the_canned_query(extract_site, lookup, postcodes
 def test_green_space_is_that_of_the_canned_query(v1, lookup, postcodes):
     seen = Counter()
     for postcode in postcodes[:1000]:
-        [told] = lookup.canned("green_space_by_postcode", postcode=postcode)
+        [told] = canned(lookup, "green_space_by_postcode", postcode=postcode)
         body = orjson.loads(v1.get(f"postcodes/{postcode}", b"").body)
         if told["total_address_count"] is None:
             assert body.get("green_space") is None
@@ -136,12 +140,15 @@ def test_a_list_answers_what_one_by_one_answers(lookup, postcodes):
     for place, index in enumerate(INDICES):
         some = postcodes[:3000] if THOROUGH else postcodes[place : 3000 : len(INDICES)]
         texts = [*some, *postcodes[-20:], "nope", None, "ZZ99 3VZ"]
-        answers, counts = lookup.many(texts, index, (*FIELDS, *QUANTILE_FIELDS), 5)
+        answers, counts = many(lookup, texts, index, (*FIELDS, *QUANTILE_FIELDS), 5)
         assert sum(counts.values()) == len(texts)
         for text, answer in zip(texts, answers, strict=True):
-            assert answer == lookup.one(text, index, 5), (text, index)
-        few, _ = lookup.many(texts, index, ("decile", "status"))
-        assert few == [{"decile": answer["decile"], "status": answer["status"]} for answer in answers]
+            figures = one(lookup, text, index)
+            expected = (*figures[: len(FIELDS)], *lookup.indices.quantile(figures, 5))
+            assert answer == expected, (text, index)
+        few, _ = many(lookup, texts, index, ("decile", "status"))
+        decile, status = FIELDS.index("decile"), FIELDS.index("status")
+        assert few == [(answer[decile], answer[status]) for answer in answers]
 
 
 def expected_band(index: str, rank: int, areas: int, q: int) -> int:
@@ -158,16 +165,16 @@ def every_area_at_every_quantile(lookup) -> int:
     published = {"decile": 10, "quintile": 5, "quartile": 4, "vigintile": 20}
     checked = 0
     for index in lookup.indices:
-        table = {row["area_code"]: row for row in lookup.rows(f"select * from {index['table_name']}")}
+        table = {row["area_code"]: row for row in lookup.rows(f"select * from {index.table_name}")}
         own = {name: q for name, q in published.items() if any(f"imd_{name}" in row for row in table.values())}
-        for row in lookup.rows("select * from deprivation where index_id = ?", (index["id"],)):
+        for row in lookup.rows("select * from deprivation where index_id = ?", (index.id,)):
             theirs = {q: table[row["area_code"]][f"imd_{name}"] for name, q in own.items()}
             for q in range(2, 101):
-                told = lookup.banded(row, q)["data_quantile"]
+                told = lookup.indices.quantile(SimpleNamespace(**row), q).data_quantile
                 by_rule = theirs.get(q)
                 if by_rule is None:
-                    by_rule = expected_band(index["id"], row["rank"], index["areas"], q)
-                assert told == by_rule, (index["id"], row["area_code"], q)
+                    by_rule = expected_band(index.id, row["rank"], index.areas, q)
+                assert told == by_rule, (index.id, row["area_code"], q)
                 checked += 1
     return checked
 
@@ -177,18 +184,19 @@ def test_every_area_of_every_index_is_in_the_right_band_at_every_quantile(lookup
 
 
 def test_every_area_of_the_whole_uk_is_in_the_right_band_at_every_quantile(full_build):
-    lookup = Lookup(full_build.path, canned_sql(), immutable=True)
+    lookup = Lookup(full_build.path, band_rules(), immutable=True)
     assert every_area_at_every_quantile(lookup) == 99 * (32_844 + 33_755 + 1_909 + 1_917 + 6_976 + 890)
 
 
 def test_ten_thousand_postcodes_of_the_whole_uk_answer_as_the_canned_query_does(full_build):
-    lookup = Lookup(full_build.path, canned_sql(), immutable=True)
+    lookup = Lookup(full_build.path, band_rules(), immutable=True)
     everything = [row["postcode"] for row in lookup.rows("select postcode from postcodes")]
     chosen = random.Random(7).sample(everything, 10_000)
     for index in ("", "england_2019", "2025"):
-        answers, _ = lookup.many(chosen, index, FIELDS)
-        for postcode, answer in zip(chosen, answers, strict=True):
-            [told] = lookup.canned("imd_by_postcode", postcode=postcode, index=index)
+        answers, _ = many(lookup, chosen, index, FIELDS)
+        for postcode, values in zip(chosen, answers, strict=True):
+            answer = dict(zip(FIELDS, values, strict=True))
+            [told] = canned(lookup, "imd_by_postcode", postcode=postcode, index=index)
             assert {name: answer[name] for name in told if name in FIELDS} == {
                 name: told[name] for name in told if name in FIELDS
             }
@@ -615,7 +623,7 @@ def test_without_a_database_the_api_says_so(tmp_path):
 def test_a_mistake_of_ours_is_a_500_that_logs_no_postcode(extract_db, tmp_path, capsys):
     site = datasette_of(site_of(extract_db, tmp_path))
     assert get(site, "/postcodes/SW1A1AA").status_code == 200
-    site._census_api.lookup.connection.close()
+    Site.of(site).api.lookup.connection.close()
     answer = get(site, "/postcodes/SW1A1AA")
     assert answer.status_code == 500
     assert answer.json()["reason"] == "internal"

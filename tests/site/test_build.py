@@ -21,6 +21,8 @@ import openpyxl
 import pytest
 
 from census.build import database, extracts
+from census.build.finish import finish, publish
+from census.build.load import load_hosted
 from census.cli import build as build_db
 from census.schema import hosted, tables
 from sources import green_space_2020 as green_space
@@ -78,9 +80,9 @@ def small_db(small_extract, tmp_path_factory) -> Path:
     building = database.Build(output, [*PUBLICATIONS.values(), *hosted.data_sets()], None, build_db.progress)
     with contextlib.closing(building):
         extracts.load(building, small_extract)
-        building.load_hosted()
-        building.finish()
-        building.publish()
+        load_hosted(building)
+        finish(building)
+        publish(building)
     return output
 
 

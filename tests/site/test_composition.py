@@ -14,8 +14,9 @@ import httpx
 import pytest
 import yaml
 
+from census.web.concurrency.disconnect import read_already
 from census.web.responses import CORS, SECURITY
-from census.web.until_gone import read_already
+from census.web.state import Site
 from tests.conftest import ROOT, THOROUGH, datasette_of, site_of
 from tests.golden.site import Request, requests
 
@@ -155,7 +156,7 @@ def test_head_is_answered_as_get_begins(client):
 def test_a_request_that_fails_within_is_a_500_with_its_headers(extract_db, tmp_path, capsys):
     site = datasette_of(site_of(extract_db, tmp_path))
     asyncio.run(site.invoke_startup())
-    site._census_api.of_v1 = None  # what it calls is not there
+    Site.of(site).api.of_v1 = None  # what it calls is not there
     found = answer(site, "GET", "/api/v1/postcodes/SW1A1AA")
     assert found.status_code == 500
     assert found.headers["content-length"] == str(len(found.content))

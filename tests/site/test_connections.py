@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 
 from census.web import connections, content_length
+from census.web.concurrency.admission import Slots
 from census.web.connections import Connection
-from census.web.places import Places
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 LARGE = 30_000_000  # bytes of an answer: far more than the system keeps for a client
@@ -232,7 +232,7 @@ def test_the_server_ends_though_somebody_does_not_read(serve):
 
 
 def test_an_answer_of_one_message_is_unread_until_it_is_read(serve):
-    places = Places(1, 0, 1, 2)
+    places = Slots(1, 0, 1, 2)
 
     async def counted(scope, receive, send):
         await places.take()

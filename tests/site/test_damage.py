@@ -12,7 +12,8 @@ import click
 import pytest
 
 from census.schema.verify import Damaged, verify
-from census.web import same_file
+from census.web.middleware import same_file
+from census.web.state import Site
 from tests.conftest import ROOT, datasette_of, site_of
 
 
@@ -160,7 +161,7 @@ def test_what_is_replaced_while_it_is_read_is_not_answered(copy):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(same_file.same_file(site)(app)({"type": "http", "path": "/area/x"}, None, send))
+    asyncio.run(same_file.same_file(Site.of(site))(app)({"type": "http", "path": "/area/x"}, None, send))
     assert [message.get("status") for message in sent] == [503, None]
     assert b"figures" not in sent[1]["body"]
 

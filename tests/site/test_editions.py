@@ -16,7 +16,7 @@ import openpyxl
 import pytest
 
 from census.cli import build as build_db
-from sources import england_2025, geography, wales_2025
+from sources import england_2025, lsoa_changes_2021, wales_2025
 from sources import green_space_2020 as green_space
 from tests import made_up
 from tests.conftest import ROOT, datasette_of, site_of
@@ -96,7 +96,7 @@ def test_an_area_of_2021_without_a_postcode_has_the_authority_of_2024_or_its_suc
 )
 def test_a_changed_lookup_of_areas_stops_the_build(mirror, tmp_path, old, capsys, edit, named):
     """Row 2000 is an unchanged area."""
-    broken = edited(mirror, tmp_path / "broken", geography.CHANGES.names[0], edit)
+    broken = edited(mirror, tmp_path / "broken", lsoa_changes_2021.CHANGES.names[0], edit)
     shutil.copy(next(mirror.rglob("LSOA11_WD19_LAD19_EW_LU_V2.csv")), broken)
     assert_named(named, refused(capsys, old, *only("lsoa_changes", "lsoa_2011_lookup"), "--mirror", broken))
 

@@ -9,8 +9,9 @@ import graphene
 import pytest
 from graphql import get_introspection_query, parse, validate
 
-from census.web import graphql_execution, graphql_limits
-from census.web.graphql_execution import Work, execute_bounded
+from census.web.graphql import execution as graphql_execution
+from census.web.graphql import limits as graphql_limits
+from census.web.graphql.execution import Work, execute_bounded
 
 STANDARD = get_introspection_query()
 EACH_TYPE = "kind name description fields(includeDeprecated: true) { name type { kind name ofType { kind name } } }"

@@ -3,19 +3,26 @@
 import asyncio
 import contextlib
 import csv
+import dataclasses
 import io
+import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
 import datasette_graphql.utils
+import frictionless
 import pytest
 import yaml
 
 from census.build import extracts, hosting
 from census.build.database import Build
+from census.build.load import load_hosted
 from census.cli import build as build_db
+from census.schema import data_package
 from census.schema import hosted as hosted_data
 from sources.publication import SourceError
 from sources.registry import publications
@@ -66,6 +73,34 @@ def offer(folder: Path, told=None, text: str | bytes | None = None, name: str = 
     return folder
 
 
+TYPES = {type_: field_type for field_type, type_ in data_package.TYPES.items()}
+
+
+def package_of(told: dict, name: str = "asthma_clinics") -> dict:
+    """Returns the Data Package that says what `told`, a description of the old form, does."""
+    fields = [
+        {"name": c, "type": TYPES[s["type"]], "description": s["description"]} for c, s in told["columns"].items()
+    ]
+    joined = {column: says["joins"] for column, says in told["columns"].items() if "joins" in says}
+    keys = [{"fields": c, "reference": {"resource": t, "fields": hosted_data.JOINS[t]}} for c, t in joined.items()]
+    schema = {"fields": fields, "primaryKey": told["key"], "foreignKeys": keys}
+    return {
+        "name": name,
+        **{entry: told[entry] for entry in ("title", "description", "attribution")},
+        "sources": [{"title": told["source"], "path": told["source_url"]}],
+        "licenses": [{"title": told["licence"], "path": told["licence_url"]}],
+        "resources": [{"name": name, "path": f"{name}.csv", "schema": schema}],
+    }
+
+
+def offer_package(folder: Path, package: dict, text: str | None = None, suffix: str = "yaml") -> None:
+    """Writes a data set into `folder`: a Data Package, and ROWS or `text`."""
+    offer(folder, text=text)
+    (folder / "asthma_clinics.yml").unlink()
+    dump = json.dumps if suffix == "json" else yaml.safe_dump
+    (folder / f"asthma_clinics.datapackage.{suffix}").write_text(dump(package))
+
+
 def host(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Makes `folder` the only one of hosted data sets."""
     for function in (hosted_data.data_sets, hosted_data.describe):
@@ -107,8 +142,11 @@ def taken(tmp_path_factory) -> SimpleNamespace:
     folder, output = tmp_path_factory.mktemp("hosted"), tmp_path_factory.mktemp("taken") / "census.db"
     offer(folder)
     guide = (ROOT / "docs" / "hosting.md").read_text()
-    example = yaml.safe_load(guide.split("```yaml\n")[1].split("```")[0])
-    offer(folder, example, guide.split('```csv title="asthma_clinics.csv"\n')[1].split("```")[0], "of_the_guide")
+    described, rows = (
+        guide.split(f'title="asthma_clinics.{end}"\n')[1].split("```")[0] for end in ("datapackage.yaml", "csv")
+    )
+    (folder / "of_the_guide.datapackage.yaml").write_text(described.replace("asthma_clinics", "of_the_guide"))
+    (folder / "of_the_guide.csv").write_text(rows)
     offer(folder, PLACES, SOME_NOT_HELD, "places")
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
         host(patch, folder)
@@ -247,7 +285,7 @@ def test_a_cell_that_cannot_be_taken_as_it_stands_is_named(hosted, extract, text
     offer(hosted, text=text)
     extract.publications = hosted_data.data_sets()
     with pytest.raises(SourceError) as refused:
-        extract.load_hosted()
+        load_hosted(extract)
     for what in ("asthma_clinics.csv", *named):
         assert what in str(refused.value)
 
@@ -270,7 +308,7 @@ def test_keys_of_one_value_are_one_however_they_are_written(hosted, extract, key
     offer(hosted, told={"key": key}, text="\n".join([HEADER, *rows, ""]))
     extract.publications = hosted_data.data_sets()
     with pytest.raises(SourceError) as refused:
-        extract.load_hosted()
+        load_hosted(extract)
     assert named in str(refused.value)
 
 
@@ -329,8 +367,16 @@ def test_a_file_that_belongs_to_nothing_is_named(hosted, tmp_path, capsys):
     (hosted / "asthma_clinics.yml").unlink()
     said = build(tmp_path, capsys)[1]
     assert "asthma_clinics.csv" in said
-    assert "asthma_clinics.yml" in said
+    assert "asthma_clinics.datapackage.yaml" in said
+    offer_package(hosted, package_of(TOLD))
+    offer(hosted)
+    said = build(tmp_path, capsys)[1]
+    assert "asthma_clinics.datapackage.yaml and asthma_clinics.yml" in said
+    (hosted / "asthma_clinics.datapackage.yaml").unlink()
     (hosted / "asthma_clinics.csv").unlink()
+    said = build(tmp_path, capsys)[1]
+    assert "asthma_clinics.yml has no asthma_clinics.csv" in said
+    (hosted / "asthma_clinics.yml").unlink()
     (hosted / "notes.txt").write_text("?")
     assert "notes.txt" in build(tmp_path, capsys)[1]
     (hosted / "notes.txt").unlink()
@@ -380,5 +426,154 @@ def test_the_example_is_small_and_its_weights_add_up():
 
 def test_the_documentation_offers_what_is_accepted():
     guide = (ROOT / "docs" / "hosting.md").read_text()
-    for word in (*hosted_data.REQUIRED, *hosted_data.OPTIONAL, *hosted_data.TYPES, *hosted_data.JOINS):
+    words = (
+        *data_package.TYPES,
+        *data_package.JOINS,
+        *data_package.CONSTRAINTS,
+        "attribution",
+        "conditions",
+        "version",
+    )
+    for word in (*words, "sources", "licenses", "fields", "primaryKey", "foreignKeys"):
         assert f"`{word}`" in guide, word
+
+
+# The Data Package
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_a_data_package_says_what_the_old_form_says(tmp_path, suffix):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    told = {"edition": "2026", "publisher": "A trust", "conditions": "Tell us."}
+    offer(old, told)
+    package = package_of(TOLD) | {"version": "2026", "contributors": [{"title": "A trust"}], "conditions": "Tell us."}
+    offer_package(new, package, suffix=suffix)
+    [from_old], [from_new] = hosted_data.data_sets(old), hosted_data.data_sets(new)
+    assert dataclasses.replace(from_old, hosted=None) == dataclasses.replace(from_new, hosted=None)
+    assert hosted_data.described(old / "asthma_clinics.csv") == hosted_data.described(new / "asthma_clinics.csv")
+
+
+def with_schema(change) -> dict:
+    package = package_of(TOLD)
+    change(package["resources"][0]["schema"])
+    return package
+
+
+def with_field(**properties) -> dict:
+    """The package with these properties of the field `children`."""
+    return with_schema(lambda schema: schema["fields"][2].update(properties))
+
+
+SCHEMA = "resources[0].schema"
+
+
+@pytest.mark.parametrize(
+    "package, named",
+    [
+        (package_of(TOLD) | {"title": " "}, ["title is missing"]),
+        (package_of(TOLD) | {"licenses": []}, ["licenses must be a list of one"]),
+        (package_of(TOLD) | {"licenses": [{"name": "CC-BY-4.0"}]}, ["licenses[0].title is missing"]),
+        (package_of(TOLD) | {"licenses": [{"title": "x", "path": "y"}]}, ["licenses[0].path", "https://", "'y'"]),
+        (package_of(TOLD) | {"sources": [{"path": "https://x.example"}]}, ["sources[0].title is missing"]),
+        (package_of(TOLD) | {"version": 2026}, ["version must be a text"]),
+        (package_of(TOLD) | {"licence": "x"}, ["unknown entry licence", "licenses"]),
+        (package_of(TOLD) | {"resources": []}, ["resources must be a list of one"]),
+        (package_of(TOLD) | {"resources": [{"name": "x", "path": "x.csv"}]}, ["asthma_clinics.csv", "'x.csv'"]),
+        (
+            package_of(TOLD) | {"resources": [{"path": "asthma_clinics.csv", "dialect": {"delimiter": ";"}}]},
+            ["resources[0]: unknown entry dialect"],
+        ),
+        (
+            package_of(TOLD) | {"resources": [{"path": "asthma_clinics.csv", "encoding": "cp1252"}]},
+            ["resources[0].encoding must be utf-8", "'cp1252'"],
+        ),
+        (package_of(TOLD) | {"resources": [{"path": "asthma_clinics.csv"}]}, [f"{SCHEMA} must be a Table Schema"]),
+        (with_schema(lambda schema: schema.update(fields=[])), [f"{SCHEMA}.fields must be a list"]),
+        (with_schema(lambda schema: schema.update(missingValues=["NA"])), [f"{SCHEMA}.missingValues", "empty cell"]),
+        (with_schema(lambda schema: schema.update(fieldsMatch="subset")), [f"{SCHEMA}: unknown entry fieldsMatch"]),
+        (with_schema(lambda schema: schema.update(primaryKey="hospital")), [f"{SCHEMA}.primaryKey names hospital"]),
+        (with_schema(lambda schema: schema["fields"].append(schema["fields"][0])), ["two fields of one name"]),
+        (with_field(type="boolean"), ["column children", "string, integer, number, date", "'boolean'"]),
+        (with_field(description=""), ["column children has no description"]),
+        (with_field(format="%d/%m/%Y"), ["field children.format", "'%d/%m/%Y'"]),
+        (with_field(bareNumber=False), ["field children: unknown entry bareNumber"]),
+        (with_field(constraints={"minimum": "few"}), ["column children: constraint minimum", "'few'"]),
+        (with_field(constraints={"pattern": "("}), ["column children: constraint pattern", "'('"]),
+        (with_field(constraints={"exclusiveMinimum": 1}), ["constraint exclusiveMinimum", "minimum, maximum"]),
+        (with_field(constraints=["required"]), ["column children: constraints"]),
+        (
+            with_schema(lambda schema: schema["foreignKeys"][0]["reference"].update(resource="hospitals")),
+            [f"{SCHEMA}.foreignKeys[0].reference", "local_authorities.code", "hospitals.code"],
+        ),
+        (
+            with_schema(lambda schema: schema["foreignKeys"][0].update(fields=["authority", "clinic"])),
+            [f"{SCHEMA}.foreignKeys[0] must have one of fields"],
+        ),
+        (
+            with_schema(lambda schema: schema["foreignKeys"][0].update(fields="hospital")),
+            [f"{SCHEMA}.foreignKeys[0].fields names hospital"],
+        ),
+        (
+            with_schema(lambda schema: schema["foreignKeys"][0].update(fields="children")),
+            ["column children", "of type string"],
+        ),
+    ],
+)
+def test_a_data_package_that_says_too_little_or_too_much_is_refused(hosted, package, named):
+    offer_package(hosted, package)
+    with pytest.raises(SourceError) as refused:
+        hosted_data.data_sets(hosted)
+    for what in ("asthma_clinics.datapackage.yaml: ", *named):
+        assert what in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "field, constraints, row, named",
+    [
+        (2, {"minimum": 5}, "1,,4,1,", "line 3, column children: expected 5 or more (minimum), found '4'"),
+        (2, {"maximum": 17}, "1,,18,1,", "line 3, column children: expected 17 or less (maximum), found '18'"),
+        (2, {"required": True}, "1,,,1,", "line 3, column children: empty, and a value is required"),
+        (2, {"unique": True}, "1,,17,1,", "line 3, column children: 17 is in line 2 already, and this is unique"),
+        (2, {"enum": [17, 18]}, "1,,19,1,", "line 3, column children: expected one of 17, 18 (enum), found '19'"),
+        (0, {"pattern": "[0-9]{5}"}, "1,,1,1,", "line 3, column clinic: expected the pattern [0-9]{5} (pattern)"),
+        (0, {"minLength": 2}, "1,,1,1,", "line 3, column clinic: expected 2 characters or more (minLength), found '1'"),
+        (0, {"maxLength": 5}, "123456,,1,1,", "line 3, column clinic: expected 5 characters or fewer (maxLength)"),
+        (4, {"maximum": date(2020, 1, 1)}, "1,,1,1,2020-01-02", "line 3, column opened: expected 2020-01-01 or less"),
+    ],
+)
+def test_a_cell_that_breaks_a_constraint_is_named(hosted, extract, field, constraints, row, named):
+    package = with_schema(lambda schema: schema["fields"][field].update(constraints=constraints))
+    offer_package(hosted, package, f"{HEADER}\n00123,E09000033,17,3.50,2001-02-03\n{row}\n")
+    extract.publications = hosted_data.data_sets()
+    with pytest.raises(SourceError) as refused:
+        load_hosted(extract)
+    [problem] = str(refused.value).splitlines()
+    assert f"asthma_clinics.csv, {named}" in problem
+
+
+def test_an_empty_cell_breaks_no_constraint_but_that_it_is_required(hosted, extract):
+    bounds = {"unique": True, "minimum": 5, "maximum": 20, "enum": [17]}
+    package = with_schema(lambda schema: schema["fields"][2].update(constraints=bounds))
+    offer_package(hosted, package, f"{HEADER}\n1,,17,1,\n2,,,1,\n3,,,1,\n")
+    [publication] = hosted_data.data_sets()
+    extract.db.conn.execute("create table asthma_clinics (clinic, authority, children, wait, opened)")
+    assert hosting.load(extract, publication) == 3
+    assert extract.db.conn.execute("select children from asthma_clinics").fetchall() == [(17,), (None,), (None,)]
+    extract.db.conn.execute("drop table asthma_clinics")
+
+
+def test_the_example_is_valid_by_the_standard_s_own_library(extract_db, tmp_path):
+    """The tables that it refers to are in the package then, as they are in the database."""
+    for path in (ROOT / "sources" / "hosted").iterdir():
+        shutil.copy(path, tmp_path)
+    package = yaml.safe_load((tmp_path / "domain_weights.datapackage.yaml").read_text())
+    ids = [id_ for (id_,) in sqlite3.connect(extract_db).execute("select id from indices")]
+    package["resources"].append({"name": "indices", "path": "indices.csv"})
+    (tmp_path / "datapackage.json").write_text(json.dumps(package))
+    (tmp_path / "indices.csv").write_text("\n".join(["id", *ids, ""]))
+    report = frictionless.Package(tmp_path / "datapackage.json").validate()
+    assert report.valid, report.flatten()
+    (tmp_path / "indices.csv").write_text("\n".join(["id", *ids[1:], ""]))
+    assert not frictionless.Package(tmp_path / "datapackage.json").validate().valid

@@ -30,13 +30,13 @@ import pytest
 import shapely
 from datasette.app import Datasette
 
-from census.build import extracts, map_file
+from census.build import extracts, map_file, map_shapes, tippecanoe
 from census.build.fetch import Library
 from census.cli import build as build_db
 from census.domain import map_layers, shapes
 from census.lookup import tile_tables
 from census.lookup.maps import Maps, map_of
-from census.web import map_program
+from census.web.handlers import map_program
 from sources import boundaries
 from sources.publication import SourceError
 from tests.conftest import ROOT, command, datasette_of, site_of, stamp
@@ -61,7 +61,8 @@ def few_zooms(tables: tuple[str, ...]) -> Iterator[None]:
     """Lets builds make the tiles of zooms 0 to 3, the last with every area and name, and of RCPCH's only `tables`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(map_file, "ZOOMS", range(4))
-        patch.setattr(map_file, "NAMED_FROM", 3)
+        patch.setattr(tippecanoe, "ZOOMS", range(4))
+        patch.setattr(tippecanoe, "NAMED_FROM", 3)
         patch.setattr(tile_tables, "TABLES", {name: tile_tables.TABLES[name] for name in tables})
         yield
 
@@ -296,7 +297,7 @@ def test_shapes_are_the_published_boundaries_to_ten_metres():
 
 def mirrored(folder: Path, without: tuple[str, ...] = ()) -> Library:
     """A mirror of GeoJSON files with the extract's boundaries, as their publishers give them."""
-    rows = [*csv.reader(io.StringIO(gzip.decompress(map_file.EXTRACT.read_bytes()).decode(), newline=""))][1:]
+    rows = [*csv.reader(io.StringIO(gzip.decompress(map_shapes.EXTRACT.read_bytes()).decode(), newline=""))][1:]
     for published in boundaries.PUBLISHED:
         features = [
             {
@@ -353,7 +354,7 @@ def test_what_was_left_out_of_the_database_needs_no_boundary(built, tmp_path):
     assert counted["local_authorities"] == 0 < counted["uk_latest"]
     maps = Maps(census)
     assert maps.layers == ("uk_2011", "uk_latest")
-    assert [index["id"] for index in maps.indices["uk_2011"]] == ["england_2019", "wales_2019", "northern_ireland_2017"]
+    assert [index.id for index in maps.indices["uk_2011"]] == ["england_2019", "wales_2019", "northern_ireland_2017"]
     assert maps.publications("lsoa_2011", "Scotland") == []
 
 
@@ -372,8 +373,8 @@ def test_the_extract_s_boundaries_were_cut_from_the_uk_s(full_build, full_maps):
                 codes = [(row["code"],) for row in csv.DictReader(file)]
             census.execute(f"create temp table chosen_{table} (code text primary key)")
             census.executemany(f"insert into chosen_{table} values (?)", codes)
-        data, rows = map_file.cut(full_maps.path, census)
-    assert gzip.decompress(data) == gzip.decompress(map_file.EXTRACT.read_bytes())
+        data, rows = map_shapes.cut(full_maps.path, census)
+    assert gzip.decompress(data) == gzip.decompress(map_shapes.EXTRACT.read_bytes())
     assert rows == json.loads((extracts.FOLDER / "manifest.json").read_text())["tables"]["boundaries"]["rows"]
 
 
@@ -386,18 +387,18 @@ def test_boundaries_are_not_cut_from_the_map_of_another_database(built, tmp_path
         census.execute("update deprivation set rank = rank + 1 where area_code = 'E01004736'")
         census.commit()
         with pytest.raises(SourceError, match=rf"{re.escape(str(built.path))}.*--maps"):
-            map_file.cut(built.path, census)
+            map_shapes.cut(built.path, census)
         with pytest.raises(SourceError, match=rf"{re.escape(str(tmp_path / 'uk.mbtiles'))}.*--maps"):
-            map_file.cut(tmp_path / "uk.mbtiles", census)
+            map_shapes.cut(tmp_path / "uk.mbtiles", census)
 
 
 def tampered(folder: Path, change) -> Path:
     """The extract's boundaries with their rows changed, and a manifest that fits."""
-    header, *rows = csv.reader(io.StringIO(gzip.decompress(map_file.EXTRACT.read_bytes()).decode(), newline=""))
+    header, *rows = csv.reader(io.StringIO(gzip.decompress(map_shapes.EXTRACT.read_bytes()).decode(), newline=""))
     text = io.StringIO()
     csv.writer(text).writerows([header, *change(rows)])
     data = gzip.compress(text.getvalue().encode())
-    path = folder / map_file.EXTRACT.name
+    path = folder / map_shapes.EXTRACT.name
     path.write_bytes(data)
     manifest = {"tables": {"boundaries": {"sha256": hashlib.sha256(data).hexdigest()}}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -408,7 +409,7 @@ def test_an_area_without_a_boundary_and_a_boundary_without_an_area_are_named(bui
     def change(rows):
         return [[v, "E01999999" if code == "E01004736" and v == "2021" else code, s] for v, code, s in rows]
 
-    monkeypatch.setattr(map_file, "EXTRACT", tampered(tmp_path, change))
+    monkeypatch.setattr(map_shapes, "EXTRACT", tampered(tmp_path, change))
     shutil.copy(built.census, tmp_path / "census.db")
     path = map_of(tmp_path / "census.db")
     path.parent.mkdir()
@@ -434,7 +435,7 @@ def test_an_extract_has_no_use_for_a_mirror_and_says_so(built, tmp_path):
 def test_boundaries_that_are_not_those_of_the_manifest_are_refused(built, tmp_path, monkeypatch):
     path = tampered(tmp_path, lambda rows: rows)
     (tmp_path / "manifest.json").write_text(json.dumps({"tables": {"boundaries": {"sha256": "0"}}}))
-    monkeypatch.setattr(map_file, "EXTRACT", path)
+    monkeypatch.setattr(map_shapes, "EXTRACT", path)
     with pytest.raises(SourceError, match=rf"{re.escape(str(path))}.*manifest\.json.*sha256"):
         map_file.build(built.census, tmp_path / "maps" / "uk.mbtiles", None)
 
@@ -454,13 +455,13 @@ def test_a_file_of_boundaries_that_is_none_is_named(tmp_path, content, named):
     path.write_bytes(content)
     obtained = SimpleNamespace(name=path.name, open=lambda: path.open("rb"))
     with pytest.raises(SourceError) as refused:
-        map_file.read(obtained, "LSOA11CD")
+        map_shapes.read_shapes(obtained, "LSOA11CD")
     assert path.name in str(refused.value)
     assert {name for name in ("LSOA11CD", "E01000001") if name in str(refused.value)} == named
 
 
 def test_without_tippecanoe_there_are_pictures_and_no_tiles(built, tmp_path, monkeypatch):
-    monkeypatch.setattr(map_file, "tippecanoe", lambda: None)
+    monkeypatch.setattr(tippecanoe, "program", lambda: None)
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
     said = []
@@ -493,8 +494,8 @@ def test_a_failure_of_tippecanoe_is_told_and_nothing_of_it_goes_on(built, tmp_pa
             *) echo $$ > {second}; exec sleep 60;;
         esac""")
     program.chmod(0o755)
-    monkeypatch.setattr(map_file, "tippecanoe", lambda: str(program))
-    monkeypatch.setattr(map_file, "AT_ONCE", 2)
+    monkeypatch.setattr(tippecanoe, "program", lambda: str(program))
+    monkeypatch.setattr(tippecanoe, "AT_ONCE", 2)
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
     path = map_of(census)
@@ -526,7 +527,7 @@ def test_a_killed_build_leaves_the_old_map_and_the_next_one_clears_up(built, tmp
     process.wait()
     assert path.read_bytes() == b"an older map"
     assert [folder.name for folder in path.parent.glob(".building-*")] == [f".building-{process.pid}"]
-    monkeypatch.setattr(map_file, "tippecanoe", lambda: None)
+    monkeypatch.setattr(tippecanoe, "program", lambda: None)
     assert build_db.main(["--maps", "--output", str(census)]) == 0
     assert [file.name for file in path.parent.iterdir()] == ["uk.mbtiles"]
     assert rows_of(path)["boundaries"] == rows_of(built.path)["boundaries"]

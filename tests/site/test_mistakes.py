@@ -54,7 +54,7 @@ def get(site, address: str):
         "/census/small_areas.json?_sort=nope": "_sort: 'nope' is not a column",
         "/census/small_areas.json?_sort_desc=nope": "'nope' is not a column",
         "/census/small_areas.json?_sort=code&_sort_desc=code": "_sort and _sort_desc are there both",
-        "/census/small_areas.json?_sort=code&_sort=name": "'_sort' is there twice",
+        "/census/small_areas.json?_sort=code&_sort=name": "Duplicate parameter '_sort'",
         "/census/small_areas.json?_through=x": "_through must be JSON",
         "/census/small_areas.json?_through=[1]": "_through must be JSON",
         '/census/small_areas.json?_through={"table":"nope","column":"a","value":1}': "_through: its table is none",

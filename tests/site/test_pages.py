@@ -890,7 +890,7 @@ def test_a_datasette_with_other_templates_is_refused(extract_site):
     asyncio.run(extract_site.client.get("/"))
     accessible = next(e for name, e in extract_site.jinja_env.extensions.items() if name.endswith("Accessible"))
     skeleton = Path(datasette.__file__).parent / "templates" / "base.html"
-    with pytest.raises(StartupError, match=r"accessible\.py.*base\.html"):
+    with pytest.raises(StartupError, match=r"accessible_templates\.py.*base\.html"):
         accessible.preprocess("<html lang=en>", "base.html", str(skeleton))
 
 

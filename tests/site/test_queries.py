@@ -128,7 +128,7 @@ def test_a_retired_postcode_of_each_nation_says_when(site, db, query, nation):
         ("CF1O 1AA", "unknown", ["CF1O 1AA", "CF10 1AA looks alike and is known here: was that meant?"]),
         ("c07\u200b0aa", "unknown", ["C07 0AA", "CO7 0AA looks alike and is known here: was that meant?"]),
         ("CF10 1A1", "invalid", ["'CF10 1A1'", "CF10 1AL looks alike and is known here: was that meant?"]),
-        ("CFI0 1AA", "invalid", ["'CFI0 1AA'", "CF10 1AA would have."]),
+        ("CFI0 1AA", "invalid", ["'CFI0 1AA'", "CF10 1AA would be."]),
         ("", "invalid", ["postcode"]),
         ("SW1!A1AA", "invalid", ["'SW1!A1AA'", "'!'"]),
         ("x" * 10_000, "invalid", ["10000", "5 to 7"]),

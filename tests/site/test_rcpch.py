@@ -20,7 +20,8 @@ from datasette.utils import StartupError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from census.lookup.lookup import Lookup, canned_sql
+from census.lookup.database import Lookup
+from census.schema.indices import indices as band_rules
 from census.web.api import rcpch
 from census.web.api.openapi import rcpch_paths
 from census.web.api.rcpch_rows import Field
@@ -156,7 +157,7 @@ def whole(lookup: Lookup, route: str, **parameters) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def lookup(extract_db):
-    opened = Lookup(extract_db, canned_sql())
+    opened = Lookup(extract_db, band_rules())
     yield opened
     opened.close()
 
@@ -1009,7 +1010,7 @@ def test_no_postcode_of_a_request_is_logged(server):
 
 @pytest.fixture(scope="module")
 def full(full_build):
-    opened = Lookup(full_build.path, canned_sql(), immutable=True)
+    opened = Lookup(full_build.path, band_rules(), immutable=True)
     yield opened
     opened.close()
 

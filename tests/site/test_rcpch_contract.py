@@ -22,7 +22,8 @@ from datasette.utils import StartupError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from census.lookup.lookup import Lookup, canned_sql
+from census.lookup.database import Lookup
+from census.schema.indices import indices as band_rules
 from census.web.api import rcpch
 from census.web.api.openapi import rcpch_paths
 from census.web.responses import pairs
@@ -39,7 +40,7 @@ QUANTILE = "index_of_multiple_deprivation_quantile"
 
 @pytest.fixture(scope="module")
 def lookup(extract_db):
-    opened = Lookup(extract_db, canned_sql())
+    opened = Lookup(extract_db, band_rules())
     yield opened
     opened.close()
 
@@ -322,7 +323,7 @@ def test_the_guide_s_table_of_clients_is_what_is_answered(lookup):
 
 @pytest.fixture(scope="module")
 def full(full_build):
-    opened = Lookup(full_build.path, canned_sql(), immutable=True)
+    opened = Lookup(full_build.path, band_rules(), immutable=True)
     yield opened
     opened.close()
 
@@ -379,7 +380,7 @@ def test_livinglens_lacks_the_scores_that_the_mirror_s_file_7_lacks(full, versio
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_livinglens_gets_all_that_it_reads_from_a_whole_file_7(made_up_db, version):
     """Over made-up publications with every score: 23 scores as text, 16 ranks and deciles as integers, two texts."""
-    opened = Lookup(made_up_db, canned_sql())
+    opened = Lookup(made_up_db, band_rules())
     [[area]] = [list(row.values()) for row in opened.rows("select area_code from imd_england_2019 limit 1 offset 700")]
     [place] = opened.rows("select postcode from postcodes where lsoa_2011 = ? limit 1", (area,))
     status, content = ask(opened, version, f"indices_of_multiple_deprivation?postcode={place['postcode']}")
@@ -403,7 +404,7 @@ def test_population_density_has_the_cells_of_its_file(made_up_db, mirror, number
     [path] = mirror.rglob("Access_to_Natural_Green_Space_Inequalities__(LSOA).csv")
     with path.open(newline="") as file:
         row = list(csv.DictReader(file))[number]
-    opened = Lookup(made_up_db, canned_sql())
+    opened = Lookup(made_up_db, band_rules())
     status, content = ask(opened, "v2", f"uk_population_density/{row['LSOA11CD']}/")
     absent = ask(opened, "v2", "uk_population_density/E01999999/")
     opened.close()

@@ -28,7 +28,7 @@ from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from census.build import dissolve, map_file
+from census.build import dissolve, map_file, tippecanoe
 from census.domain import mvt, shapes
 from census.lookup import map_figures, maps, tile_tables
 from census.web.responses import CODE
@@ -503,7 +503,7 @@ def test_without_lookup_or_shapely_the_rest_is_there_and_says_so(built, tmp_path
 
 
 def test_without_tippecanoe_there_are_no_tiles_and_a_reason(built, tmp_path, monkeypatch):
-    monkeypatch.setattr(map_file, "tippecanoe", lambda: None)
+    monkeypatch.setattr(tippecanoe, "program", lambda: None)
     census = tmp_path / "census.db"
     shutil.copy(built.census, census)
     map_file.build(census, maps.map_of(census), None, lambda _: None)

@@ -1,7 +1,6 @@
 """Anyone's SQL: what is answered, what is refused and how, and that nothing of one statement stays for the next."""
 
 import asyncio
-import runpy
 import sqlite3
 import threading
 import time
@@ -13,10 +12,14 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.views.table import TableView
 
-from census.web import gate, kinds, places, sandbox, sql_process
+from census.web import path_kinds
+from census.web.concurrency import admission
+from census.web.concurrency.admission import Busy, OneThread, Slots
 from census.web.connections import CONNECTION
-from census.web.places import Busy, OneThread, Places
-from tests.conftest import ROOT
+from census.web.middleware import gate
+from census.web.sql import process as sql_process
+from census.web.sql import sandbox
+from census.web.state import Site
 
 FOREVER = "with recursive t(n) as (select 1 union all select n + 1 from t) select {} from t"
 
@@ -138,7 +141,7 @@ def test_nothing_is_written_or_attached(extract_db):
 
 def test_other_databases_are_left_alone():
     connection = sqlite3.connect(":memory:")
-    runpy.run_path(str(ROOT / "plugins" / "sandbox.py"))["prepare_connection"](connection, "_internal")
+    sandbox.prepare_server_connection(connection, "_internal")
     connection.execute("create table t (x)")
     assert connection.execute("select length(randomblob(1000000))").fetchone() == (1_000_000,)
 
@@ -248,7 +251,7 @@ def gate_of(**settings):
     ],
 )
 def test_the_gate_counts_what_costs(path, counted):
-    assert kinds.is_costly(path, "/graphql") is counted
+    assert path_kinds.is_costly(path, "/graphql") is counted
 
 
 @pytest.mark.parametrize(
@@ -272,8 +275,8 @@ def test_the_gate_counts_what_costs(path, counted):
     ],
 )
 def test_pages_are_counted_by_themselves(path, counted):
-    assert kinds.is_page(path, "/graphql") is counted
-    assert not (counted and kinds.is_quick(path))
+    assert path_kinds.is_page(path, "/graphql") is counted
+    assert not (counted and path_kinds.is_quick(path))
 
 
 @pytest.mark.parametrize(
@@ -354,17 +357,17 @@ def test_who_reads_slowly_keeps_nobody_waiting_until_there_are_too_many():
             await read.wait()
 
         slow = [asyncio.create_task(through(wrapped, "/census", send=slowly)) for _ in range(3)]
-        while guard.places.unread < 3:
+        while guard.slots.unread < 3:
             await asyncio.sleep(0)
         await asyncio.sleep(0.01)
-        assert guard.places.taken == 0
+        assert guard.slots.taken == 0
         refused = await through(wrapped, "/census")
         assert refused[0]["status"] == 503
         assert (b"retry-after", b"1") in refused[0]["headers"]
         read.set()
         for one in slow:
             assert (await one)[0]["status"] == 200
-        assert (guard.places.taken, guard.places.unread) == (0, 0)
+        assert (guard.slots.taken, guard.slots.unread) == (0, 0)
         assert (await through(wrapped, "/census"))[0]["status"] == 200
 
     asyncio.run(both())
@@ -390,7 +393,7 @@ class UnhurriedLoop(asyncio.SelectorEventLoop):
 
 def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(monkeypatch):
     loop = UnhurriedLoop()
-    monkeypatch.setattr(places, "time", SimpleNamespace(monotonic=loop.time))
+    monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=loop.time))
     cut, begun = [], {}
 
     def read(name):  # 10 MB that the system takes at once for those who read nothing
@@ -422,20 +425,20 @@ def test_the_slowest_late_reader_is_cut_off_for_who_waits_and_for_nobody_else(mo
             for name in names:
                 begun[name] = loop.time()
                 tasks.append(asyncio.create_task(reads_until_cut_off(guard, name)))
-                while len(guard.places.readers) < len(tasks) - len(cut):
+                while len(guard.slots.readers) < len(tasks) - len(cut):
                     await asyncio.sleep(0.1)
 
         tasks = []
         await begin("done", "fast", "first", "second")
-        await asyncio.sleep(2 * places.LATE_S)
-        assert (guard.places.unread, cut) == (4, []), "nobody waits"
+        await asyncio.sleep(2 * admission.LATE_S)
+        assert (guard.slots.unread, cut) == (4, []), "nobody waits"
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
         assert cut == ["first"]
         await begin("third")
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200
         assert cut == ["first", "second"]
         await begin("fourth")
-        assert guard.places.unread == 4
+        assert guard.slots.unread == 4
         assert (await through(guard.wrap(answering), "/census"))[0]["status"] == 200, "once one of them is late"
         assert cut == ["first", "second", "third"]
         await begin("done too", "done as well")
@@ -460,7 +463,7 @@ def test_a_reader_of_whom_nothing_is_known_keeps_no_place():
         with pytest.raises(ValueError, match="unknown"):
             await guard.in_turn(answering, scope, b"", receive)
         await asyncio.sleep(0.01)
-        assert (guard.places.taken, guard.places.unread) == (0, 0)
+        assert (guard.slots.taken, guard.slots.unread) == (0, 0)
 
     asyncio.run(several())
 
@@ -479,7 +482,7 @@ def test_some_wait_for_their_turn_and_the_rest_are_refused_at_once():
         go.set()
         assert sorted([(await one)[0]["status"] for one in asked]) == [200] * 3 + [503] * 2
         await asyncio.sleep(0.01)
-        assert guard.places.taken == 0
+        assert guard.slots.taken == 0
 
     asyncio.run(several())
 
@@ -524,11 +527,11 @@ def test_who_hangs_up_is_worked_for_no_longer():
         working = asyncio.create_task(through(guard.wrap(for_ever), "/census", gone=gone))
         waiting = asyncio.create_task(through(guard.wrap(for_ever), "/census", gone=gone))
         await asyncio.sleep(0.01)
-        assert guard.places.taken == 1
+        assert guard.slots.taken == 1
         gone.set()
         await asyncio.wait((working, waiting), timeout=5)
         await asyncio.sleep(0.01)
-        assert (ended, guard.places.taken, len(guard.places.line)) == ([True], 0, 0)
+        assert (ended, guard.slots.taken, len(guard.slots.line)) == ([True], 0, 0)
 
     asyncio.run(several())
 
@@ -553,7 +556,7 @@ def test_work_for_those_who_have_gone_is_not_begun():
         assert await first == "done"
         assert await line.run(work) == "done"
         await asyncio.sleep(0.01)
-        assert (len(begun), line.places.taken, len(line.places.line)) == (2, 0, 0)
+        assert (len(begun), line.slots.taken, len(line.slots.line)) == (2, 0, 0)
 
     asyncio.run(several())
 
@@ -572,21 +575,21 @@ def test_answers_of_the_one_thread_wait_for_their_readers_within_a_bound():
             return answer
 
         slow = [asyncio.create_task(answered()) for _ in range(2)]
-        while line.places.unread < 2:
+        while line.slots.unread < 2:
             await asyncio.sleep(0)
         with pytest.raises(Busy):
             await answered()
         read.set()
         assert [await one for one in slow] == ["done"] * 2
         assert await answered() == "done"
-        assert (line.places.taken, line.places.unread) == (0, 0)
+        assert (line.slots.taken, line.slots.unread) == (0, 0)
 
     asyncio.run(several())
 
 
 def test_what_another_thread_says_after_the_end_changes_nothing():
     async def several():
-        line, said = Places(1, 0, 1000, 1), []
+        line, said = Slots(1, 0, 1000, 1), []
 
         async def send(message):
             said.append(message)
@@ -611,11 +614,11 @@ def test_who_hangs_up_while_processes_start_keeps_no_place():
         guard.ready = starting
         working = asyncio.create_task(through(guard.wrap(answering), "/census", gone=gone))
         await asyncio.sleep(0.01)
-        assert guard.places.taken == 1
+        assert guard.slots.taken == 1
         gone.set()
         await asyncio.wait((working,), timeout=5)
         await asyncio.sleep(0.01)
-        assert guard.places.taken == 0
+        assert guard.slots.taken == 0
 
     asyncio.run(several())
 
@@ -631,9 +634,9 @@ def test_a_place_is_free_when_the_last_statement_has_ended():
             await answering(scope, receive, send)
 
         assert (await through(guard.wrap(leaves_one_running), "/census"))[0]["status"] == 200
-        assert guard.places.taken == 1
+        assert guard.slots.taken == 1
         await asyncio.sleep(0.2)
-        assert guard.places.taken == 0
+        assert guard.slots.taken == 0
 
     asyncio.run(several())
 
@@ -652,7 +655,7 @@ def test_what_breaks_off_is_counted_no_more():
             with pytest.raises((RuntimeError, ConnectionResetError)):
                 await through(guard.wrap(app), "/census", send=send)
             await asyncio.sleep(0.01)
-            assert (guard.places.taken, guard.places.unread) == (0, 0)
+            assert (guard.slots.taken, guard.slots.unread) == (0, 0)
 
     asyncio.run(run())
 
@@ -729,7 +732,7 @@ def test_no_row_that_is_published_is_near_the_longest_that_can_be_read(request, 
 def test_a_canned_query_with_other_line_breaks_is_anyone_s_sql(extract_site):
     """Where a comment of it ends decides what it does, so only its own text runs in the server."""
     asyncio.run(extract_site.invoke_startup())
-    processes = extract_site.get_database("census").sql_processes
+    processes = Site.of(extract_site).sql
     sql = extract_site.metadata("queries", database="census")["imd_by_postcode"]["sql"]
     assert "--" in sql
     ran, run = [], processes.run

@@ -21,8 +21,8 @@ from census.build import derive
 from census.cli import build as build_db
 from census.domain import postcode as form
 from census.lookup import messages
-from census.lookup.lookup import canned_sql
 from sources.registry import publications
+from tests.canned import canned_sql
 from tests.conftest import ROOT, datasette_of, site_of
 
 CONTRACT = """
@@ -214,8 +214,8 @@ def test_any_text_has_exactly_one_row(extract_db, postcode, index):
     connection = sqlite3.connect(extract_db)
     for name, function in form.FUNCTIONS.items():
         connection.create_function(name, 1, function, deterministic=True)
-    for name, sentence in messages.FUNCTIONS.items():
-        connection.create_function(name, -1, sentence, deterministic=True)
+    for name, function in messages.FUNCTIONS.items():
+        connection.create_function(name, -1, function, deterministic=True)
     try:
         rows = connection.execute(IMD_BY_POSTCODE, {"postcode": postcode, "index": index}).fetchall()
     except UnicodeEncodeError:

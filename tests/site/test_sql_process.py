@@ -15,9 +15,11 @@ import pytest
 from datasette.database import QueryInterrupted
 from datasette.facets import ColumnFacet
 
-from census.web import sql_process, sql_worker
-from census.web.gate import SETTINGS, Gate
-from census.web.sql_process import BROKEN, BUDGET, Budget, SqlProcess
+from census.web.middleware.gate import SETTINGS, Gate
+from census.web.sql import process as sql_process
+from census.web.sql import worker as sql_worker
+from census.web.sql.process import BROKEN, BUDGET, Budget, SqlProcess
+from census.web.state import Site
 
 LIST = "/census/green_space_by_local_authority.json?authority=&_shape=array"
 LOOKUP = "/census/imd_by_postcode.json?postcode=SW1A1AA&_shape=array"
@@ -27,7 +29,7 @@ LOOKUP = "/census/imd_by_postcode.json?postcode=SW1A1AA&_shape=array"
 def processes(extract_site):
     """The site's own processes."""
     asyncio.run(extract_site.invoke_startup())
-    return extract_site.get_database("census").sql_processes
+    return Site.of(extract_site).sql
 
 
 def run(processes, sql: str, limit_ms: int = 1000, budget: Budget | None = None):
@@ -274,7 +276,7 @@ def test_a_request_has_nothing_of_the_one_before_on_its_connection(path, counted
     gate = Gate("/graphql", set, SETTINGS, 1000, ready)
 
     async def app(_scope, _receive, send):
-        seen.append((BUDGET.get(), gate.places.taken))
+        seen.append((BUDGET.get(), gate.slots.taken))
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def receive():
@@ -304,7 +306,7 @@ def test_a_table_of_a_query_that_has_its_place_needs_no_other():
         BUDGET.set(budget)
 
         async def app(_scope, _receive, _send):
-            seen.append((BUDGET.get() is budget, gate.places.taken))
+            seen.append((BUDGET.get() is budget, gate.slots.taken))
 
         await gate.wrap(app)({"type": "http", "path": "/census/postcodes.json"}, None, None)
         assert seen == [(True, 0)]

@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 
 from census.serve import stack as serve_many
+from census.serve.database import digest_of, is_as_built
+from census.serve.files import Refused
+from census.serve.swap import put_in_place
+from census.serve.worker import Worker
 from tests.conftest import ROOT
 
 
@@ -79,8 +83,8 @@ def test_nothing_is_replaced_where_any_copy_has_no_room(published, new, monkeypa
     (published.parent / "maps" / "uk.mbtiles").write_bytes(b"a map")
     shutil.rmtree(published.parent / "downloads")
     no_room(monkeypatch, full)
-    with pytest.raises(serve_many.Refused) as refused:
-        serve_many.put_in_place(new, published, serve_many.digest_of(new))
+    with pytest.raises(Refused) as refused:
+        put_in_place(new, published, digest_of(new))
     named, last = str(refused.value).splitlines()
     assert full in named
     assert named.startswith(str(published.parent))
@@ -93,8 +97,8 @@ def test_nothing_is_replaced_where_any_copy_has_no_room(published, new, monkeypa
 
 
 def test_a_file_that_cannot_be_read_is_named_too(published, tmp_path):
-    with pytest.raises(serve_many.Refused, match=str(tmp_path / "gone.db")):
-        serve_many.put_in_place(tmp_path / "gone.db", published, "0" * 64)
+    with pytest.raises(Refused, match=str(tmp_path / "gone.db")):
+        put_in_place(tmp_path / "gone.db", published, "0" * 64)
 
 
 def test_a_take_over_without_room_names_the_copy_and_keeps_what_is_served(published, tmp_path, monkeypatch):
@@ -105,13 +109,13 @@ def test_a_take_over_without_room_names_the_copy_and_keeps_what_is_served(publis
     monkeypatch.setattr(stack, "tell", lambda: None)
     no_room(monkeypatch, "edition-")
     stack.reload()
-    copy = home / f"edition-{serve_many.digest_of(published)[:16]}.part" / "census.db"
+    copy = home / f"edition-{digest_of(published)[:16]}.part" / "census.db"
     assert stack.state["problem"] == f"{copy}: No space left on device"
     assert stack.state["reloads"] == 1
     assert list(home.iterdir()) == [], "it gives back the room that it took"
 
 
-class Fake(serve_many.Worker):
+class Fake(Worker):
     """A worker without a process. fails: at which of its starts there is no process (-n: it does not come up)."""
 
     def __init__(self, fails: tuple[int, ...] = ()) -> None:
@@ -126,7 +130,7 @@ class Fake(serve_many.Worker):
 
     def wait_until_ready(self, digest: str) -> None:  # noqa: ARG002
         if -len(self.starts) in self.fails:
-            raise serve_many.Refused("not ready")
+            raise Refused("not ready")
 
     def stop(self, drain: bool) -> None:
         pass
@@ -158,10 +162,10 @@ def test_a_copy_that_was_checked_row_by_row_is_described_for_the_workers(publish
     home = tmp_path / "home"
     home.mkdir()
     stack = serve_many.Stack(published, home, 1, 0)
-    folder = stack.copied(serve_many.digest_of(published))
-    assert not serve_many.is_as_built(folder / "census.db")
+    folder = stack.copied(digest_of(published))
+    assert not is_as_built(folder / "census.db")
     stack.check_copy(folder)
-    assert serve_many.is_as_built(folder / "census.db")
+    assert is_as_built(folder / "census.db")
 
 
 def test_a_state_that_cannot_be_written_is_written_later(published, tmp_path, monkeypatch, capsys):

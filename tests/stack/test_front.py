@@ -19,8 +19,9 @@ import pytest
 import yaml
 
 from benchmarks.stack import Stack
-from census.serve.stack import buffering, free_port, site_address, taken
-from census.web import kinds
+from census.serve.caddy import buffering, site_address, taken
+from census.serve.worker import free_port
+from census.web import path_kinds
 from plugins.pages import ROOMS
 from tests.conftest import ROOT, unavailable
 
@@ -219,8 +220,8 @@ def test_the_caddyfile_sends_lookups_to_the_workers_for_lookups_and_lists_to_the
     metadata = yaml.safe_load((ROOT / "metadata.yml").read_text())
     lookups = re.search(r"@lookups path (.*)", (ROOT / "Caddyfile").read_text())[1].split()
     named = {path.removeprefix("/census/") for path in lookups if path.startswith("/census/")}
-    assert set(kinds.LOOKUPS) <= set(metadata["databases"]["census"]["queries"])
-    assert named == {name + end for name in kinds.LOOKUPS for end in ("", ".*")}
+    assert set(path_kinds.LOOKUPS) <= set(metadata["databases"]["census"]["queries"])
+    assert named == {name + end for name in path_kinds.LOOKUPS for end in ("", ".*")}
     assert metadata["plugins"]["api"]["rcpch_base_path"] in " ".join(lookups)
     assert {"/", "/search", "/suggest", "/spreadsheet", "/postcode/*"} <= set(lookups), "the pages for people too"
     assert not {f"/{room}/*" for room in ROOMS} & set(lookups), "those of many areas keep no lookup waiting"

@@ -80,7 +80,7 @@ def test_each_is_answered_or_refused_within_its_bounds(site, extract_db, name):
     usage.ended.set()
     usage.join()
     assert usage.growth_of("datasette") < MOST_GROWTH
-    assert usage.most_of("census.web.sql_worker") < MOST_SQL
+    assert usage.most_of("census.web.sql.worker") < MOST_SQL
     assert ask(port, {"path": "/census.json?sql=select+1+as+one&_shape=array"}) == (200, b'[{"one": 1}]')
     assert json.loads(ask(port, {"path": "/api/v1/postcodes/SW1A1AA?fields=decile"})[1]) == {"decile": 8}
 

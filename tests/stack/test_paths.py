@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.stack import Stack
-from census.serve.stack import free_port
+from census.serve.worker import free_port
 from tests.conftest import ROOT, copy_of_the_repository
 
 READY = ["-o", ".venv/serve", "-o", ".venv/dev", "-o", ".venv/docs", "-o", "census.db", "-o", "site/index.html"]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from census.serve.stack import buffering, free_port
+from census.serve.caddy import buffering
+from census.serve.worker import free_port
 from census.web.responses import SECURITY
 from tests.conftest import ROOT, site_of
 from tests.golden.site import requests

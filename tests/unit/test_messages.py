@@ -97,10 +97,10 @@ def test_an_unknown_reason_and_another_number_of_details_are_errors(sql):
         ("ZZ993VZ", "ONSPD", "York", "ZZ99 3VZ", "ZZ99 3VZ is not in the ONSPD. ZZ99 postcodes are NHS"
          " pseudo-postcodes (no fixed abode, abroad, not known), not places."),
         ("", "ONSPD", None, None, "No postcode was given."),
-        ("CF10 1A1", "ONSPD", None, "CF10 1AL", "'CF10 1A1' does not have the form of a postcode, such as SW1A 1AA or"
+        ("CF10 1A1", "ONSPD", None, "CF10 1AL", "'CF10 1A1' is not in a valid postcode format, such as SW1A 1AA or"
          " M1 1AE. CF10 1AL looks alike and is known here: was that meant?"),
-        ("CFI0 1AA", "ONSPD", None, "CF10 1AA", "'CFI0 1AA' does not have the form of a postcode, such as SW1A 1AA or"
-         " M1 1AE. CF10 1AA would have."),
+        ("CFI0 1AA", "ONSPD", None, "CF10 1AA", "'CFI0 1AA' is not in a valid postcode format, such as SW1A 1AA or"
+         " M1 1AE. CF10 1AA would be."),
     ],
 )  # fmt: skip
 def test_an_unknown_postcode_is_explained(text, directory, authorities, look_alikes, message):

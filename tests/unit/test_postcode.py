@@ -78,12 +78,12 @@ def test_a_stray_character_is_never_forgiven(text, stray, place):
 @pytest.mark.parametrize(
     "text, reason",
     [
-        ("SWIA 1AA", "SW1A 1AA would have"),
+        ("SWIA 1AA", "SW1A 1AA would be"),
         ("SW1A-1AA", "'-' is neither"),
         ("SW1!A1AA", "'!' is neither"),
         ("SW1A-1AA\u200b", "'SW1A-1AA' is not a postcode: '-' is neither"),
         ("S\u200bW1\u00adA", "'SW1A' is not a postcode: it has 4 letters and digits"),
-        ("SW1A\u200b IAA", "'SW1A IAA' does not have the form"),
+        ("SW1A\u200b IAA", "'SW1A IAA' is not in a valid"),
         ("SW1A 1AA\u0301", "is neither"),
         ("LSI 4DY", "such as SW1A 1AA or M1 1AE."),
         ("\u200b\ufeff", "No postcode was given."),

@@ -9,10 +9,10 @@ import math
 import sqlite3
 
 from census.build.checks.check import ALTERED, Check, Query, expect_no_rows, query
-from census.build.database import attributed
+from census.build.provenance import attribution_of
 from census.domain.types import Record
 from census.schema.tables import INDICES, PROVENANCE
-from sources import uk_composite
+from sources import uk_composite_3_4 as uk_composite
 from sources.geography import LISTS, LSOAS, LSOAS_2021
 from sources.publication import Index, Publication
 
@@ -52,7 +52,7 @@ def provenance(connection: sqlite3.Connection, publications: list[Publication]) 
                 "licence": publication.licence.name,
                 "licence_url": publication.licence.url,
                 "conditions": publication.conditions,
-                "attribution": attributed(publication, row["edition"]),
+                "attribution": attribution_of(publication, row["edition"]),
             }
             wrong += [f"{file.id} {column}" for column, value in declared.items() if row[column] != value]
             if publication.hosted or row["sha256"] is None:

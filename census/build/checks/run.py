@@ -17,7 +17,8 @@ from census.domain.types import Record
 from census.schema.tables import EDITION, NOT_LOADED, all_tables, digest
 from census.schema.views import VIEWS, view_sql
 from sources import green_space_2020 as green_space
-from sources import natural_green_space, uk_composite
+from sources import natural_green_space
+from sources import uk_composite_3_4 as uk_composite
 from sources.geography import LISTS, LSOAS_2021
 from sources.publication import Index, Publication, Table
 

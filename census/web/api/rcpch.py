@@ -1,4 +1,4 @@
-"""The routes of the RCPCH Census Platform, for software written for it: its addresses, parameters and errors.
+"""Serve the routes of the RCPCH Census Platform, for software written for it: its addresses, parameters and errors.
 
 The platform has two versions: V1 is that of 2023, V2 that of 2026. Both answer from the rows and fields of
 `census.web.api.rcpch_rows`; a `Version` holds what differs. `year` chooses an edition in either, as the platform of
@@ -10,11 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
+from typing import NamedTuple
 
 from census.domain import postcode
 from census.domain.types import Record
-from census.lookup.lookup import NATIONS as LOOKUP_NATIONS
-from census.lookup.lookup import AskedError, Lookup, PublicationRow
+from census.lookup import postcodes
+from census.lookup.database import Lookup
+from census.lookup.errors import RequestError
+from census.lookup.indices import NATIONS as LOOKUP_NATIONS
+from census.lookup.messages import explain
+from census.lookup.postcodes import PostcodeFigures
+from census.lookup.sources import Publication
 from census.web.api import rcpch_rows as rows
 from census.web.api.rcpch_rows import (
     BY_INDEX,
@@ -68,10 +74,10 @@ class Route:
         """Whether `year` chooses an edition; otherwise it is a filter."""
         return 0 not in self.editions
 
-    def is_absent(self, publications: Mapping[str, PublicationRow]) -> bool:
+    def is_absent(self, publications: Mapping[str, Publication]) -> bool:
         """Return whether the publication that it needs is not in a database. publications: that database's, by id."""
         publication = publications.get(self.publication) if self.publication else None
-        return publication is not None and publication["status"] in ABSENT
+        return publication is not None and publication.status in ABSENT
 
     def chosen(self, lookup: Lookup, params: dict[str, str]) -> list[Resource]:
         """Return the resources that `year` and `index` ask for, in the order in which to look. Raises Refused."""
@@ -88,11 +94,11 @@ class Route:
             return None
         if not self.indices:
             raise Refused(400, {"detail": "'index' is not a parameter of this route, which lists no index."})
-        wanted = lookup.wanted(params["index"])
-        index = lookup.newest(wanted)[self.nation] if wanted else None
-        if wanted and index is None:
+        choice = lookup.indices.choice(params["index"])
+        index = lookup.indices.newest(choice)[self.nation] if choice else None
+        if choice and index is None:
             known = ", ".join(self.indices)
-            raise Refused(404, {"detail": f"'{wanted[:40]}' is not an index of {self.nation}, which has {known}."})
+            raise Refused(404, {"detail": explain("unknown_index", choice, self.nation, known)})
         return self.indices[index] if index else None
 
 
@@ -136,14 +142,34 @@ _NATION = """
     where postcode = ?
 """
 
-_READ = (
-    *("status", "message", "postcode", "terminated", "nation", "area_code", "index_id", "year", "rank"),
-    *("decile", "decile_basis", "quintile", "quintile_basis", "latitude", "longitude"),
-)
+
+class OverallFigures(NamedTuple):
+    """The fields of `PostcodeFigures` that the routes answer with."""
+
+    status: str
+    message: str | None
+    postcode: str | None
+    terminated: int | None
+    nation: str | None
+    area_code: str | None
+    index_id: str | None
+    year: int | None
+    rank: float | None
+    decile: int | None
+    decile_basis: str | None
+    quintile: int | None
+    quintile_basis: str | None
+    quartile: int | None
+    vigintile: int | None
+    latitude: float | None
+    longitude: float | None
+
+
+Figures = OverallFigures | PostcodeFigures
 
 
 def _year(params: dict[str, str]) -> int | None:
-    """Return the year that was asked for, None where none was. Raises Refused for one that no index has."""
+    """Return the year of a request, None where none was. Raises Refused for one that no index has."""
     if "year" not in params:
         return None
     year = whole_number(params["year"])
@@ -152,56 +178,57 @@ def _year(params: dict[str, str]) -> int | None:
     return year
 
 
-def _check_known(version: Version, answer: Record) -> None:
-    """Check that an answer of `Lookup.one` is of a postcode that is known. Raises Refused."""
-    if answer["status"] in ("invalid", "unknown"):
-        raise Refused(400, {"detail": version.unknown, "reason": answer["message"]})
-    if version.gone and answer["terminated"]:
-        year, month = divmod(answer["terminated"], 100)
+def _check_known(version: Version, figures: Figures) -> None:
+    """Check that figures are of a postcode that is known. Raises Refused."""
+    if figures.status in ("invalid", "unknown"):
+        raise Refused(400, {"detail": version.unknown, "reason": figures.message})
+    if version.gone and figures.terminated:
+        year, month = divmod(figures.terminated, 100)
         terminated = {"year_terminated": year, "month_terminated": month}
-        place = {name: answer[name] for name in ("longitude", "latitude")}
-        raise Refused(410, {"postcode": answer["postcode"], **terminated, **place})
+        place = {"longitude": figures.longitude, "latitude": figures.latitude}
+        raise Refused(410, {"postcode": figures.postcode, **terminated, **place})
 
 
-def _figures(version: Version, lookup: Lookup, params: dict[str, str], q: int | None = None) -> Record:
-    """Return the figures of the postcode that was asked for. Raises Refused.
+def _figures(version: Version, lookup: Lookup, params: dict[str, str]) -> Figures:
+    """Return the figures of the postcode of a request. Raises Refused.
 
     They are those of `year` or `index`; where neither is named, of the oldest index.
     """
     text = params.get("postcode")
     if not text:
         raise Refused(400, {"detail": "Postcode not supplied."})
-    year, wanted = _year(params), lookup.wanted(params.get("index"))
-    edition = wanted or str(year or "")
-    answer = lookup.figures(text, lookup.meant_by[edition] if edition else _OLDEST, q, _READ)
-    if answer is None:  # the long way, which says why
-        if not edition and (nation := lookup.rows(_NATION, (postcode.key(text),))):
-            edition = OLDEST.get(nation[0]["nation"], "")
-        answer = lookup.one(text, edition, q)
-    _check_known(version, answer)
-    if answer["status"] == "not_covered":
-        raise Refused(400, {"detail": "Invalid postcode supplied.", "reason": answer["message"]})
-    nation = answer["nation"]
+    year, index = _year(params), lookup.indices.choice(params.get("index"))
+    choice = index or str(year or "")
+    index_ids = lookup.indices.ids[choice] if choice else _OLDEST
+    figures: Figures | None = postcodes.with_figures(lookup, text, index_ids, OverallFigures)
+    if figures is None:  # the long way, which says why
+        if not choice and (nations := lookup.rows(_NATION, (postcode.key(text),))):
+            choice = OLDEST.get(nations[0]["nation"], "")
+        figures = postcodes.one(lookup, text, choice)
+    _check_known(version, figures)
+    if figures.status == "not_covered":
+        raise Refused(400, {"detail": "Invalid postcode supplied.", "reason": figures.message})
+    nation = str(figures.nation)
     if year is not None and year not in YEARS[nation]:
         years = " or ".join(map(str, YEARS[nation]))
         raise Refused(400, {"detail": f"Year must be {years} for {nation}."})
-    if year is not None and wanted and answer["index_id"] and answer["year"] != year:
+    if year is not None and index and figures.index_id and figures.year != year:
         raise Refused(400, {"detail": _two_editions(params)})
-    if answer["rank"] is None:
-        raise Refused(404, {"detail": answer["message"]})
-    return answer
+    if figures.rank is None:
+        raise Refused(404, {"detail": figures.message})
+    return figures
 
 
-def _indices(version: Version, lookup: Lookup, params: dict[str, str], link: Link) -> tuple[Record, Record]:
+def _indices(version: Version, lookup: Lookup, params: dict[str, str], link: Link) -> tuple[Record, Figures]:
     """Answer `indices_of_multiple_deprivation`: every figure of the index for the postcode's area."""
-    answer = _figures(version, lookup, params)
-    content = BY_INDEX[answer["index_id"]].detail(lookup, answer["area_code"], link)
+    figures = _figures(version, lookup, params)
+    content = BY_INDEX[str(figures.index_id)].detail(lookup, str(figures.area_code), link)
     if content is None:
         raise Refused(404, {"detail": "Not found."})
-    return content, answer
+    return content, figures
 
 
-def _quantile(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[Record, Record]:
+def _quantile(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[Record, Figures]:
     """Answer `index_of_multiple_deprivation_quantile`: which of a number of groups the postcode's area is in."""
     text = params.get("quantile", "")
     q = whole_number(text)
@@ -209,19 +236,19 @@ def _quantile(version: Version, lookup: Lookup, params: dict[str, str], _: Link)
         one_of = f"{text[:40]} is not a valid quantile. Must be one of {list(QUANTILES)}."
         raise Refused(400, {"detail": one_of if text else "Quantile parameter is required."})
     known = q in QUANTILES
-    answer = _figures(version, lookup, params, q if known else None)
+    figures = _figures(version, lookup, params)
     if q is None:
         wrong = "must be a whole number of at most nine digits" if text.strip() else "not supplied"
         raise Refused(400, {"detail": f"Quantile {wrong}."})
     result = {
-        "rank": answer["rank"] if known else None,
+        "rank": figures.rank if known else None,
         "requested_quantile": q,
         "requested_quantile_name": QUANTILES.get(q),
-        "data_quantile": answer["data_quantile"] if known else None,
-        "country": country(answer["nation"]),
+        "data_quantile": lookup.indices.quantile(figures, q).data_quantile if known else None,
+        "country": country(str(figures.nation)),
         "error": None if known else f"{q} is not a valid quantile.",
     }
-    return {"result": result}, answer
+    return {"result": result}, figures
 
 
 # What `boundaries` gives and what it says null for, and the same of its `codes`.
@@ -248,7 +275,7 @@ _BOUNDARIES = """
 """
 
 
-def _boundaries(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[Record, Record]:
+def _boundaries(version: Version, lookup: Lookup, params: dict[str, str], _: Link) -> tuple[Record, Figures]:
     """Answer `boundaries`: where the postcode is, as postcodes.io has it; what this database does not hold is null.
 
     A postcode that no index covers (Jersey) is somewhere too, so it is answered.
@@ -257,27 +284,27 @@ def _boundaries(version: Version, lookup: Lookup, params: dict[str, str], _: Lin
     if not text.strip():
         absent = "postcode" not in params and not version.wrapped
         raise Refused(400, {"detail": "Postcode not supplied." if absent else "Postcode cannot be blank"})
-    answer = lookup.one(text)
-    if answer["status"] == "unknown" and not version.wrapped:
-        raise Refused(404, {"detail": answer["message"]})
-    _check_known(version, answer)
-    found = lookup.rows(_BOUNDARIES, (answer["lsoa_2011"],))
-    place = found[0] if found else dict.fromkeys(("lsoa", "msoa", "msoa_code", "region"))
-    outcode, incode = answer["postcode"].split(" ")
+    figures = postcodes.one(lookup, text)
+    if figures.status == "unknown" and not version.wrapped:
+        raise Refused(404, {"detail": figures.message})
+    _check_known(version, figures)
+    places = lookup.rows(_BOUNDARIES, (figures.lsoa_2011,))
+    place = places[0] if places else dict.fromkeys(("lsoa", "msoa", "msoa_code", "region"))
+    outcode, incode = str(figures.postcode).split(" ")
     values = (
-        *(answer["postcode"], answer["nation"], answer["longitude"], answer["latitude"], incode, outcode),
-        *(answer["local_authority_name"], place["lsoa"], place["msoa"], place["region"]),
+        *(figures.postcode, figures.nation, figures.longitude, figures.latitude, incode, outcode),
+        *(figures.local_authority_name, place["lsoa"], place["msoa"], place["region"]),
     )
-    codes = (answer["local_authority_code"], answer["lsoa_2011"], place["msoa_code"])
+    codes = (figures.local_authority_code, figures.lsoa_2011, place["msoa_code"])
     content: Record = {
         **dict(zip(HELD, values, strict=True)),
         **dict.fromkeys(NOT_HELD),
         "codes": dict(zip(CODES_HELD, codes, strict=True)) | dict.fromkeys(CODES_NOT_HELD),
     }
     if not version.wrapped:
-        return content, answer
-    areas = zip(CODES_OF_2026, (answer["lsoa_2011"], answer["lsoa_2021"]), strict=True)
-    return {"status": 200, "result": content | {"codes": content["codes"] | dict(areas)}}, answer
+        return content, figures
+    areas = zip(CODES_OF_2026, (figures.lsoa_2011, figures.lsoa_2021), strict=True)
+    return {"status": 200, "result": content | {"codes": content["codes"] | dict(areas)}}, figures
 
 
 QUANTILE = "index_of_multiple_deprivation_quantile"
@@ -402,19 +429,19 @@ def answer(lookup: Lookup, path: str, query_string: bytes, address: str, version
         if route in POSTCODE_ROUTES and not code:
             content, figures = POSTCODE_ROUTES[route](version, lookup, params, link)
             response = answered(content)
-            if figures["terminated"]:
+            if figures.terminated:
                 response.headers = ((b"postcode-status", b"terminated"),)
             return response
         if code:
-            found: Record | Page | None = _one(version, lookup, route, code, params, link)
+            listed: Record | Page | None = _one(version, lookup, route, code, params, link)
         else:
-            found = _page(version, lookup, route, params, link, address)
-        if found is None:
+            listed = _page(version, lookup, route, params, link, address)
+        if listed is None:
             raise Refused(404, {"detail": "Not found."})
-        return answered(found)
+        return answered(listed)
     except Refused as refused:
         return refused.answer
-    except (Malformed, AskedError) as error:
+    except (Malformed, RequestError) as error:
         return answered({"detail": str(error)}, 400)
 
 
@@ -430,8 +457,8 @@ def _parameters_of(version: Version, route: str, code: str) -> tuple[str, ...]:
 def _check_spelling(params: dict[str, str], known: tuple[str, ...]) -> None:
     """Check that no parameter is a misspelt one of `known`: let be, it would choose other rows. Raises Refused."""
     for name in params:
-        if name not in known and (meant := get_close_matches(name.strip().casefold(), known, 1, 0.75)):
-            raise Refused(400, {"detail": f"'{name[:40]}' is not a parameter here: is '{meant[0]}' meant?"})
+        if name not in known and (alike := get_close_matches(name.strip().casefold(), known, 1, 0.75)):
+            raise Refused(400, {"detail": f"'{name[:40]}' is not a parameter here: is '{alike[0]}' meant?"})
 
 
 def _address(version: Version, address: str, relation: Field, code: str) -> str:

@@ -1,4 +1,4 @@
-"""The rows and fields of the RCPCH Census Platform's routes, in both of its versions.
+"""Define the rows and fields of the RCPCH Census Platform's routes, in both of its versions.
 
 A `Resource` says where the rows of a route are, and for each field the SQL of its value. Lists, details, filters and
 their OpenAPI descriptions are all made from it. Where the platform is wrong (bands at boundaries, percentages, types),
@@ -19,10 +19,9 @@ from urllib.parse import urlencode
 from census.domain.bands import BANDS, band_sql, quantile_sql
 from census.domain.geographies import PARENTS
 from census.domain.types import Record
-from census.lookup.lookup import Lookup
+from census.lookup.database import Lookup
+from census.schema.indices import Index, indices, publication_of, table_of
 from census.web.responses import answered
-from sources import natural_green_space, registry
-from sources.publication import Index, Publication
 
 PAGE = 10
 
@@ -73,8 +72,8 @@ class Field:
         if value is None:
             return None
         if self.kind == "decimal":
-            whole, _, places = format(Decimal(repr(value)), "f").partition(".")
-            return f"{whole}.{places.ljust(self.places, '0')}"
+            units, _, places = format(Decimal(repr(value)), "f").partition(".")
+            return f"{units}.{places.ljust(self.places, '0')}"
         return link(self, str(value)) if self.is_relation else value
 
     def schema(self) -> Record:
@@ -112,7 +111,7 @@ class Resource:
     table: where the rows are. key: the column that is their id. example: an id. parts: a filter to the SQL of its text.
     joins: the tables that only `parts` read, as SQL. also: filters by the exact value of what is no field.
     order: of a list, as SQL; by the key where it is empty. needs: filters of which a list must be given one.
-    years: the years that a list may be asked for; any where it is empty. whole_years: one that is no number has a
+    years: the years of which there may be a list; any where it is empty. whole_years: one that is no number has a
     sentence of its own.
     """
 
@@ -399,13 +398,19 @@ AREAS_V2 = {
 
 _KINDS = {int: "integer", float: "number", str: "text"}
 
+_GREEN_SPACE_BY_LSOA = "natural_green_space_inequalities"
+
 POPULATION_DENSITY = Resource(
-    natural_green_space.PUBLICATIONS[0].title,
-    natural_green_space.TABLE.name,
+    publication_of(_GREEN_SPACE_BY_LSOA).title,
+    _GREEN_SPACE_BY_LSOA,
     "area_code",
     "E01004736",
     {
-        **{name: Field(name, _KINDS[column.type]) for name, column in natural_green_space.FIGURES.items()},
+        **{
+            name: Field(name, _KINDS[type_])
+            for name, type_ in table_of(_GREEN_SPACE_BY_LSOA).columns.items()
+            if name != "area_code"
+        },
         "year": Field("2024", always=True),  # the platform's; the file names none
         "lsoa": Field("area_code", _LSOA, always=True, year=2011),
     },
@@ -483,8 +488,8 @@ NATIONS = (
 
 def _version(title: str) -> str:
     """Return the version that the title of an index ends with ("… 2020v2"), as SQL."""
-    found = re.search(r"[0-9]{4}v([0-9]+)$", title)
-    return found[1] if found else "null"
+    match = re.search(r"[0-9]{4}v([0-9]+)$", title)
+    return match[1] if match else "null"
 
 
 def _figure(index: Index, columns: dict[str, type], part: str, figure: str) -> str:
@@ -501,8 +506,8 @@ def _figure(index: Index, columns: dict[str, type], part: str, figure: str) -> s
     return f"coalesce({published}, {computed})"
 
 
-def _of_an_index(nation: Nation, publication: Publication, index: Index) -> Resource:
-    [columns] = [table.columns for table in publication.tables if table.name == index.table]
+def _of_an_index(nation: Nation, index: Index) -> Resource:
+    columns = table_of(index.table).columns
     fields = {name: Field(sql) for name, sql in nation.more(index).items()}
     for part, figure in nation.names():
         kind = "decimal" if "score" in figure else nation.rank if figure == "rank" and part != "imd" else "integer"
@@ -534,13 +539,15 @@ def _of_an_index(nation: Nation, publication: Publication, index: Index) -> Reso
     )
 
 
-_PUBLISHED = sorted(((p, p.index) for p in registry.publications() if p.index), key=lambda published: published[1].year)
+_PUBLISHED = indices()
 BY_INDEX = {
-    index.id: _of_an_index(nation, publication, index)
+    index.id: _of_an_index(nation, index)
     for nation in NATIONS
-    for publication, index in _PUBLISHED
+    for index in _PUBLISHED.values()
     if index.nation == nation.name
 }
-INDEX_OF = {(index.nation, index.year): index.id for _, index in _PUBLISHED}
-OLDEST = {nation.name: next(index.id for _, index in _PUBLISHED if index.nation == nation.name) for nation in NATIONS}
+INDEX_OF = {(index.nation, index.year): index.id for index in _PUBLISHED.values()}
+OLDEST = {
+    nation.name: next(index.id for index in _PUBLISHED.values() if index.nation == nation.name) for nation in NATIONS
+}
 """The index that the platform answers with where no year is named, by nation."""

@@ -33,25 +33,25 @@ NAMES: dict[str, tuple[TileTable, str | None]] = {
 """Name of each table that may be requested, to the table of the map and the tier."""
 
 
-def unknown(found: Maps, name: str) -> str | None:
+def unknown(maps: Maps, name: str) -> str | None:
     """Return why there is no table `name` in the map; None where there is one."""
     for absent, why in ABSENT.items():
         if re.fullmatch(rf"{absent}(_({'|'.join(TIERS)}))?", name):
             return f"There is no table '{name}': {why}"
     if name not in NAMES:
         return f"There is no table '{name[:40]}': {INDEX} lists those that there are."
-    table = found.tables.get(NAMES[name][0].name)
+    table = maps.tables.get(NAMES[name][0].name)
     if table is None or table.bounds is None:
         lacks = table.lacks if table else "This map was made without it."
         return f"There are no tiles of '{name}' here: {lacks}"
     return None
 
 
-def tile(found: Maps, name: str, zoom: int, column: int, row: int) -> bytes | Callable[[], bytes] | None:
+def tile(maps: Maps, name: str, zoom: int, column: int, row: int) -> bytes | Callable[[], bytes] | None:
     """Return a tile of the table `name`, gzipped; None where it is empty; where it is to be changed, what does so."""
     table, tier = NAMES[name]
     levels = max(0, zoom - map_layers.ZOOMS[-1])
-    stored = found.tile(table.name, zoom - levels, column >> levels, row >> levels)
+    stored = maps.tile(table.name, zoom - levels, column >> levels, row >> levels)
     if not stored:
         return None
     if tier and not levels and TIERS[tier][0] <= zoom <= TIERS[tier][1]:
@@ -68,7 +68,7 @@ def _changed(stored: bytes, name: str, levels: int, column: int, row: int) -> by
     return gzip.compress(data, 5, mtime=0) if data else b""
 
 
-def index(found: Maps, base: str) -> dict[str, Record]:
+def index(maps: Maps, base: str) -> dict[str, Record]:
     """Return what pg_tileserv lists in index.json. base: the address of the tiles."""
     return {
         f"{SCHEMA}.{name}": {
@@ -76,21 +76,21 @@ def index(found: Maps, base: str) -> dict[str, Record]:
             "name": name,
             "schema": SCHEMA,
             "type": "table" if tier else "view",
-            "description": _description(found, table),
+            "description": _description(maps, table),
             "detailurl": f"{base}/{SCHEMA}.{name}.json",
         }
         for name, (table, tier) in NAMES.items()
-        if unknown(found, name) is None
+        if unknown(maps, name) is None
     }
 
 
-def detail(found: Maps, name: str, base: str, attribution: str) -> Record:
+def detail(maps: Maps, name: str, base: str, attribution: str) -> Record:
     """Return what pg_tileserv says of a table, and where its figures and shapes are from.
 
     base: the address of the tiles. attribution: of the figures.
     """
     table, _ = NAMES[name]
-    made = found.tables[table.name]
+    made = maps.tables[table.name]
     if made.bounds is None:
         raise ValueError(f"{name} has no tiles here: `unknown` says so.")
     west, south, east, north = made.bounds
@@ -98,7 +98,7 @@ def detail(found: Maps, name: str, base: str, attribution: str) -> Record:
         "id": f"{SCHEMA}.{name}",
         "schema": SCHEMA,
         "name": name,
-        "description": _description(found, table),
+        "description": _description(maps, table),
         "properties": [
             {"name": property_, "type": TYPES[type_], "description": ""}
             for property_, type_ in table.properties.items()
@@ -112,12 +112,12 @@ def detail(found: Maps, name: str, base: str, attribution: str) -> Record:
         "detailurl": f"{base}/{SCHEMA}.{name}.json",
         "editions": made.indices,
         "derived": table.derived or None,
-        "extract": found.authorities,
-        "attribution": f"{attribution} {found.attribution}".strip(),
+        "extract": maps.authorities,
+        "attribution": f"{attribution} {maps.attribution}".strip(),
     }
 
 
-def _description(found: Maps, table: TileTable) -> str:
-    made = found.tables[table.name]
-    of_extract = "An extract: areas of some authorities, and parts of what is dissolved." if found.authorities else ""
+def _description(maps: Maps, table: TileTable) -> str:
+    made = maps.tables[table.name]
+    of_extract = "An extract: areas of some authorities, and parts of what is dissolved." if maps.authorities else ""
     return " ".join(filter(None, (f"{table.description.rstrip('.')}.", table.derived, made.lacks, of_extract)))

@@ -20,23 +20,24 @@ from datasette.app import Datasette
 from datasette.utils import StartupError
 
 from census.domain.types import Record
-from census.lookup.lookup import Lookup
+from census.lookup.database import Lookup
+from census.schema.indices import indices
 from census.web import content_length
 from census.web import responses as web
 from census.web.api import rcpch
 from census.web.api.openapi import document, rcpch_document
-from census.web.api.v1 import AT_ONCE, V1, ListAsked
+from census.web.api.v1 import AT_ONCE, V1, ListRequest
 from census.web.asgi import App, Receive, Scope, Send
+from census.web.concurrency.admission import Busy, OneThread, Slots
+from census.web.concurrency.disconnect import until_gone
+from census.web.concurrency.side_loop import SideLoop
 from census.web.connections import reader_of
-from census.web.places import Busy, OneThread, Places
-from census.web.side_loop import SideLoop
-from census.web.until_gone import until_gone
 
 BASE = "/api/v1"
-LIST = "census.list"  # in the scope: the list that is asked for
+LIST = "census.list"  # in the scope: the list that is requested
 LISTS = {"lists_at_once": 4, "lists_waiting": 64, "lists_unread": 16}  # worked on, waiting, not read yet
 LONGEST_WAIT_MS = 20_000  # for a list; Caddy waits 30 s
-BUSY = "Too many lists are asked for just now; try again."
+BUSY = "Too many lists are in progress; try again."
 NO_DATABASE = "There is no census.db yet: build one with build_db.py."
 
 
@@ -67,28 +68,20 @@ class Api:
         self.list_app = SideLoop("lists").wrap(content_length.with_length(self.answer_list), lambda _: True)
         config = datasette.plugin_config("api") or {}
         at_once, waiting, unread = (config.get(name, default) for name, default in LISTS.items())
-        self.lists = Places(at_once, waiting, LONGEST_WAIT_MS, unread)
+        self.lists = Slots(at_once, waiting, LONGEST_WAIT_MS, unread)
         self.areas = OneThread()  # one, as `for_lists` is for one at a time
         self.etag = self.openapi = b""
         self.document: Record = {}
-
-    @staticmethod
-    def of(datasette: Datasette) -> "Api":
-        """Return the API of `datasette`, made once."""
-        if not hasattr(datasette, "_census_api"):
-            datasette._census_api = Api(datasette)
-        api: Api = datasette._census_api
-        return api
 
     def open(self) -> None:
         """Open the database, if there is one."""
         census = self.datasette.databases.get("census")
         if census is None or census.path is None:
             return
-        told = self.datasette._metadata_local["databases"]["census"]
-        queries = {name: query["sql"] for name, query in told["queries"].items()}
+        tables = self.datasette._metadata_local["databases"]["census"]["tables"]
+        rules = indices()
         lookup, self.for_lists, of_lists = (
-            Lookup(Path(census.path), queries, immutable=not census.is_mutable) for _ in range(3)
+            Lookup(Path(census.path), rules, immutable=not census.is_mutable) for _ in range(3)
         )
         self.v1_for_lists = V1(of_lists)
         self.lookup, self.v1, self.v1_for_areas = lookup, V1(lookup), V1(self.for_lists)
@@ -97,7 +90,7 @@ class Api:
         }
         first, *_, last = rcpch_bases(self.datasette)  # each version once
         platform = [self.rcpch_documents[self.base_url + base] for base in (first, last)]
-        self.document = document(told["tables"], self.v1, self.base_url + BASE, platform)
+        self.document = document(tables, self.v1, self.base_url + BASE, platform)
         self.openapi = orjson.dumps(self.document)
         self.etag = b'W/"%s-%s"' % (lookup.digest[:16].encode(), web.CODE)
 
@@ -128,31 +121,31 @@ class Api:
             if self.v1 is None:
                 await self.datasette.invoke_startup()
             if self.v1 is None:
-                told = web.problem(503, "no_database", NO_DATABASE)
+                answer = web.problem(503, "no_database", NO_DATABASE)
             elif scope["method"] == "OPTIONS":
                 allowed = b"GET, HEAD, POST, OPTIONS" if route == self.of_v1 else b"GET, HEAD, OPTIONS"
-                told = web.Answer(b"", 204, headers=((b"allow", allowed),), cached=False)
+                answer = web.Answer(b"", 204, headers=((b"allow", allowed),), cached=False)
             elif route == self.of_v1 and path == "postcodes" and scope["method"] == "POST":
                 return await self.of_list(scope, receive, send)
             else:
-                answer = await route(scope, path)
-                if not isinstance(answer, web.Answer):
-                    return await until_gone(self.areas_in_turn(scope, send, answer), receive)
-                told = answer
+                result = await route(scope, path)
+                if not isinstance(result, web.Answer):
+                    return await until_gone(self.areas_in_turn(scope, send, result), receive)
+                answer = result
         except Exception as error:
-            told = web.internal_error(error)
-        return await web.send_answer(scope, send, told, self.etag)
+            answer = web.internal_error(error)
+        return await web.send_answer(scope, send, answer, self.etag)
 
     async def areas_in_turn(self, scope: Scope, send: Send, work: Work) -> None:
         """Send what `work` answers when it has had its turn in the thread; the place is free when the thread is."""
         try:
-            told = await self.areas.run(work)
+            answer = await self.areas.run(work)
         except Busy:
             return await web.send_answer(scope, send, busy(), b"")
         except Exception as error:
-            told = web.internal_error(error)
+            answer = web.internal_error(error)
         with self.areas.until_sent(send, reader_of(scope)) as sending:
-            return await web.send_answer(scope, sending, told, self.etag)
+            return await web.send_answer(scope, sending, answer, self.etag)
 
     async def of_v1(self, scope: Scope, path: str) -> web.Answer | Work:
         """Return the answer of /api/v1 to all but a list."""
@@ -171,10 +164,10 @@ class Api:
         """Answer a list of postcodes: in turn, in a thread of its own, as long as the client is there."""
         if self.v1 is None:
             return await web.send_answer(scope, send, web.problem(503, "no_database", NO_DATABASE), b"")
-        asked = await self.v1.read_list(scope, receive)
-        if isinstance(asked, web.Answer):
-            return await web.send_answer(scope, send, asked, b"")
-        return await until_gone(self.list_in_turn({**scope, LIST: asked}, receive, send), receive)
+        request = await self.v1.read_list(scope, receive)
+        if isinstance(request, web.Answer):
+            return await web.send_answer(scope, send, request, b"")
+        return await until_gone(self.list_in_turn({**scope, LIST: request}, receive, send), receive)
 
     async def list_in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a list that has been read when there is a place for it; who reads slowly keeps none."""
@@ -187,12 +180,12 @@ class Api:
 
     async def answer_list(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer a list, in the thread for lists."""
-        asked: ListAsked = scope[LIST]
+        request: ListRequest = scope[LIST]
         assert self.v1_for_lists is not None
-        listed = self.v1_for_lists.listed(asked)
+        listed = self.v1_for_lists.listed(request)
         if isinstance(listed, web.Answer):
             return await web.send_answer(scope, send, listed, b"")
-        pieces = self.v1_for_lists.pieces(listed, asked)
+        pieces = self.v1_for_lists.pieces(listed, request)
         if len(listed.texts) <= AT_ONCE:
             return await web.send_answer(scope, send, web.Answer(b"".join(pieces), cached=False), b"")
         return await web.send_pieces(scope, send, pieces)
@@ -228,9 +221,9 @@ class Api:
 
 def busy() -> web.Answer:
     """Return the answer to those who are too many."""
-    told = web.problem(503, "busy", BUSY)
-    told.headers = ((b"retry-after", b"1"),)
-    return told
+    refusal = web.problem(503, "busy", BUSY)
+    refusal.headers = ((b"retry-after", b"1"),)
+    return refusal
 
 
 def rcpch_bases(datasette: Datasette) -> dict[str, rcpch.Version]:

@@ -1,0 +1,1 @@
+"""Bound GraphQL queries, and read tables for them."""

@@ -1,0 +1,1 @@
+"""The ASGI middleware around Datasette; `stack.py` lists it in its order."""

@@ -1,0 +1,1 @@
+"""What is changed in Datasette and datasette-graphql; see `apply`."""

@@ -1,0 +1,1 @@
+"""Sandbox user-supplied SQL."""

@@ -1,0 +1,1 @@
+"""Check and describe the database before the first answer."""
