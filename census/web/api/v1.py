@@ -18,13 +18,14 @@ from census.lookup.database import Lookup
 from census.lookup.errors import NotFound, RequestError
 from census.lookup.indices import as_quantile
 from census.lookup.postcode_lists import Counts
-from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS, STATUSES
+from census.lookup.postcodes import FIELDS, QUANTILE_FIELDS
 from census.tables import postcode_column
 from census.web import responses as web
 from census.web.asgi import Receive, Scope
 from census.web.responses import Answer, Malformed, answered, problem
 
-HTTP = dict(zip(STATUSES, (200, 200, 404, 404, 400), strict=True))
+HTTP = {"found": 200, "terminated": 200, "not_covered": 404, "unknown": 404, "invalid": 400}
+"""Status of a postcode to that of the answer."""
 MOST_POSTCODES = 10_000
 MOST_BYTES = 1_000_000
 MOST_READING = 64 * MOST_BYTES  # of all lists together that are still on their way
