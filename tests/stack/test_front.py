@@ -22,7 +22,7 @@ from benchmarks.stack import Stack
 from census.serve.caddy import buffering, site_address, taken
 from census.serve.worker import free_port
 from census.web import path_kinds
-from plugins.pages import ROOMS
+from plugins.pages import PLACES
 from tests.conftest import ROOT, unavailable
 
 PAGES = [
@@ -224,7 +224,7 @@ def test_the_caddyfile_sends_lookups_to_the_workers_for_lookups_and_lists_to_the
     assert named == {name + end for name in path_kinds.LOOKUPS for end in ("", ".*")}
     assert metadata["plugins"]["api"]["rcpch_base_path"] in " ".join(lookups)
     assert {"/", "/search", "/suggest", "/spreadsheet", "/postcode/*"} <= set(lookups), "the pages for people too"
-    assert not {f"/{room}/*" for room in ROOMS} & set(lookups), "those of many areas keep no lookup waiting"
+    assert not {f"/{kind}/*" for kind in PLACES} & set(lookups), "those of many areas keep no lookup waiting"
 
 
 @pytest.mark.parametrize("path", ["/census?sql=select+1", "/~63ensus?sql=select+1", "/census.json?sql=select+1"])
